@@ -1,0 +1,174 @@
+#include <gtest/gtest.h>
+
+#include <deque>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "common/async/completion.h"
+#include "common/async/notification.h"
+#include "common/async/task.h"
+#include "common/async/task_scope.h"
+
+namespace stele {
+namespace {
+
+class QueueExecutor : public Executor {
+ public:
+  void Post(Job job) override { jobs_.push_back(std::move(job)); }
+  void PostFromAnyThread(Job job) override { Post(std::move(job)); }
+  void PostAtTurnEnd(Job job) override { Post(std::move(job)); }
+  bool IsCurrent() const override { return true; }
+  void Run() {
+    while (!jobs_.empty()) {
+      Job job = std::move(jobs_.front());
+      jobs_.pop_front();
+      std::move(job)();
+    }
+  }
+
+ private:
+  std::deque<Job> jobs_;
+};
+
+struct CountsDestruction {
+  int* destroyed;
+  ~CountsDestruction() { ++*destroyed; }
+};
+
+Task<int> Twice(int value) { co_return 2 * value; }
+
+Task<void> Store(int* to, int value) { *to = co_await Twice(co_await Twice(value)); }
+
+Task<void> WaitFor(Completion<int> completion, std::vector<int>* seen, int* destroyed) {
+  CountsDestruction guard{destroyed};
+  seen->push_back(co_await completion);
+}
+
+TEST(TaskTest, RunsWhenAwaitedAndReturnsValues) {
+  QueueExecutor executor;
+  TaskScope scope(&executor);
+  int result = 0;
+  Task<void> task = Store(&result, 3);
+  EXPECT_EQ(result, 0);
+  scope.Spawn(std::move(task));
+  EXPECT_EQ(result, 12);
+  EXPECT_EQ(scope.size(), 0u);
+}
+
+Task<int> SumTo(int n) {
+  int sum = 0;
+  for (int i = 0; i < n; ++i) sum += co_await Twice(1);
+  co_return sum;
+}
+
+Task<void> StoreSum(int* to) { *to = co_await SumTo(1'000'000); }
+
+TEST(TaskTest, LongLoopsOfReadyChildrenDoNotGrowTheStack) {
+  QueueExecutor executor;
+  TaskScope scope(&executor);
+  int result = 0;
+  scope.Spawn(StoreSum(&result));
+  EXPECT_EQ(result, 2'000'000);
+}
+
+TEST(CompletionTest, ResumesFromTheQueueNotInsideSet) {
+  QueueExecutor executor;
+  TaskScope scope(&executor);
+  std::vector<int> seen;
+  int destroyed = 0;
+  Completion<int> completion(&executor);
+  Completer<int> completer = completion.GetCompleter();
+  scope.Spawn(WaitFor(std::move(completion), &seen, &destroyed));
+  completer.Set(7);
+  completer.Set(8);
+  EXPECT_TRUE(seen.empty());
+  executor.Run();
+  EXPECT_EQ(seen, std::vector<int>{7});
+  EXPECT_EQ(destroyed, 1);
+}
+
+TEST(CompletionTest, WaiterDestroyedBetweenSetAndResume) {
+  QueueExecutor executor;
+  std::vector<int> seen;
+  int destroyed = 0;
+  Completion<int> completion(&executor);
+  Completer<int> completer = completion.GetCompleter();
+  {
+    TaskScope scope(&executor);
+    scope.Spawn(WaitFor(std::move(completion), &seen, &destroyed));
+    completer.Set(7);
+  }
+  EXPECT_EQ(destroyed, 1);
+  executor.Run();
+  EXPECT_TRUE(seen.empty());
+}
+
+TEST(TaskScopeTest, DestructionDestroysSuspendedFrames) {
+  QueueExecutor executor;
+  std::vector<int> seen;
+  int destroyed = 0;
+  std::vector<Completion<int>> kept;
+  {
+    TaskScope scope(&executor);
+    for (int i = 0; i < 3; ++i) {
+      scope.Spawn(WaitFor(Completion<int>(&executor), &seen, &destroyed));
+    }
+    EXPECT_EQ(scope.size(), 3u);
+  }
+  EXPECT_EQ(destroyed, 3);
+}
+
+Task<void> JoinAndMark(TaskScope* scope, bool* joined) {
+  co_await scope->Join();
+  *joined = true;
+}
+
+TEST(TaskScopeTest, JoinWaitsForAll) {
+  QueueExecutor executor;
+  TaskScope outer(&executor);
+  TaskScope scope(&executor);
+  std::vector<int> seen;
+  int destroyed = 0;
+  Completion<int> a(&executor);
+  Completion<int> b(&executor);
+  Completer<int> set_a = a.GetCompleter();
+  Completer<int> set_b = b.GetCompleter();
+  scope.Spawn(WaitFor(std::move(a), &seen, &destroyed));
+  scope.Spawn(WaitFor(std::move(b), &seen, &destroyed));
+  bool joined = false;
+  outer.Spawn(JoinAndMark(&scope, &joined));
+  set_b.Set(2);
+  executor.Run();
+  EXPECT_FALSE(joined);
+  set_a.Set(1);
+  executor.Run();
+  EXPECT_TRUE(joined);
+  EXPECT_EQ(seen, (std::vector<int>{2, 1}));
+}
+
+Task<void> WaitUntil(Notification* changed, const int* value, int target, int* rounds) {
+  while (*value < target) {
+    ++*rounds;
+    co_await changed->Wait();
+  }
+}
+
+TEST(NotificationTest, WakesAllWaitersEachTime) {
+  QueueExecutor executor;
+  TaskScope scope(&executor);
+  Notification changed(&executor);
+  int value = 0;
+  int rounds = 0;
+  scope.Spawn(WaitUntil(&changed, &value, 1, &rounds));
+  scope.Spawn(WaitUntil(&changed, &value, 2, &rounds));
+  for (value = 1; value <= 2; ++value) {
+    changed.NotifyAll();
+    executor.Run();
+  }
+  EXPECT_EQ(scope.size(), 0u);
+  EXPECT_EQ(rounds, 3);
+}
+
+}  // namespace
+}  // namespace stele

@@ -1,0 +1,115 @@
+// Transport: the only way to the network. It carries frames: the length prefix of the wire protocol (u32, big-endian,
+// without itself) is added and removed here, so that whole frames arrive and a wrong length never reaches a codec.
+//
+// Per connection frames arrive in order or the connection is lost; between connections there is no order. All calls and
+// callbacks are on the shard that owns the connection.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/async/task.h"
+#include "common/base/buffer.h"
+
+namespace stele {
+
+struct Endpoint {
+  std::string host;   // name or address
+  uint16_t port = 0;  // 0 with Listen: any free port
+  friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+
+// Receives what happens on one connection. Its owner keeps it alive until Connection::Close() or the connection's end.
+class ConnectionHandler {
+ public:
+  virtual ~ConnectionHandler() = default;
+
+  // One or more frames that arrived together, without their length prefixes. Each Buffer is a view into a read block
+  // that it shares with its neighbours: copy what is kept long. The handler may call Close() inside.
+  virtual void OnFrames(std::span<Buffer> frames) = 0;
+
+  // The queue of outgoing bytes, having been above the low-water mark, is below it again.
+  virtual void OnWritable() {}
+
+  // The peer will send nothing more but may still read: finish the replies it waits for, then CloseAfterSending().
+  virtual void OnPeerFinished() = 0;
+
+  // The connection is gone; the last call. Not called after Close().
+  //   kConnectionLost   closed by the peer or the network     kCorruptData   a frame above the limit or of no length
+  //   kDeadline         a frame was begun and not finished in time
+  virtual void OnClosed(absl::Status why) = 0;
+};
+
+class Connection {
+ public:
+  // Closes at once, as Close().
+  virtual ~Connection() = default;
+
+  // Begins to read; call once. Frames may be sent before.
+  virtual void Start(ConnectionHandler* handler) = 0;
+
+  // Queues one frame made of `head` and then `body`. All frames queued in one turn of the loop leave in as few system
+  // calls as possible. Never waits: the caller watches queued_bytes(). Ignored on a connection that is closed.
+  //   head   copied;  body   copied when small, else kept until it is sent
+  virtual void Send(std::string_view head, Buffer body) = 0;
+
+  // Bytes queued and not yet taken by the operating system.
+  virtual size_t queued_bytes() const = 0;
+
+  // While paused nothing is read from the peer, whose own queue then fills: this is the back-pressure. Frames of the
+  // block that is being delivered may still arrive once.
+  virtual void PauseReading() = 0;
+  virtual void ResumeReading() = 0;
+
+  // Drops the connection and everything queued. No callback follows.
+  virtual void Close() = 0;
+
+  // Sends what is queued, then closes. OnClosed follows.
+  virtual void CloseAfterSending() = 0;
+
+  // The peer's address, for logs.
+  virtual const std::string& peer() const = 0;
+};
+
+class AcceptHandler {
+ public:
+  virtual ~AcceptHandler() = default;
+  // Call Start() on it, or drop it to refuse.
+  virtual void OnAccept(std::unique_ptr<Connection> connection) = 0;
+};
+
+// Destroying it stops listening; accepted connections stay.
+class Listener {
+ public:
+  virtual ~Listener() = default;
+  virtual Endpoint endpoint() const = 0;  // with the port that was chosen
+};
+
+struct TransportLimits {
+  // Compared with the frame's length plus its 4 bytes of prefix, as Java's nettyMaxFrameSizeBytes.
+  size_t frame_size_max_bytes = 5 * 1024 * 1024;
+  // A frame that was begun must be complete after this time.
+  absl::Duration frame_deadline = absl::Seconds(30);
+};
+
+class Transport {
+ public:
+  virtual ~Transport() = default;
+
+  // kConnectionLost (refused, unreachable, name unknown) or kDeadline; nothing was sent.
+  virtual Task<absl::StatusOr<std::unique_ptr<Connection>>> Connect(Endpoint to, TransportLimits limits,
+                                                                    absl::Duration timeout) = 0;
+
+  // `handler` must outlive the listener.
+  virtual absl::StatusOr<std::unique_ptr<Listener>> Listen(Endpoint at, TransportLimits limits,
+                                                           AcceptHandler* handler) = 0;
+};
+
+}  // namespace stele

@@ -1,0 +1,73 @@
+"""The project's own rules: one warning level, one test framework, one way to make protobuf code."""
+
+_WARNINGS = [
+    "-Wall",
+    "-Wextra",
+    "-Werror",
+    "-Wnon-virtual-dtor",
+    "-Woverloaded-virtual",
+    "-Wshadow",
+    "-Wthread-safety",
+    "-Wno-unused-parameter",
+    # Debian's absl marks some of its own headers deprecated; ours are not.
+    "-Wno-deprecated-declarations",
+]
+
+def stele_library(name, copts = [], **kwargs):
+    native.cc_library(name = name, copts = _WARNINGS + copts, **kwargs)
+
+def stele_binary(name, copts = [], **kwargs):
+    native.cc_binary(name = name, copts = _WARNINGS + copts, **kwargs)
+
+def stele_test(name, srcs = None, deps = [], copts = [], size = "small", **kwargs):
+    """A GoogleTest binary; srcs default to <name>.cc."""
+    native.cc_test(
+        name = name,
+        srcs = srcs or [name + ".cc"],
+        copts = _WARNINGS + copts,
+        size = size,
+        deps = deps + ["//tools/bazel:gtest_main"],
+        **kwargs
+    )
+
+def stele_benchmark(name, srcs = None, deps = [], **kwargs):
+    """A Google Benchmark binary; srcs default to <name>.cc. Build it with --config=release."""
+    native.cc_binary(
+        name = name,
+        srcs = srcs or [name + ".cc"],
+        copts = _WARNINGS,
+        testonly = True,
+        deps = deps + ["//tools/bazel:benchmark_main"],
+        **kwargs
+    )
+
+def stele_fuzz(name, srcs = None, deps = [], **kwargs):
+    """A libFuzzer target; srcs default to <name>.cc. Only --config=fuzz can link it; tools/test runs each for some seconds."""
+    native.cc_binary(
+        name = name,
+        srcs = srcs or [name + ".cc"],
+        copts = _WARNINGS,
+        linkopts = ["-fsanitize=fuzzer"],
+        tags = ["fuzz", "manual"],
+        testonly = True,
+        deps = deps,
+        **kwargs
+    )
+
+def stele_proto(name, src, visibility = None):
+    """C++ messages of one .proto file, included by their rooted path."""
+    base = src[:-len(".proto")]
+    native.genrule(
+        name = name + "_gen",
+        srcs = [src],
+        outs = [base + ".pb.h", base + ".pb.cc"],
+        cmd = "/usr/bin/protoc --proto_path=. --cpp_out=$(GENDIR) $(SRCS)",
+    )
+    native.cc_library(
+        name = name,
+        srcs = [base + ".pb.cc"],
+        hdrs = [base + ".pb.h"],
+        copts = ["-w"],
+        visibility = visibility,
+        deps = ["@system//:protobuf"],
+    )
