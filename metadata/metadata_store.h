@@ -1,10 +1,13 @@
-// MetadataStore: the seam to what the cluster agrees on: a tree of small versioned nodes, as ZooKeeper has it. The layout
-// in it (ledger_layout.h, bookie_registry.h) is the same for every driver, and the one that Apache BookKeeper expects.
+// MetadataStore: the seam to what the cluster agrees on: a tree of small versioned nodes, as
+// ZooKeeper has it. The layout in it (ledger_layout.h, bookie_registry.h) is the same for every
+// driver, and the one that Apache BookKeeper expects.
 //
-// Operations on one node are linearizable. One store object belongs to one shard: calls and callbacks are on it.
+// Operations on one node are linearizable. One store object belongs to one shard: calls and
+// callbacks are on it.
 //
 // Errors of every operation, besides those named:
-//   kMetadataUnavailable  the store cannot be reached within its time limit. EffectOf() is kUnknown for a write that may
+//   kMetadataUnavailable  the store cannot be reached within its time limit. EffectOf() is kUnknown
+//   for a write that may
 //                         have been sent, kNone for reads and for writes that were not.
 //   kStopped              the store object is closing
 #pragma once
@@ -41,7 +44,8 @@ struct Node {
 enum class NodeKind { kPersistent, kEphemeral };
 
 enum class SessionState {
-  kConnected,     // also after an expiry, when the new session is there: ephemeral nodes must be made again
+  kConnected,  // also after an expiry, when the new session is there: ephemeral nodes must be made
+               // again
   kDisconnected,  // operations wait, then fail; our ephemeral nodes are still there
   kExpired,       // our ephemeral nodes are gone or will be at once
 };
@@ -66,14 +70,15 @@ class MetadataStore {
   // After kMetadataUnavailable with Effect::kUnknown the node may exist: read it back to learn.
   virtual Task<absl::Status> Create(std::string path, std::string value, NodeKind kind) = 0;
 
-  // As Create, at path_prefix followed by ten decimal digits that grow with each such call under the same parent.
-  // Gives the whole path.
-  virtual Task<absl::StatusOr<std::string>> CreateSequential(std::string path_prefix, std::string value,
-                                                             NodeKind kind) = 0;
+  // As Create, at path_prefix followed by ten decimal digits that grow with each such call under
+  // the same parent. Gives the whole path.
+  virtual Task<absl::StatusOr<std::string>> CreateSequential(std::string path_prefix,
+                                                             std::string value, NodeKind kind) = 0;
 
   // Replaces the value when the version is `expected` (or kAnyVersion) and gives the new version.
   // kNoSuchKey; kMetadataConflict when the version differs.
-  virtual Task<absl::StatusOr<Version>> Put(std::string path, std::string value, Version expected) = 0;
+  virtual Task<absl::StatusOr<Version>> Put(std::string path, std::string value,
+                                            Version expected) = 0;
 
   // kNoSuchKey, kMetadataConflict, kKeyNotEmpty.
   virtual Task<absl::Status> Delete(std::string path, Version expected) = 0;
@@ -81,8 +86,9 @@ class MetadataStore {
   // Names (not paths) of the children, sorted. kNoSuchKey.
   virtual Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) = 0;
 
-  // Calls back when the node was created, changed or deleted, and once when the watch is armed: "look again", not what
-  // changed. No change after the first call is missed, also across reconnects and new sessions; several may be merged.
+  // Calls back when the node was created, changed or deleted, and once when the watch is armed:
+  // "look again", not what changed. No change after the first call is missed, also across
+  // reconnects and new sessions; several may be merged.
   virtual std::unique_ptr<Watch> WatchNode(std::string path, WatchCallback changed) = 0;
 
   // The same for the set of children of a node, which need not exist yet.
@@ -91,7 +97,8 @@ class MetadataStore {
   // Calls back on each change of the session's state.
   virtual std::unique_ptr<Watch> WatchSession(SessionCallback changed) = 0;
 
-  // Ends the session: our ephemeral nodes disappear. Operations in flight end with kStopped. Await before destroying.
+  // Ends the session: our ephemeral nodes disappear. Operations in flight end with kStopped. Await
+  // before destroying.
   virtual Task<void> Close() = 0;
 };
 

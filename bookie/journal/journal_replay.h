@@ -1,4 +1,5 @@
-// Replay: reads what a journal directory holds behind the mark, at start, before anything is written.
+// Replay: reads what a journal directory holds behind the mark, at start, before anything is
+// written.
 #pragma once
 
 #include <cstdint>
@@ -17,24 +18,26 @@ namespace stele::bookie {
 
 struct ReplayOptions {
   std::string directory;
-  JournalMark mark;               // (0, 0): everything that is present
+  JournalMark mark;  // (0, 0): everything that is present
   size_t record_size_max_bytes = 5 * 1024 * 1024 + 64;
 };
 
 struct ReplayReport {
-  JournalMark end;                // where scanning stopped
+  JournalMark end;  // where scanning stopped
   int64_t files = 0;
   int64_t records = 0;
   int64_t bytes = 0;
-  int64_t torn_tails = 0;         // batches at the end that were never acknowledged
+  int64_t torn_tails = 0;               // batches at the end that were never acknowledged
   std::vector<std::string> java_files;  // without checksums: read by the lenient rules
 };
 
-// Gets each record's body (ledger id, entry id, ...) in order. May wait; an error ends the replay with it.
+// Gets each record's body (ledger id, entry id, ...) in order. May wait; an error ends the replay
+// with it.
 using ReplayRecord = absl::AnyInvocable<Task<absl::Status>(Buffer body)>;
 
-// Errors: kCorruptData names file and offset. A torn tail is not an error; damage that a later durable claim proves to
-// lie before acknowledged data is. Nothing is ever skipped silently.
-Task<absl::StatusOr<ReplayReport>> ReplayJournal(Env env, ReplayOptions options, ReplayRecord record);
+// Errors: kCorruptData names file and offset. A torn tail is not an error; damage that a later
+// durable claim proves to lie before acknowledged data is. Nothing is ever skipped silently.
+Task<absl::StatusOr<ReplayReport>> ReplayJournal(Env env, ReplayOptions options,
+                                                 ReplayRecord record);
 
 }  // namespace stele::bookie

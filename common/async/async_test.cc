@@ -1,9 +1,9 @@
-#include <gtest/gtest.h>
-
 #include <deque>
 #include <memory>
 #include <string>
 #include <vector>
+
+#include <gtest/gtest.h>
 
 #include "common/async/completion.h"
 #include "common/async/notification.h"

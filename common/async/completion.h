@@ -1,6 +1,7 @@
-// Completion<T>: one value that arrives later. One side holds the Completion and awaits it; the other holds a Completer
-// and sets it once. Either side may vanish first: a Completion that was destroyed ignores the value, and a Completer that
-// is destroyed unset leaves its waiter waiting (the waiter's owner destroys it). Both live on one shard.
+// Completion<T>: one value that arrives later. One side holds the Completion and awaits it; the
+// other holds a Completer and sets it once. Either side may vanish first: a Completion that was
+// destroyed ignores the value, and a Completer that is destroyed unset leaves its waiter waiting
+// (the waiter's owner destroys it). Both live on one shard.
 #pragma once
 
 #include <coroutine>
@@ -62,7 +63,8 @@ class Completer {
   void Set(T value) {
     if (state_->value.has_value()) return;
     state_->value.emplace(std::move(value));
-    // The job shares the state: a waiter that is destroyed before the job runs has cleared `waiter`.
+    // The job shares the state: a waiter that is destroyed before the job runs has cleared
+    // `waiter`.
     if (state_->waiter) {
       state_->executor->Post([state = state_] {
         if (state->waiter) std::exchange(state->waiter, nullptr).resume();
@@ -73,7 +75,8 @@ class Completer {
 
  private:
   friend class Completion<T>;
-  explicit Completer(std::shared_ptr<typename Completion<T>::State> state) : state_(std::move(state)) {}
+  explicit Completer(std::shared_ptr<typename Completion<T>::State> state)
+      : state_(std::move(state)) {}
   std::shared_ptr<typename Completion<T>::State> state_;
 };
 

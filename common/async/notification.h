@@ -1,5 +1,6 @@
-// Notification: "look again". Any number of waiters; Notify wakes all of them. A wake-up carries no news of its own: the
-// waiter checks its condition in a loop.   while (!condition) co_await changed.Wait();
+// Notification: "look again". Any number of waiters; Notify wakes all of them. A wake-up carries no
+// news of its own: the waiter checks its condition in a loop.   while (!condition) co_await
+// changed.Wait();
 #pragma once
 
 #include <list>

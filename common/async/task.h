@@ -1,8 +1,10 @@
-// Task<T>: a C++20 coroutine that starts when it is awaited and resumes its caller when it ends, on the same shard.
+// Task<T>: a C++20 coroutine that starts when it is awaited and resumes its caller when it ends, on
+// the same shard.
 //
-// Rules (docs/HACKING.md, "Coroutines"): parameters by value; no capturing lambda is a coroutine; after each co_await
-// look at the world again; no exception leaves a Task (an escaping one aborts). Destroying a suspended Task destroys its
-// frame and all frames it waits for: every awaitable in this directory and behind the seams allows that at any time.
+// Rules (docs/HACKING.md, "Coroutines"): parameters by value; no capturing lambda is a coroutine;
+// after each co_await look at the world again; no exception leaves a Task (an escaping one aborts).
+// Destroying a suspended Task destroys its frame and all frames it waits for: every awaitable in
+// this directory and behind the seams allows that at any time.
 #pragma once
 
 #include <coroutine>

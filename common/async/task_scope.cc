@@ -10,7 +10,9 @@ struct TaskScope::Root {
     std::list<std::coroutine_handle<>>::iterator place;
 
     promise_type(TaskScope* owner, Task<void>&) : scope(owner) {}
-    Root get_return_object() { return Root{std::coroutine_handle<promise_type>::from_promise(*this)}; }
+    Root get_return_object() {
+      return Root{std::coroutine_handle<promise_type>::from_promise(*this)};
+    }
     std::suspend_always initial_suspend() const noexcept { return {}; }
     // The frame destroys itself at its end; the scope forgets it first.
     auto final_suspend() const noexcept {
@@ -35,15 +37,14 @@ struct TaskScope::Root {
 TaskScope::TaskScope(Executor* executor) : executor_(executor) {}
 
 TaskScope::~TaskScope() {
-  // A frame's destructor may end up spawning nothing, but it may run other destructors: take the list apart first.
+  // A frame's destructor may end up spawning nothing, but it may run other destructors: take the
+  // list apart first.
   std::list<std::coroutine_handle<>> running = std::move(running_);
   running_.clear();
   for (std::coroutine_handle<> frame : running) frame.destroy();
 }
 
-TaskScope::Root TaskScope::Drive(TaskScope* scope, Task<void> task) {
-  co_await std::move(task);
-}
+TaskScope::Root TaskScope::Drive(TaskScope* scope, Task<void> task) { co_await std::move(task); }
 
 void TaskScope::Spawn(Task<void> task) {
   Root root = Drive(this, std::move(task));

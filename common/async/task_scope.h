@@ -1,5 +1,6 @@
-// TaskScope: owns coroutines that nobody awaits. Destroying the scope destroys those that still run; closing it waits for
-// them. A component keeps one as its last member, so that its coroutines die before what they use.
+// TaskScope: owns coroutines that nobody awaits. Destroying the scope destroys those that still
+// run; closing it waits for them. A component keeps one as its last member, so that its coroutines
+// die before what they use.
 #pragma once
 
 #include <coroutine>

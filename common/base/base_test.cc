@@ -45,7 +45,8 @@ TEST(BufferDeathTest, SliceOutsideAborts) {
 }
 
 TEST(ErrorsTest, CodeAndEffectTravelInTheStatus) {
-  const absl::Status status = MakeError(ErrorCode::kLedgerFenced, Effect::kUnknown, "by a recovery");
+  const absl::Status status =
+      MakeError(ErrorCode::kLedgerFenced, Effect::kUnknown, "by a recovery");
   EXPECT_EQ(CodeOf(status), ErrorCode::kLedgerFenced);
   EXPECT_EQ(EffectOf(status), Effect::kUnknown);
   EXPECT_EQ(status.code(), absl::StatusCode::kFailedPrecondition);

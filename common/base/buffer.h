@@ -1,4 +1,5 @@
-// Buffer: an immutable run of bytes that shares its storage. Copying or slicing a Buffer copies a pointer, never bytes.
+// Buffer: an immutable run of bytes that shares its storage. Copying or slicing a Buffer copies a
+// pointer, never bytes.
 #pragma once
 
 #include <atomic>
@@ -25,7 +26,8 @@ struct BufferStorage {
 
 class MutableBuffer;
 
-// Threads: a Buffer is used by one thread at a time; two Buffers that share storage may be on different threads.
+// Threads: a Buffer is used by one thread at a time; two Buffers that share storage may be on
+// different threads.
 class Buffer {
  public:
   Buffer() = default;
@@ -46,7 +48,9 @@ class Buffer {
 
   static Buffer CopyOf(std::string_view bytes);
   // Does not own: `bytes` must outlive every Buffer made from this one. For constants and tests.
-  static Buffer Borrow(std::string_view bytes) { return Buffer(bytes.data(), bytes.size(), nullptr); }
+  static Buffer Borrow(std::string_view bytes) {
+    return Buffer(bytes.data(), bytes.size(), nullptr);
+  }
   // Takes the string's bytes without copying them.
   static Buffer FromString(std::string bytes);
 
@@ -56,8 +60,8 @@ class Buffer {
   std::string_view view() const { return {data_, size_}; }
   std::string ToString() const { return std::string(view()); }
 
-  // The bytes [offset, offset + size); both must lie inside this buffer. Keeps the whole storage alive: copy (CopyOf)
-  // what must outlive a large block by far.
+  // The bytes [offset, offset + size); both must lie inside this buffer. Keeps the whole storage
+  // alive: copy (CopyOf) what must outlive a large block by far.
   Buffer Slice(size_t offset, size_t size) const {
     STELE_CHECK(offset <= size_ && size <= size_ - offset);
     Buffer result(*this);
@@ -117,8 +121,9 @@ class MutableBuffer {
   Buffer Freeze(size_t size) &&;
   Buffer Freeze() && { return std::move(*this).Freeze(size_); }
 
-  // A view of filled bytes while the rest is still being written (a socket's read chunk). The caller must never change
-  // bytes that it has shared. The block lives until the last view and this owner are gone.
+  // A view of filled bytes while the rest is still being written (a socket's read chunk). The
+  // caller must never change bytes that it has shared. The block lives until the last view and this
+  // owner are gone.
   Buffer Share(size_t offset, size_t size) const;
 
  private:

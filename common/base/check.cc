@@ -6,8 +6,8 @@
 namespace stele {
 
 void CheckFailed(const char* file, int line, std::string_view expression) {
-  std::fprintf(stderr, "%s:%d: CHECK failed: %.*s\n", file, line, static_cast<int>(expression.size()),
-               expression.data());
+  std::fprintf(stderr, "%s:%d: CHECK failed: %.*s\n", file, line,
+               static_cast<int>(expression.size()), expression.data());
   std::abort();
 }
 

@@ -1,4 +1,5 @@
-// Big-endian integers in byte strings: everything that BookKeeper puts on the wire or on disk is big-endian.
+// Big-endian integers in byte strings: everything that BookKeeper puts on the wire or on disk is
+// big-endian.
 #pragma once
 
 #include <bit>
@@ -9,7 +10,8 @@
 
 namespace stele {
 
-static_assert(std::endian::native == std::endian::little, "only little-endian machines are supported");
+static_assert(std::endian::native == std::endian::little,
+              "only little-endian machines are supported");
 
 template <std::integral T>
 T LoadBigEndian(const char* from) {

@@ -13,58 +13,43 @@ constexpr absl::string_view kPayloadUrl = "stele/error";
 
 absl::StatusCode StatusCodeFor(ErrorCode code) {
   switch (code) {
-    case ErrorCode::kOk:
-      return absl::StatusCode::kOk;
-    case ErrorCode::kForeign:
-      return absl::StatusCode::kUnknown;
+    case ErrorCode::kOk: return absl::StatusCode::kOk;
+    case ErrorCode::kForeign: return absl::StatusCode::kUnknown;
     case ErrorCode::kInvalidArgument:
-    case ErrorCode::kConfig:
-      return absl::StatusCode::kInvalidArgument;
+    case ErrorCode::kConfig: return absl::StatusCode::kInvalidArgument;
     case ErrorCode::kUnsupported:
-    case ErrorCode::kProtocolVersion:
-      return absl::StatusCode::kUnimplemented;
+    case ErrorCode::kProtocolVersion: return absl::StatusCode::kUnimplemented;
     case ErrorCode::kLedgerFenced:
     case ErrorCode::kLedgerClosed:
     case ErrorCode::kReadOnlyBookie:
     case ErrorCode::kUnknownLedgerState:
     case ErrorCode::kKeyNotEmpty:
-    case ErrorCode::kCookieMismatch:
-      return absl::StatusCode::kFailedPrecondition;
+    case ErrorCode::kCookieMismatch: return absl::StatusCode::kFailedPrecondition;
     case ErrorCode::kLedgerExists:
     case ErrorCode::kDuplicateEntry:
     case ErrorCode::kKeyExists:
-    case ErrorCode::kFileExists:
-      return absl::StatusCode::kAlreadyExists;
+    case ErrorCode::kFileExists: return absl::StatusCode::kAlreadyExists;
     case ErrorCode::kNoSuchLedger:
     case ErrorCode::kNoSuchLedgerMetadata:
     case ErrorCode::kNoSuchEntry:
     case ErrorCode::kNoSuchKey:
-    case ErrorCode::kNoSuchFile:
-      return absl::StatusCode::kNotFound;
+    case ErrorCode::kNoSuchFile: return absl::StatusCode::kNotFound;
     case ErrorCode::kDigestMismatch:
-    case ErrorCode::kCorruptData:
-      return absl::StatusCode::kDataLoss;
+    case ErrorCode::kCorruptData: return absl::StatusCode::kDataLoss;
     case ErrorCode::kNotEnoughBookies:
     case ErrorCode::kOverloaded:
-    case ErrorCode::kDiskFull:
-      return absl::StatusCode::kResourceExhausted;
-    case ErrorCode::kMetadataConflict:
-      return absl::StatusCode::kAborted;
-    case ErrorCode::kUnauthorized:
-      return absl::StatusCode::kPermissionDenied;
+    case ErrorCode::kDiskFull: return absl::StatusCode::kResourceExhausted;
+    case ErrorCode::kMetadataConflict: return absl::StatusCode::kAborted;
+    case ErrorCode::kUnauthorized: return absl::StatusCode::kPermissionDenied;
     case ErrorCode::kDeadline:
-    case ErrorCode::kAppendDeadline:
-      return absl::StatusCode::kDeadlineExceeded;
-    case ErrorCode::kStopped:
-      return absl::StatusCode::kCancelled;
+    case ErrorCode::kAppendDeadline: return absl::StatusCode::kDeadlineExceeded;
+    case ErrorCode::kStopped: return absl::StatusCode::kCancelled;
     case ErrorCode::kRecoveryFailed:
     case ErrorCode::kMetadataUnavailable:
-    case ErrorCode::kConnectionLost:
-      return absl::StatusCode::kUnavailable;
+    case ErrorCode::kConnectionLost: return absl::StatusCode::kUnavailable;
     case ErrorCode::kReadFailed:
     case ErrorCode::kWriteFailed:
-    case ErrorCode::kIoError:
-      return absl::StatusCode::kInternal;
+    case ErrorCode::kIoError: return absl::StatusCode::kInternal;
   }
   return absl::StatusCode::kUnknown;
 }
@@ -82,7 +67,8 @@ std::optional<Payload> PayloadOf(const absl::Status& status) {
   int code = 0;
   const auto parsed = std::from_chars(text.data(), text.data() + text.size(), code);
   if (parsed.ec != std::errc() || text.size() < 2) return std::nullopt;
-  return Payload{static_cast<ErrorCode>(code), text.back() == '1' ? Effect::kUnknown : Effect::kNone};
+  return Payload{static_cast<ErrorCode>(code),
+                 text.back() == '1' ? Effect::kUnknown : Effect::kNone};
 }
 
 }  // namespace
@@ -136,8 +122,10 @@ absl::Status MakeError(ErrorCode code, std::string_view detail) {
 
 absl::Status MakeError(ErrorCode code, Effect effect, std::string_view detail) {
   absl::Status status(StatusCodeFor(code), ToAbsl(detail));
-  const std::string payload = StrCat(static_cast<int>(code), effect == Effect::kUnknown ? " 1" : " 0");
-  // A Cord from a std::string rvalue would need a symbol whose name clang and Debian's GCC mangle differently.
+  const std::string payload =
+      StrCat(static_cast<int>(code), effect == Effect::kUnknown ? " 1" : " 0");
+  // A Cord from a std::string rvalue would need a symbol whose name clang and Debian's GCC mangle
+  // differently.
   status.SetPayload(kPayloadUrl, absl::Cord(ToAbsl(payload)));
   return status;
 }

@@ -1,4 +1,5 @@
-// Strong types for the ids of the protocol, so that a ledger id is never passed where an entry id is meant.
+// Strong types for the ids of the protocol, so that a ledger id is never passed where an entry id
+// is meant.
 #pragma once
 
 #include <compare>
@@ -8,7 +9,8 @@
 
 namespace stele {
 
-// A ledger's number: 0 .. 2^63-1. Negative values do not name a ledger and are refused wherever they come from outside.
+// A ledger's number: 0 .. 2^63-1. Negative values do not name a ledger and are refused wherever
+// they come from outside.
 class LedgerId {
  public:
   constexpr LedgerId() = default;
@@ -43,7 +45,8 @@ constexpr int64_t Distance(EntryId first, EntryId last) {
   return last < first ? 0 : last.value() - first.value() + 1;
 }
 
-// A bookie's stable name in the cluster, "host:port" by default. It is not an address: the registry resolves it.
+// A bookie's stable name in the cluster, "host:port" by default. It is not an address: the registry
+// resolves it.
 class BookieId {
  public:
   BookieId() = default;

@@ -1,5 +1,5 @@
-// A hash whose value is fixed for ever: for sharding and for anything stored or compared between runs.
-// (absl::Hash changes per process.)
+// A hash whose value is fixed for ever: for sharding and for anything stored or compared between
+// runs. (absl::Hash changes per process.)
 #pragma once
 
 #include <cstdint>

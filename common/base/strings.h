@@ -1,4 +1,5 @@
-// Debian's abseil has a string_view type of its own. Our interfaces use std::string_view; these two bridge the gap.
+// Debian's abseil has a string_view type of its own. Our interfaces use std::string_view; these two
+// bridge the gap.
 #pragma once
 
 #include <string>

@@ -1,4 +1,5 @@
-// MonotonicTime: a point on a clock that never goes back. Only a Clock makes one (common/seams/clock.h).
+// MonotonicTime: a point on a clock that never goes back. Only a Clock makes one
+// (common/seams/clock.h).
 #pragma once
 
 #include <compare>

@@ -1,4 +1,5 @@
-// Early return on error, for functions that return absl::Status or StatusOr (STELE_TRY) and for coroutines (STELE_CO_TRY).
+// Early return on error, for functions that return absl::Status or StatusOr (STELE_TRY) and for
+// coroutines (STELE_CO_TRY).
 //   STELE_TRY(const Header header, ParseHeader(bytes));     STELE_TRY_OK(file.Sync());
 //   STELE_CO_TRY(Buffer bytes, co_await file.ReadAt(0, 8));  STELE_CO_TRY_OK(co_await file.Sync());
 #pragma once
@@ -14,19 +15,20 @@
     ret std::move(result).status();                              \
   declaration = *std::move(result)
 
-#define STELE_TRY(declaration, ...) \
-  STELE_INTERNAL_TRY(STELE_INTERNAL_CONCAT(stele_try_, __LINE__), return, declaration, (__VA_ARGS__))
-#define STELE_CO_TRY(declaration, ...)                                                          \
+#define STELE_TRY(declaration, ...)                                                    \
+  STELE_INTERNAL_TRY(STELE_INTERNAL_CONCAT(stele_try_, __LINE__), return, declaration, \
+                     (__VA_ARGS__))
+#define STELE_CO_TRY(declaration, ...)                                                    \
   STELE_INTERNAL_TRY(STELE_INTERNAL_CONCAT(stele_try_, __LINE__), co_return, declaration, \
                      (__VA_ARGS__))
 
-#define STELE_TRY_OK(...)                                              \
-  do {                                                                 \
+#define STELE_TRY_OK(...)                                                   \
+  do {                                                                      \
     if (auto stele_status = (__VA_ARGS__); !stele_status.ok()) [[unlikely]] \
-      return stele_status;                                             \
+      return stele_status;                                                  \
   } while (false)
-#define STELE_CO_TRY_OK(...)                                           \
-  do {                                                                 \
+#define STELE_CO_TRY_OK(...)                                                \
+  do {                                                                      \
     if (auto stele_status = (__VA_ARGS__); !stele_status.ok()) [[unlikely]] \
-      co_return stele_status;                                          \
+      co_return stele_status;                                               \
   } while (false)

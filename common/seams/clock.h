@@ -23,7 +23,8 @@ class Clock {
   // Nanoseconds from an arbitrary origin; never goes back.
   virtual MonotonicTime Now() const = 0;
 
-  // For display and stored creation times only: it may jump, so it is never compared and never decides anything.
+  // For display and stored creation times only: it may jump, so it is never compared and never
+  // decides anything.
   virtual absl::Time WallNow() const = 0;
 
   // Runs `job` once on this shard at or after `deadline`, never inside this call.

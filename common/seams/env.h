@@ -9,7 +9,8 @@
 
 namespace stele {
 
-// Plain pointers: whoever made the shard keeps what they point to alive longer than everything on the shard.
+// Plain pointers: whoever made the shard keeps what they point to alive longer than everything on
+// the shard.
 struct Env {
   Executor* executor = nullptr;
   Clock* clock = nullptr;

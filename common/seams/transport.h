@@ -1,8 +1,9 @@
-// Transport: the only way to the network. It carries frames: the length prefix of the wire protocol (u32, big-endian,
-// without itself) is added and removed here, so that whole frames arrive and a wrong length never reaches a codec.
+// Transport: the only way to the network. It carries frames: the length prefix of the wire protocol
+// (u32, big-endian, without itself) is added and removed here, so that whole frames arrive and a
+// wrong length never reaches a codec.
 //
-// Per connection frames arrive in order or the connection is lost; between connections there is no order. All calls and
-// callbacks are on the shard that owns the connection.
+// Per connection frames arrive in order or the connection is lost; between connections there is no
+// order. All calls and callbacks are on the shard that owns the connection.
 #pragma once
 
 #include <cstddef>
@@ -26,24 +27,27 @@ struct Endpoint {
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
-// Receives what happens on one connection. Its owner keeps it alive until Connection::Close() or the connection's end.
+// Receives what happens on one connection. Its owner keeps it alive until Connection::Close() or
+// the connection's end.
 class ConnectionHandler {
  public:
   virtual ~ConnectionHandler() = default;
 
-  // One or more frames that arrived together, without their length prefixes. Each Buffer is a view into a read block
-  // that it shares with its neighbours: copy what is kept long. The handler may call Close() inside.
+  // One or more frames that arrived together, without their length prefixes. Each Buffer is a view
+  // into a read block that it shares with its neighbours: copy what is kept long. The handler may
+  // call Close() inside.
   virtual void OnFrames(std::span<Buffer> frames) = 0;
 
   // The queue of outgoing bytes, having been above the low-water mark, is below it again.
   virtual void OnWritable() {}
 
-  // The peer will send nothing more but may still read: finish the replies it waits for, then CloseAfterSending().
+  // The peer will send nothing more but may still read: finish the replies it waits for, then
+  // CloseAfterSending().
   virtual void OnPeerFinished() = 0;
 
   // The connection is gone; the last call. Not called after Close().
-  //   kConnectionLost   closed by the peer or the network     kCorruptData   a frame above the limit or of no length
-  //   kDeadline         a frame was begun and not finished in time
+  //   kConnectionLost   closed by the peer or the network     kCorruptData   a frame above the
+  //   limit or of no length kDeadline         a frame was begun and not finished in time
   virtual void OnClosed(absl::Status why) = 0;
 };
 
@@ -55,16 +59,17 @@ class Connection {
   // Begins to read; call once. Frames may be sent before.
   virtual void Start(ConnectionHandler* handler) = 0;
 
-  // Queues one frame made of `head` and then `body`. All frames queued in one turn of the loop leave in as few system
-  // calls as possible. Never waits: the caller watches queued_bytes(). Ignored on a connection that is closed.
+  // Queues one frame made of `head` and then `body`. All frames queued in one turn of the loop
+  // leave in as few system calls as possible. Never waits: the caller watches queued_bytes().
+  // Ignored on a connection that is closed.
   //   head   copied;  body   copied when small, else kept until it is sent
   virtual void Send(std::string_view head, Buffer body) = 0;
 
   // Bytes queued and not yet taken by the operating system.
   virtual size_t queued_bytes() const = 0;
 
-  // While paused nothing is read from the peer, whose own queue then fills: this is the back-pressure. Frames of the
-  // block that is being delivered may still arrive once.
+  // While paused nothing is read from the peer, whose own queue then fills: this is the
+  // back-pressure. Frames of the block that is being delivered may still arrive once.
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
 
@@ -104,7 +109,8 @@ class Transport {
   virtual ~Transport() = default;
 
   // kConnectionLost (refused, unreachable, name unknown) or kDeadline; nothing was sent.
-  virtual Task<absl::StatusOr<std::unique_ptr<Connection>>> Connect(Endpoint to, TransportLimits limits,
+  virtual Task<absl::StatusOr<std::unique_ptr<Connection>>> Connect(Endpoint to,
+                                                                    TransportLimits limits,
                                                                     absl::Duration timeout) = 0;
 
   // `handler` must outlive the listener.

@@ -1,6 +1,6 @@
-// The requests and replies of the BookKeeper protocol as plain structs, for both wire versions. Encoders and decoders are
-// in request_codec.h and reply_codec.h; this header is all that the code above them needs.
-// Source: docs/PROTOCOL.md; field meanings follow Apache BookKeeper 4.17.
+// The requests and replies of the BookKeeper protocol as plain structs, for both wire versions.
+// Encoders and decoders are in request_codec.h and reply_codec.h; this header is all that the code
+// above them needs. Source: docs/PROTOCOL.md; field meanings follow Apache BookKeeper 4.17.
 #pragma once
 
 #include <array>
@@ -19,7 +19,8 @@ namespace stele::wire {
 // v2: fixed binary frames; the hot path. v3: protobuf; everything.
 enum class ProtocolVersion : uint8_t { kV2, kV3 };
 
-// SHA-1 over "ledger" and the password: the bearer token for writing and fencing (digest.h makes it).
+// SHA-1 over "ledger" and the password: the bearer token for writing and fencing (digest.h makes
+// it).
 inline constexpr size_t kMasterKeySize = 20;
 using MasterKey = std::array<char, kMasterKeySize>;
 
@@ -59,7 +60,8 @@ enum class Operation : int {
 struct RequestHeader {
   ProtocolVersion version = ProtocolVersion::kV3;
   uint8_t v2_version = 2;  // v2: the version byte, echoed in the reply
-  uint64_t txn_id = 0;     // v3: echoed in the reply. v2 matches replies by (operation, ledger, entry) or request id
+  uint64_t txn_id =
+      0;  // v3: echoed in the reply. v2 matches replies by (operation, ledger, entry) or request id
   Operation operation = Operation::kRead;
   bool high_priority = false;
 };
@@ -68,26 +70,26 @@ struct AddRequest {
   LedgerId ledger;
   EntryId entry;
   MasterKey master_key{};
-  bool recovery = false;        // accepted although the ledger is fenced
-  bool deferred_sync = false;   // v3 only: acknowledge before it is durable
-  Buffer body;                  // the entry packet: what is stored and given back (entry_packet.h)
+  bool recovery = false;       // accepted although the ledger is fenced
+  bool deferred_sync = false;  // v3 only: acknowledge before it is durable
+  Buffer body;                 // the entry packet: what is stored and given back (entry_packet.h)
 };
 
 struct ReadRequest {
   LedgerId ledger;
-  EntryId entry;                              // kNoEntry: the entry with the highest id
-  std::optional<MasterKey> fence_key;         // present: fence the ledger first
+  EntryId entry;                       // kNoEntry: the entry with the highest id
+  std::optional<MasterKey> fence_key;  // present: fence the ledger first
   // Long poll (v3 only): wait until the LAC passes previous_lac.
   std::optional<EntryId> previous_lac;
   std::optional<int64_t> timeout_ms;
-  bool piggyback_entry = false;               // answer with the entry after previous_lac
+  bool piggyback_entry = false;  // answer with the entry after previous_lac
 };
 
 struct BatchReadRequest {  // v2 only
   LedgerId ledger;
   EntryId first_entry;
   int64_t request_id = 0;
-  int32_t count_max = 0;   // <= 0: no limit
+  int32_t count_max = 0;  // <= 0: no limit
   int64_t size_max_bytes = 0;
   std::optional<MasterKey> fence_key;
 };
@@ -123,9 +125,9 @@ struct AuthRequest {
 
 struct StartTlsRequest {};
 
-using RequestBody = std::variant<AddRequest, ReadRequest, BatchReadRequest, WriteLacRequest, ReadLacRequest,
-                                 ForceLedgerRequest, GetBookieInfoRequest, ListEntriesRequest, AuthRequest,
-                                 StartTlsRequest>;
+using RequestBody = std::variant<AddRequest, ReadRequest, BatchReadRequest, WriteLacRequest,
+                                 ReadLacRequest, ForceLedgerRequest, GetBookieInfoRequest,
+                                 ListEntriesRequest, AuthRequest, StartTlsRequest>;
 
 struct Request {
   RequestHeader header;
@@ -139,16 +141,17 @@ struct AddReply {
 };
 struct ReadReply {
   LedgerId ledger;
-  EntryId entry;                    // as requested; the real id only in a long poll with piggyback, kNoEntry: no entry
-  Buffer body;                      // the entry packet; empty: none
-  std::optional<EntryId> max_lac;   // v3, not for fencing reads
+  EntryId
+      entry;    // as requested; the real id only in a long poll with piggyback, kNoEntry: no entry
+  Buffer body;  // the entry packet; empty: none
+  std::optional<EntryId> max_lac;  // v3, not for fencing reads
   std::optional<int64_t> lac_update_timestamp_ms;
 };
 struct BatchReadReply {
   LedgerId ledger;
   EntryId first_entry;
   int64_t request_id = 0;
-  std::vector<Buffer> bodies;       // of first_entry, first_entry + 1, ...
+  std::vector<Buffer> bodies;  // of first_entry, first_entry + 1, ...
 };
 struct WriteLacReply {
   LedgerId ledger;
@@ -176,8 +179,9 @@ struct AuthReply {
 struct StartTlsReply {};
 
 // std::monostate: a refusal that consists of header and status only.
-using ReplyBody = std::variant<std::monostate, AddReply, ReadReply, BatchReadReply, WriteLacReply, ReadLacReply,
-                               ForceLedgerReply, GetBookieInfoReply, ListEntriesReply, AuthReply, StartTlsReply>;
+using ReplyBody =
+    std::variant<std::monostate, AddReply, ReadReply, BatchReadReply, WriteLacReply, ReadLacReply,
+                 ForceLedgerReply, GetBookieInfoReply, ListEntriesReply, AuthReply, StartTlsReply>;
 
 struct Reply {
   ProtocolVersion version = ProtocolVersion::kV3;
