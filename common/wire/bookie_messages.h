@@ -60,10 +60,16 @@ enum class Operation : int {
 struct RequestHeader {
   ProtocolVersion version = ProtocolVersion::kV3;
   uint8_t v2_version = 2;  // v2: the version byte, echoed in the reply
-  uint64_t txn_id =
-      0;  // v3: echoed in the reply. v2 matches replies by (operation, ledger, entry) or request id
+  // v3: echoed in the reply. v2 has none: it matches a reply by operation, ledger and entry, or by
+  // the request id of a batch read.
+  uint64_t txn_id = 0;
+  // In a refused v3 request this may be a number that the enum does not name.
   Operation operation = Operation::kRead;
   bool high_priority = false;
+  // v3: the header's own version and priority, for the few replies that copy the header. A served
+  // ledger request always has version 3.
+  int32_t v3_version = 3;
+  uint32_t v3_priority = 0;
 };
 
 struct AddRequest {
@@ -72,17 +78,20 @@ struct AddRequest {
   MasterKey master_key{};
   bool recovery = false;       // accepted although the ledger is fenced
   bool deferred_sync = false;  // v3 only: acknowledge before it is durable
-  Buffer body;                 // the entry packet: what is stored and given back (entry_packet.h)
+  // The entry packet: what is stored and given back (entry_packet.h). A decoded request has at
+  // least kEntryIdsSize bytes here, and its ids are `ledger` and `entry`.
+  Buffer body;
 };
 
 struct ReadRequest {
   LedgerId ledger;
   EntryId entry;                       // kNoEntry: the entry with the highest id
   std::optional<MasterKey> fence_key;  // present: fence the ledger first
-  // Long poll (v3 only): wait until the LAC passes previous_lac.
+  // Long poll (v3 only, never together with fence_key): wait until the LAC passes previous_lac,
+  // which is kNoEntry or an entry.
   std::optional<EntryId> previous_lac;
-  std::optional<int64_t> timeout_ms;
-  bool piggyback_entry = false;  // answer with the entry after previous_lac
+  std::optional<int64_t> timeout_ms;  // >= 0 and without an upper bound; absent: do not wait
+  bool piggyback_entry = false;       // answer with the entry after previous_lac; entry is kNoEntry
 };
 
 struct BatchReadRequest {  // v2 only
@@ -178,7 +187,8 @@ struct AuthReply {
 };
 struct StartTlsReply {};
 
-// std::monostate: a refusal that consists of header and status only.
+// std::monostate: nothing but header and status. A decoded reply with code kOk always has the body
+// of its operation.
 using ReplyBody =
     std::variant<std::monostate, AddReply, ReadReply, BatchReadReply, WriteLacReply, ReadLacReply,
                  ForceLedgerReply, GetBookieInfoReply, ListEntriesReply, AuthReply, StartTlsReply>;
@@ -189,6 +199,9 @@ struct Reply {
   uint64_t txn_id = 0;  // v3 only
   ReplyCode code = ReplyCode::kOk;
   ReplyBody body;
+  // The status number on the wire (v2 and v3 have different ones), for logs: a number that we do
+  // not know becomes kIoError in `code`, because an answer that is not understood proves nothing.
+  int32_t wire_code = 0;
 };
 
 // A frame to send: `head` and then `body`, without the length prefix (Transport adds it).
