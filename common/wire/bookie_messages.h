@@ -66,6 +66,7 @@ struct RequestHeader {
   // In a refused v3 request this may be a number that the enum does not name.
   Operation operation = Operation::kRead;
   bool high_priority = false;
+  bool is_long_poll = false;  // set by the server: such a request may stay open for long
   // v3: the header's own version and priority, for the few replies that copy the header. A served
   // ledger request always has version 3.
   int32_t v3_version = 3;

@@ -9,6 +9,8 @@ _WARNINGS = [
     "-Wshadow",
     "-Wthread-safety",
     "-Wno-unused-parameter",
+    # What an aggregate does not name has its default member initialiser.
+    "-Wno-missing-field-initializers",
     # Debian's absl marks some of its own headers deprecated; ours are not.
     "-Wno-deprecated-declarations",
 ]
