@@ -1,12 +1,17 @@
 // LedgerStorage: a shard's part of the bookie's data: memtable, entry logs, per-ledger index files
 // and the state of each ledger (master key, fence, LAC). What is put here is durable only after a
-// checkpoint; until then the journal keeps it.
+// flush; until then the journal keeps it.
 //
 // Shard: all calls on the owner shard. Put and the state setters never wait; everything that may
 // touch a disk is a Task. Answers: "no such entry" is a vote in recovery, so it is given only when
-// it is certain; damage and I/O errors have their own codes (kCorruptData, kIoError).
+// it is certain; damage and I/O errors have their own codes (kCorruptData, kIoError), and a ledger
+// whose index was lost in part answers kUnknownLedgerState instead.
+//
+// A checkpoint is: read Journal::DurableMark(), co_await Flush(), and only if that succeeded store
+// the mark. Format of the files: docs/FORMATS.md, "Entry logs" and "Index files".
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -16,7 +21,6 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
-#include "bookie/journal/journal.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
 #include "common/base/ids.h"
@@ -29,23 +33,38 @@ namespace stele::bookie {
 // kBadRequest before the journal.
 inline constexpr int64_t kEntryIdMax = int64_t{1} << 40;
 
+// An explicit-LAC packet must fit into the first sector of an index file beside the master key.
+// The packets of BookKeeper's clients have 16 to 36 bytes; larger ones: kBadRequest before the
+// journal.
+inline constexpr size_t kExplicitLacSizeMaxBytes = 256;
+
 struct StorageOptions {
   std::vector<std::string> ledger_directories;  // `current` directories
   std::vector<std::string>
       index_directories;  // `current` directories; empty: the ledger directories
   uint64_t entry_log_size_max_bytes = 1ull << 30;  // logSizeLimit
-  uint64_t memtable_max_bytes = 64ull << 20;       // per generation; two exist while one is flushed
-  double disk_usage_threshold = 0.95;              // diskUsageThreshold
+  // Asks for a flush when the active generation has so much. Two generations exist while one is
+  // flushed; together they never exceed twice this, but for one entry.
+  uint64_t memtable_max_bytes = 64ull << 20;
+  double disk_usage_threshold = 0.95;  // diskUsageThreshold
+  size_t open_index_files_max = 512;   // openFileLimit
+  size_t open_entry_logs_max = 128;    // for reading
+  uint64_t location_cache_max_bytes = 32ull << 20;
+  size_t resident_ledgers_max = 200'000;  // states kept in memory; those in use may exceed it
 };
 
-// The state of one ledger on this bookie. Read through the const pointer; change it by the calls
-// below.
+// The state of one ledger on this bookie. Read through the const pointer, which is good until the
+// caller waits; change it by the calls below.
 struct LedgerState {
   LedgerId ledger;
+  bool has_master_key = false;  // false: only a fence of an old journal is known (SetMasterKey)
   wire::MasterKey master_key{};
+  // Never taken back. One that Load has found is durable; a new one is durable by the journal.
   bool fenced = false;
+  // Part of the index was lost: what is found is right, what is not found proves nothing.
+  bool uncertain = false;
   EntryId lac;                  // highest LAC seen in entries and explicit LACs
-  Buffer explicit_lac;          // the packet as the client sent it; empty: none
+  Buffer explicit_lac;          // the packet as the client sent it, 16 bytes or more; empty: none
   EntryId last_entry;           // highest entry id stored
   bool key_in_journal = false;  // this process has journalled the master key
 };
@@ -58,59 +77,94 @@ enum class PutResult {
   kFull,             // both memtable generations are full: stop reading sockets until OnRoom
 };
 
+// For metrics and tests.
+struct StorageStats {
+  uint64_t memtable_bytes = 0;  // both generations
+  int64_t ledgers = 0;
+  int64_t resident_ledgers = 0;
+  int64_t entry_logs = 0;
+  int64_t flushes = 0;
+  int64_t failed_flushes = 0;
+};
+
 class LedgerStorage {
  public:
   virtual ~LedgerStorage() = default;
 
   // The resident state, or null: unknown or not loaded yet.
   virtual const LedgerState* FindLoaded(LedgerId ledger) = 0;
-  // Loads the state from disk; kNoSuchLedger when this bookie has never heard of it.
+  // Loads the state from disk; kNoSuchLedger when this bookie has never heard of it. kCorruptData:
+  // its index file is damaged beyond use; nothing is known of the ledger, and nothing is lost yet.
   virtual Task<absl::StatusOr<const LedgerState*>> Load(LedgerId ledger) = 0;
-  // Makes a ledger that Load did not find. The caller journals the key.
-  virtual const LedgerState* CreateLedger(LedgerId ledger, const wire::MasterKey& key) = 0;
+  // Makes a ledger that Load did not find (no wait between the two). The caller journals the key.
+  // Without a key: a fence record of a ledger whose key is nowhere.
+  virtual const LedgerState* CreateLedger(LedgerId ledger, std::optional<wire::MasterKey> key) = 0;
 
-  // Stores `body` (an entry packet, at least 24 bytes) in memory and raises the LAC by the one it
-  // carries.
+  // Stores `body` (an entry packet, at least 24 bytes; the bytes are copied) in memory and raises
+  // the LAC by the one it carries. The ledger is loaded and 0 <= entry <= kEntryIdMax.
   virtual PutResult Put(LedgerId ledger, EntryId entry, Buffer body) = 0;
+  // As Put, but compares with the disk when it must; the caller keeps other changes of this ledger
+  // waiting. An equal entry that an earlier process wrote is stored again (kStored), because
+  // nobody knows whether it is durable. kNoSuchLedger: the ledger was deleted meanwhile.
   virtual Task<absl::StatusOr<PutResult>> PutChecked(LedgerId ledger, EntryId entry,
                                                      Buffer body) = 0;
+  // For the replay of a journal: stores unless memory has an entry of this id, never looks at the
+  // disk. What an earlier process wrote and did not sync is thereby written again. After kFull:
+  // Flush.
+  virtual PutResult PutReplayed(LedgerId ledger, EntryId entry, Buffer body) = 0;
 
+  // Each needs a loaded ledger.
   virtual void SetFenced(LedgerId ledger) = 0;
+  // A packet that is not 16 .. kExplicitLacSizeMaxBytes long only raises the LAC.
   virtual void SetExplicitLac(LedgerId ledger, EntryId lac, Buffer packet) = 0;
   virtual void SetKeyInJournal(LedgerId ledger) = 0;
+  // Only for a ledger without one: a master key never changes.
+  virtual void SetMasterKey(LedgerId ledger, const wire::MasterKey& key) = 0;
 
-  // The entry packet. kNoSuchLedger, kNoSuchEntry (certain), kCorruptData, kIoError.
+  // The entry packet. kNoSuchLedger, kNoSuchEntry (certain), kUnknownLedgerState, kCorruptData,
+  // kIoError.
   virtual Task<absl::StatusOr<Buffer>> Read(LedgerId ledger, EntryId entry) = 0;
   // The entry with the highest id; kNoSuchEntry when there is none.
   virtual Task<absl::StatusOr<Buffer>> ReadLast(LedgerId ledger) = 0;
   // The known LAC, loaded from the last entry when nothing newer is known; kNoEntry when none can
-  // be told.
+  // be told. Errors as ReadLast, but for kNoSuchEntry.
   virtual Task<absl::StatusOr<EntryId>> ReadLac(LedgerId ledger) = 0;
-  // Ids of all entries, ascending.
+  // Ids of all entries, ascending. kUnknownLedgerState: the list could miss some. kOverloaded: the
+  // index file is too large to go through.
   virtual Task<absl::StatusOr<std::vector<EntryId>>> ListEntries(LedgerId ledger) = 0;
 
-  // Called after each change of a ledger's LAC, explicit LAC or fence: wakes long polls.
+  // The listeners are called inside the calls that cause them, so they post what takes long.
+  // After each change of a ledger's LAC, explicit LAC or fence: wakes long polls.
   virtual void SetLacListener(absl::AnyInvocable<void(LedgerId)> listener) = 0;
-  // Called when Put may succeed again after kFull.
+  // When Put may succeed again after kFull.
   virtual void SetRoomListener(absl::AnyInvocable<void()> listener) = 0;
+  // When the active generation has reached memtable_max_bytes, once: somebody should checkpoint.
+  virtual void SetFlushListener(absl::AnyInvocable<void()> listener) = 0;
 
   // Writes everything put before this call to entry logs and indexes, durable, fences and LACs
-  // included. One at a time; a second call waits. After an error the data stays in memory and the
-  // mark must not move.
+  // included. One at a time; a second call waits. After an error the data stays in memory, the next
+  // call tries again, and the mark must not move.
   virtual Task<absl::Status> Flush() = 0;
 
   // All ledgers that this shard stores, ascending.
   virtual std::vector<LedgerId> Ledgers() const = 0;
   // Forgets a ledger that metadata no longer knows; its index goes, its bytes go with their entry
-  // log.
+  // log. Ok when it is not known.
   virtual Task<absl::Status> DeleteLedger(LedgerId ledger) = 0;
-  // Removes sealed entry logs in which no ledger is left. Gives their number.
+  // Removes sealed entry logs in which no ledger is left. Gives their number. Logs with damage are
+  // kept.
   virtual Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs() = 0;
 
-  // Flushes and closes.
+  virtual StorageStats Stats() const = 0;
+
+  // Flushes, seals the entry log and closes. No call may follow.
   virtual Task<absl::Status> Close() = 0;
 };
 
+// Finds what the directories hold; they exist and are locked by the caller. Loads no ledger.
+//   errors   kConfig        an option out of range
+//            kUnsupported   directories of Java's DbLedgerStorage
+//            kCorruptData   two entry logs of one id
 Task<absl::StatusOr<std::unique_ptr<LedgerStorage>>> OpenLedgerStorage(Env env,
                                                                        StorageOptions options);
 
