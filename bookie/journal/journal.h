@@ -1,53 +1,55 @@
 // Journal: the log that makes an add durable before it is acknowledged. One journal is one stream
 // of files in one directory, owned by one shard. Group commit: the idle device gets what is there
-// at once, the busy one gets all that gathered while it was busy.
+// at the end of the turn, the busy one gets all that gathered while it was busy.
 //
 // Contract
 //   * Records become durable in the order of Append. OnDurable(n) says that all records up to
-//   sequence n are.
+//     sequence n are.
 //   * "Storage first, then journal": the caller has put a record's effect into ledger storage
-//   before it appends it, so
-//     everything before DurableMark() is in storage when the mark is read. Checkpoints rest on
-//     that.
-//   * A failed write or sync poisons the journal: OnFailed once, nothing is ever acknowledged
-//   again; the bookie stops.
-// Format: journal_format.h, docs/FORMATS.md. Source: design "Journal"; Java's v6 framing.
+//     before it appends it, so everything before DurableMark() is in storage when the mark is read.
+//     Checkpoints rest on that.
+//   * A failed write poisons the journal: OnFailed once, nothing is ever acknowledged again; the
+//     bookie stops.
+//   * There is no "written but not synced": each batch is durable when its write completes, so
+//     adds of deferred-sync ledgers take the same way.
+// Format: journal_format.h, docs/FORMATS.md "Journal".
 #pragma once
 
-#include <compare>
+#include <cstddef>
 #include <cstdint>
 #include <memory>
 #include <string>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bookie/journal/journal_mark.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
-#include "common/base/ids.h"
 #include "common/seams/env.h"
 
 namespace stele::bookie {
 
-// A position in a journal stream: everything before it is durable and needs no replay. Stored as
-// `lastMark`.
-struct JournalMark {
-  int64_t file_id = 0;
-  int64_t offset_bytes = 0;
-  friend auto operator<=>(const JournalMark&, const JournalMark&) = default;
-};
-
 struct JournalOptions {
-  std::string directory;                         // the `current` directory of this journal
-  uint64_t file_size_max_bytes = 2048ull << 20;  // journalMaxSizeMB
-  uint64_t prealloc_bytes = 256ull
-                            << 20;  // zero-filled ahead of the writes; see journal.cc for the pool
+  std::string directory;  // the `current` directory of this journal; it must exist
+  // journalMaxSizeMB: no file becomes larger.
+  uint64_t file_size_max_bytes = 2048ull << 20;
+  // The most that is zero-filled in advance, which is one whole file: files begin small and grow
+  // to the lesser of this and file_size_max_bytes (journal_files.h says why).
+  uint64_t prealloc_bytes = 256ull << 20;
   size_t batch_size_max_bytes = 1 << 20;
   int batches_in_flight_max = 2;
+  // The largest body that Append takes; a batch holds at least one.
+  size_t record_size_max_bytes = 5 * 1024 * 1024 + 64;
   int backup_files = 5;  // journalMaxBackups
-  size_t pending_max_bytes =
-      64 << 20;  // above it has_room() is false and the caller stops reading sockets
+  // Above it has_room() is false and the caller stops reading sockets.
+  size_t pending_max_bytes = 64 << 20;
+  // File ids of this journal are greater: give the mark's, so that ids never repeat even when
+  // somebody has emptied the directory and the clock has gone back.
+  int64_t file_id_above = 0;
 };
 
+// Calls come from the shard's queue, never from inside a call of the Journal. They may append, but
+// must not destroy the journal.
 class JournalListener {
  public:
   virtual ~JournalListener() = default;
@@ -57,6 +59,10 @@ class JournalListener {
   virtual void OnRoom() = 0;
   // The journal is poisoned. The bookie must stop.
   virtual void OnFailed(absl::Status why) = 0;
+  // True: the disk is too full to prepare the next file; what is left of this one serves the fences
+  // of a bookie that goes read-only now. When that is used up, OnFailed follows. False: the next
+  // file is there.
+  virtual void OnDiskFull(bool is_full) {}
 };
 
 class Journal {
@@ -64,8 +70,8 @@ class Journal {
   virtual ~Journal() = default;
 
   // Appends one record and gives its sequence (1, 2, 3, ...). `body` is the record without its
-  // length: at least 16 bytes that begin with ledger id and entry id (journal_format.h makes those
-  // of meta records). Never waits; kept until durable.
+  // length: 16 .. record_size_max_bytes bytes that begin with ledger id and entry id
+  // (journal_format.h makes those of meta records). Copied; never waits.
   virtual uint64_t Append(Buffer body) = 0;
 
   // False: more than pending_max_bytes wait.
@@ -74,15 +80,22 @@ class Journal {
   // The end of the last durable batch.
   virtual JournalMark DurableMark() const = 0;
 
-  // Deletes files that lie before `mark`, but for backup_files of them. `mark` is durable in
-  // lastMark.
+  // Deletes files that lie before `mark`, but for the newest backup_files of them.
+  //   mark    durable in lastMark already
+  //   errors  kInvalidArgument (mark is not durable in this journal yet), kIoError: some files may
+  //           be gone
   virtual Task<absl::Status> Trim(JournalMark mark) = 0;
 
-  // Waits for what is in flight; further Appends are bugs.
+  // Waits for what was appended and ends; further Appends are bugs. Gives the reason when the
+  // journal was or becomes poisoned.
   virtual Task<absl::Status> Close() = 0;
 };
 
-// Opens a new file behind all that exist in the directory. `listener` must outlive the journal.
+// Opens a new file behind all that exist in the directory.
+//   env        executor, clock, random and files are used
+//   listener   must outlive the journal
+//   errors     kInvalidArgument (options), kCorruptData (a .txn name that is no file id),
+//              kDiskFull, kIoError
 Task<absl::StatusOr<std::unique_ptr<Journal>>> OpenJournal(Env env, JournalOptions options,
                                                            JournalListener* listener);
 
