@@ -34,7 +34,7 @@ struct JournalOptions {
   // journalMaxSizeMB: no file becomes larger.
   uint64_t file_size_max_bytes = 2048ull << 20;
   // The most that is zero-filled in advance, which is one whole file: files begin small and grow
-  // to the lesser of this and file_size_max_bytes (journal_files.h says why).
+  // to the lesser of this and file_size_max_bytes (README.md says why).
   uint64_t prealloc_bytes = 256ull << 20;
   size_t batch_size_max_bytes = 1 << 20;
   int batches_in_flight_max = 2;
