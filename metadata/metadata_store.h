@@ -3,13 +3,18 @@
 // driver, and the one that Apache BookKeeper expects.
 //
 // Operations on one node are linearizable. One store object belongs to one shard: calls and
-// callbacks are on it.
+// callbacks are on it. Its tasks do not outlive it.
 //
 // Errors of every operation, besides those named:
 //   kMetadataUnavailable  the store cannot be reached within its time limit. EffectOf() is kUnknown
-//   for a write that may
-//                         have been sent, kNone for reads and for writes that were not.
-//   kStopped              the store object is closing
+//                         for a write that may have been sent, kNone for reads and for writes that
+//                         were not.
+//   kStopped              the store object is closing; the effect is as above
+//   kOverloaded           too many operations are in flight; not applied
+//   kInvalidArgument      a path that is not one, or a value larger than all drivers can store (1 MiB
+//                         less 8 KiB); not applied
+//   kCorruptData          the store's own files are damaged; waiting does not help
+//   kUnauthorized         we may not do this to that node; not applied
 #pragma once
 
 #include <cstdint>
