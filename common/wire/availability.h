@@ -39,10 +39,13 @@ class AvailabilityBuilder {
     int32_t period;
   };
   void CloseRun();
+  void PushRun(int64_t first, int32_t size);
 
   std::vector<Group> groups_;
+  // The run that may still grow.
+  bool has_run_ = false;
   int64_t run_first_ = 0;
-  int64_t run_size_ = 0;
+  int64_t run_last_ = -1;
 };
 
 // Reads a blob. All look-ups are in place: no memory but the blob.

@@ -31,8 +31,10 @@ MasterKey MakeMasterKey(std::string_view password);
 using MacKey = std::array<char, 20>;
 MacKey MakeMacKey(std::string_view password);
 
-uint32_t Crc32c(std::string_view bytes);
-uint32_t Crc32(std::string_view bytes);
+// Checksums, Castagnoli's and IEEE's. Crc32c(b, Crc32c(a)) is that of a followed by b.
+//   bytes   up to 2 GiB
+uint32_t Crc32c(std::string_view bytes, uint32_t before = 0);
+uint32_t Crc32(std::string_view bytes, uint32_t before = 0);
 
 // Computes and checks digests of one ledger. Build it once per (type, password) and keep it.
 // Threads: one at a time.
