@@ -170,11 +170,11 @@ Task<void> HoldMark(SimProcess* process, std::string* log, int* ran) {
 }
 
 TEST(SimProcessTest, CrashIsDestruction) {
-  Scheduler scheduler({.seed = 1});
-  SimProcess* process = scheduler.AddProcess("a", 2);
   std::string log;
   int ran = 0;
   int hooks = 0;
+  Scheduler scheduler({.seed = 1});  // its end is the last crash: it sees the variables above
+  SimProcess* process = scheduler.AddProcess("a", 2);
   process->AtCrash([&hooks] { ++hooks; });
   process->Own(std::make_unique<Marks>(Marks{&log, ""}));
   process->Own(std::make_unique<Marks>(Marks{&log, ""}))->name = "1";
@@ -199,9 +199,9 @@ TEST(SimProcessTest, CrashIsDestruction) {
 }
 
 TEST(SimProcessTest, CrashByAnOwnJobDestroysAfterTheJob) {
+  std::string log;
   Scheduler scheduler({.seed = 1});
   SimProcess* process = scheduler.AddProcess("a");
-  std::string log;
   process->Own(std::make_unique<Marks>(Marks{&log, ""}))->name = "object";
   bool posted_ran = false;
   process->executor()->Post([&] {

@@ -29,7 +29,7 @@ struct OpenOptions {
   enum class Sync {
     kExplicit,   // durable by Sync()
     kEachWrite,  // O_DIRECT and O_DSYNC where the device can: offset, size and address of writes
-                 // are multiples of 4096
+    // are multiples of 4096, else kInvalidArgument and nothing is tried; reads are free
   };
   Access access = Access::kRead;
   Create create = Create::kNever;

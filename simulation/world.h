@@ -1,0 +1,82 @@
+// World: a scheduler with machines, their disks and the processes on them: what a test needs to run
+// code on the simulated seams.
+//   World world({.seed = 1});
+//   SimMachine* machine = world.AddMachine("bookie-1");
+//   SimProcess* process = world.AddProcess(machine, "bookie-1");
+//   EXPECT_TRUE(world.RunToEnd(process, Body(world.env(process))).ok());
+//   world.PowerCut(machine);
+//   process->Restart();
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/async/task.h"
+#include "common/seams/env.h"
+#include "simulation/scheduler.h"
+#include "simulation/sim_disk.h"
+#include "simulation/sim_file_system.h"
+#include "simulation/sim_process.h"
+
+namespace stele::simulation {
+
+// A host with one disk. Lives as long as the world.
+class SimMachine {
+ public:
+  SimMachine(Scheduler* scheduler, std::string host, SimDiskOptions disk_options)
+      : host_(std::move(host)), disk_(scheduler, host_, disk_options) {}
+
+  const std::string& host() const { return host_; }
+  SimDisk& disk() { return disk_; }
+
+ private:
+  std::string host_;
+  SimDisk disk_;
+};
+
+class World {
+ public:
+  explicit World(SchedulerOptions options);
+  World(const World&) = delete;
+  World& operator=(const World&) = delete;
+  // Crashes all processes.
+  ~World();
+
+  Scheduler& scheduler() { return scheduler_; }
+
+  // `host` is unique.
+  SimMachine* AddMachine(std::string host, SimDiskOptions disk_options = {});
+
+  // A running process. `name` is unique. Crash and restart it with its own calls.
+  SimProcess* AddProcess(SimMachine* machine, std::string name, int shards = 1);
+
+  // The seams of one shard; the same in every life of the process.
+  Env env(SimProcess* process, int shard = 0);
+
+  // Runs the world until `task`, started on shard 0 of `process`, has ended. Errors as RunUntil; a
+  // task that did not end stays in its process, so what it points to must too.
+  absl::Status RunToEnd(SimProcess* process, Task<void> task);
+
+  // Crashes the processes of the machine, and leaves on its disk what the seed lets survive.
+  void PowerCut(SimMachine* machine);
+
+ private:
+  // The seams of one shard.
+  struct Seams {
+    SimExecutor* executor;
+    std::unique_ptr<SimFileSystem> files;
+  };
+  struct Resident {
+    SimMachine* machine;
+    SimProcess* process;
+    std::vector<Seams> shards;
+  };
+
+  Scheduler scheduler_;
+  std::vector<std::unique_ptr<SimMachine>> machines_;
+  std::vector<Resident> residents_;
+};
+
+}  // namespace stele::simulation
