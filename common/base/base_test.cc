@@ -32,6 +32,17 @@ TEST(BufferTest, SharedViewOutlivesTheOwner) {
   EXPECT_EQ(view.view(), "abc");
 }
 
+TEST(BufferTest, ABlockIsUnsharedWhenItsLastViewIsGone) {
+  MutableBuffer block(16);
+  EXPECT_TRUE(block.IsUnshared());
+  Buffer view = block.Share(0, 8);
+  Buffer slice = view.Slice(4);
+  view = Buffer();
+  EXPECT_FALSE(block.IsUnshared());
+  slice = Buffer();
+  EXPECT_TRUE(block.IsUnshared());
+}
+
 TEST(BufferTest, FreezeKeepsThePrefix) {
   MutableBuffer block(8);
   std::memcpy(block.data(), "12345678", 8);

@@ -126,6 +126,11 @@ class MutableBuffer {
   // owner are gone.
   Buffer Share(size_t offset, size_t size) const;
 
+  // No Buffer made by Share() is left, on any thread: the owner may fill the block anew.
+  bool IsUnshared() const {
+    return storage_ == nullptr || storage_->references.load(std::memory_order_acquire) == 1;
+  }
+
  private:
   char* data_ = nullptr;
   size_t size_ = 0;
