@@ -1,15 +1,15 @@
 #include "integration_tests/child_process.h"
 
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
-#include <utility>
 
 #include "absl/time/clock.h"
 #include "common/base/check.h"
@@ -47,8 +47,7 @@ std::unique_ptr<ChildProcess> ChildProcess::Start(Options options) {
   const bool to_file = !options.output_path.empty();
   if (to_file) {
     close(output[1]);
-    output[1] =
-        open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+    output[1] = open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
     STELE_CHECK_OP(output[1], >=, 0);
   }
   std::vector<std::string> environment = std::move(options.environment);

@@ -2,12 +2,12 @@
 // process group of its own that is killed with the object, and also when the test itself is killed.
 #pragma once
 
-#include <sys/types.h>
-
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
+
+#include <sys/types.h>
 
 #include "absl/time/time.h"
 
