@@ -33,7 +33,8 @@ class ChildProcess {
 
   pid_t pid() const { return pid_; }
 
-  // The next line without its newline; nullopt at the end of the output, or when none comes in time.
+  // The next line without its newline; nullopt at the end of the output, or when none comes in
+  // time.
   std::optional<std::string> ReadLine(absl::Duration limit = absl::Seconds(60));
   void CloseStandardInput();
 

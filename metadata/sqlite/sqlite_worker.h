@@ -28,8 +28,8 @@
 
 namespace stele::metadata {
 
-// One call of the store on its way through the worker. Made on the shard; Run and Fail are called on
-// the worker's thread, everything else on the shard.
+// One call of the store on its way through the worker. Made on the shard; Run and Fail are called
+// on the worker's thread, everything else on the shard.
 class SqliteOperation {
  public:
   using Time = std::chrono::steady_clock::time_point;
