@@ -8,27 +8,45 @@
 
 namespace stele::real {
 
-// The order is that of construction; the loop dies last.
+namespace {
+
+constexpr size_t kBlockingThreadsMax = 2;
+
+}  // namespace
+
 struct Shard::Seams {
+  explicit Seams(FileBackend backend)
+      : files(std::make_unique<RealFileSystem>(&loop, &pool, backend)) {}
+  // Jobs may hold timers, connections and files: they go while the seams still exist, and so do
+  // the disk operations that end when the file system waits for them.
+  ~Seams() {
+    loop.DropJobs();
+    files.reset();
+    loop.DropJobs();
+  }
+
   EventLoop loop;
   RealClock clock{&loop};
   RealRandom random;
+  BlockingPool pool{kBlockingThreadsMax};
+  std::unique_ptr<RealFileSystem> files;
 };
 
 Shard::Shard(ShardOptions options)
-    : name_(std::move(options.name)), seams_(std::make_unique<Seams>()) {}
+    : name_(std::move(options.name)), seams_(std::make_unique<Seams>(options.file_backend)) {}
 
-Shard::~Shard() {
-  Stop();
-  // Jobs may hold timers, connections and files: they go while the seams still exist.
-  seams_->loop.DropJobs();
-}
+Shard::~Shard() { Stop(); }
 
 Env Shard::env() const {
-  return Env{.executor = &seams_->loop, .clock = &seams_->clock, .random = &seams_->random};
+  return Env{.executor = &seams_->loop,
+             .clock = &seams_->clock,
+             .random = &seams_->random,
+             .files = seams_->files.get()};
 }
 
 Executor* Shard::executor() const { return &seams_->loop; }
+
+BlockingPool* Shard::blocking_pool() const { return &seams_->pool; }
 
 EventLoop* Shard::loop() const { return &seams_->loop; }
 
@@ -37,6 +55,8 @@ void Shard::Start() {
   thread_ = std::thread([this] {
     pthread_setname_np(pthread_self(), name_.substr(0, 15).c_str());
     Run();
+    // The kernel cancels what a thread that ends has submitted.
+    seams_->files->WaitForAll();
   });
 }
 
@@ -45,6 +65,8 @@ void Shard::Stop() {
   STELE_CHECK(!seams_->loop.IsCurrent());
   RequestStop();
   thread_.join();
+  // The thread may have ended before it saw this request.
+  stop_.store(false, std::memory_order_relaxed);
 }
 
 void Shard::Run() {

@@ -13,13 +13,16 @@
 
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
+#include "common/real/blocking_pool.h"
 #include "common/real/event_loop.h"
+#include "common/real/real_file_system.h"
 #include "common/seams/env.h"
 
 namespace stele::real {
 
 struct ShardOptions {
   std::string name = "shard";  // of the thread; the first 15 bytes are shown by the system
+  FileBackend file_backend = FileBackend::kProbe;
 };
 
 // Threads: while the loop runs, everything that belongs to the shard is used on its thread only;
@@ -38,15 +41,18 @@ class Shard {
   Env env() const;
   Executor* executor() const;
 
+  // For calls that block (embedded databases); shared with the names of files.
+  BlockingPool* blocking_pool() const;
+
   // For the other edges in this directory.
   EventLoop* loop() const;
 
   // Runs the loop on a new thread until Stop.
   void Start();
 
-  // Ends the thread after its current turn and waits for it. Jobs that are not run yet, and
-  // suspended tasks, stay as they are. Without effect when no thread runs. Not from the shard's own
-  // thread.
+  // Ends the thread after its current turn and waits for it and for the disk operations that it
+  // began. Jobs that are not run yet, and suspended tasks, stay as they are. Without effect when no
+  // thread runs. Not from the shard's own thread.
   void Stop();
 
   // Runs the loop on the calling thread until RequestStop.

@@ -42,14 +42,12 @@ class ConnectionHandler {
   virtual void OnWritable() {}
 
   // The peer will send nothing more but may still read: finish the replies it waits for, then
-  // CloseAfterSending(). Called once; only OnWritable and OnClosed follow.
+  // CloseAfterSending().
   virtual void OnPeerFinished() = 0;
 
   // The connection is gone; the last call. Not called after Close().
-  //   kOk              CloseAfterSending has done its work
-  //   kConnectionLost  closed by the peer or the network
-  //   kCorruptData     a frame above the limit or of no length
-  //   kDeadline        a frame was begun and not finished in time
+  //   kConnectionLost   closed by the peer or the network     kCorruptData   a frame above the
+  //   limit or of no length kDeadline         a frame was begun and not finished in time
   virtual void OnClosed(absl::Status why) = 0;
 };
 
@@ -75,12 +73,10 @@ class Connection {
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
 
-  // Drops the connection and everything queued. No callback follows. The peer sees OnPeerFinished
-  // or OnClosed(kConnectionLost).
+  // Drops the connection and everything queued. No callback follows.
   virtual void Close() = 0;
 
-  // Sends what is queued, then closes; later calls of Send are ignored. OnClosed follows: ok when
-  // everything was taken by the operating system, which delivers it also to a peer that is sending.
+  // Sends what is queued, then closes. OnClosed follows.
   virtual void CloseAfterSending() = 0;
 
   // The peer's address, for logs.
