@@ -13,6 +13,32 @@ Task<void> MakeScratch(Env env) {
   STELE_CO_EXPECT_OK(co_await env.files->MakeDirectories("/scratch"));
 }
 
+// A client that finishes sending and then reads until the end.
+class HalfClosedClient : public ConnectionHandler {
+ public:
+  HalfClosedClient(Executor* executor, std::unique_ptr<Connection> connection)
+      : connection_(std::move(connection)), ended_(executor) {}
+
+  Task<void> Exchange(std::vector<std::string> frames) {
+    connection_->Start(this);
+    for (const std::string& frame : frames) connection_->Send(frame, Buffer());
+    SimNetwork::FinishSending(connection_.get());
+    co_await ended_;
+  }
+
+  void OnFrames(std::span<Buffer> frames) override {
+    for (const Buffer& frame : frames) received.push_back(frame.ToString());
+  }
+  void OnPeerFinished() override { ended_.GetCompleter().Set(true); }
+  void OnClosed(absl::Status) override { ended_.GetCompleter().Set(true); }
+
+  std::vector<std::string> received;
+
+ private:
+  std::unique_ptr<Connection> connection_;
+  Completion<bool> ended_;
+};
+
 }  // namespace
 
 SimSeamWorld::SimSeamWorld(uint64_t seed)
@@ -24,6 +50,17 @@ SimSeamWorld::SimSeamWorld(uint64_t seed)
 void SimSeamWorld::RunToEnd(Task<void> task) {
   const absl::Status status = world_.RunToEnd(process_, std::move(task));
   EXPECT_TRUE(status.ok()) << status;
+}
+
+Task<std::vector<std::string>> SimSeamWorld::ExchangeHalfClosed(Endpoint to,
+                                                                std::vector<std::string> frames) {
+  absl::StatusOr<std::unique_ptr<Connection>> connection =
+      co_await env().transport->Connect(std::move(to), {}, absl::Seconds(1));
+  EXPECT_TRUE(connection.ok()) << connection.status();
+  if (!connection.ok()) co_return std::vector<std::string>();
+  HalfClosedClient client(env().executor, *std::move(connection));
+  co_await client.Exchange(std::move(frames));
+  co_return std::move(client.received);
 }
 
 }  // namespace stele::simulation

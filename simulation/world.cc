@@ -14,7 +14,8 @@ Task<void> RunAndMark(Task<void> task, std::shared_ptr<bool> ended) {
 
 }  // namespace
 
-World::World(SchedulerOptions options) : scheduler_(options) {}
+World::World(SchedulerOptions options, SimNetworkOptions network_options)
+    : scheduler_(options), network_(&scheduler_, network_options) {}
 
 World::~World() {
   for (auto resident = residents_.rbegin(); resident != residents_.rend(); ++resident) {
@@ -36,7 +37,8 @@ SimProcess* World::AddProcess(SimMachine* machine, std::string name, int shards)
   for (int shard = 0; shard < shards; ++shard) {
     SimExecutor* executor = resident.process->executor(shard);
     resident.shards.push_back(
-        {executor, std::make_unique<SimFileSystem>(&machine->disk(), executor)});
+        {executor, std::make_unique<SimFileSystem>(&machine->disk(), executor),
+         std::make_unique<SimTransport>(&network_, executor, machine->host())});
   }
   return resident.process;
 }
@@ -48,7 +50,8 @@ Env World::env(SimProcess* process, int shard) {
     return Env{.executor = seams.executor,
                .clock = process->clock(shard),
                .random = process->random(shard),
-               .files = seams.files.get()};
+               .files = seams.files.get(),
+               .transport = seams.transport.get()};
   }
   STELE_CHECK(false);
 }

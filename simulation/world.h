@@ -1,5 +1,5 @@
-// World: a scheduler with machines, their disks and the processes on them: what a test needs to run
-// code on the simulated seams.
+// World: a scheduler with a network, machines, their disks and the processes on them: what a test
+// needs to run code on the simulated seams.
 //   World world({.seed = 1});
 //   SimMachine* machine = world.AddMachine("bookie-1");
 //   SimProcess* process = world.AddProcess(machine, "bookie-1");
@@ -18,6 +18,7 @@
 #include "simulation/scheduler.h"
 #include "simulation/sim_disk.h"
 #include "simulation/sim_file_system.h"
+#include "simulation/sim_network.h"
 #include "simulation/sim_process.h"
 
 namespace stele::simulation {
@@ -38,13 +39,14 @@ class SimMachine {
 
 class World {
  public:
-  explicit World(SchedulerOptions options);
+  explicit World(SchedulerOptions options, SimNetworkOptions network_options = {});
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   // Crashes all processes.
   ~World();
 
   Scheduler& scheduler() { return scheduler_; }
+  SimNetwork& network() { return network_; }
 
   // `host` is unique.
   SimMachine* AddMachine(std::string host, SimDiskOptions disk_options = {});
@@ -67,6 +69,7 @@ class World {
   struct Seams {
     SimExecutor* executor;
     std::unique_ptr<SimFileSystem> files;
+    std::unique_ptr<SimTransport> transport;
   };
   struct Resident {
     SimMachine* machine;
@@ -75,6 +78,7 @@ class World {
   };
 
   Scheduler scheduler_;
+  SimNetwork network_;
   std::vector<std::unique_ptr<SimMachine>> machines_;
   std::vector<Resident> residents_;
 };

@@ -42,12 +42,14 @@ class ConnectionHandler {
   virtual void OnWritable() {}
 
   // The peer will send nothing more but may still read: finish the replies it waits for, then
-  // CloseAfterSending().
+  // CloseAfterSending(). Called once; only OnWritable and OnClosed follow.
   virtual void OnPeerFinished() = 0;
 
   // The connection is gone; the last call. Not called after Close().
-  //   kConnectionLost   closed by the peer or the network     kCorruptData   a frame above the
-  //   limit or of no length kDeadline         a frame was begun and not finished in time
+  //   kOk              CloseAfterSending has done its work
+  //   kConnectionLost  closed by the peer or the network
+  //   kCorruptData     a frame above the limit or of no length
+  //   kDeadline        a frame was begun and not finished in time
   virtual void OnClosed(absl::Status why) = 0;
 };
 
@@ -73,10 +75,12 @@ class Connection {
   virtual void PauseReading() = 0;
   virtual void ResumeReading() = 0;
 
-  // Drops the connection and everything queued. No callback follows.
+  // Drops the connection and everything queued. No callback follows. The peer sees OnPeerFinished
+  // or OnClosed(kConnectionLost).
   virtual void Close() = 0;
 
-  // Sends what is queued, then closes. OnClosed follows.
+  // Sends what is queued, then closes; later calls of Send are ignored. OnClosed follows: ok when
+  // everything was taken by the operating system, which delivers it also to a peer that is sending.
   virtual void CloseAfterSending() = 0;
 
   // The peer's address, for logs.

@@ -1,0 +1,282 @@
+#include "simulation/sim_link.h"
+
+#include <algorithm>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+
+namespace stele::simulation {
+namespace {
+
+absl::Status Lost(std::string_view peer) {
+  return MakeError(ErrorCode::kConnectionLost, Effect::kUnknown, StrCat(peer, ": connection lost"));
+}
+
+}  // namespace
+
+SimLink::SimLink(SimNetwork* network, uint64_t id, Setup connecting, Setup accepting)
+    : network_(network), id_(id) {
+  Setup* setups[] = {&connecting, &accepting};
+  for (Side side : {0, 1}) {
+    End& end = ends_[side];
+    end.executor = setups[side]->executor;
+    end.host = setups[side]->host;
+    end.limits = setups[side]->limits;
+    end.peer = StrCat(setups[1 - side]->host, ":", setups[1 - side]->port);
+  }
+}
+
+// ---- What the owners call
+
+void SimLink::Start(Side side, ConnectionHandler* handler) {
+  End& end = ends_[side];
+  if (!end.open) return;
+  STELE_CHECK(end.handler == nullptr);
+  end.handler = handler;
+  DeliverAt(1 - side, now());
+}
+
+void SimLink::Send(Side side, std::string_view head, Buffer body) {
+  End& end = ends_[side];
+  if (!end.open || end.then != End::Then::kNothing || !end.executor->alive()) return;
+  Buffer frame;
+  if (head.empty()) {
+    frame = std::move(body);
+  } else if (body.empty()) {
+    frame = Buffer::CopyOf(head);
+  } else {
+    MutableBuffer whole(head.size() + body.size());
+    std::copy(head.begin(), head.end(), whole.data());
+    std::copy_n(body.data(), body.size(), whole.data() + head.size());
+    frame = std::move(whole).Freeze();
+  }
+  end.queued_bytes += frame.size() + 4;
+  if (end.queued_bytes > network_->options().low_water_bytes) end.above_low_water = true;
+  end.queue.push_back(std::move(frame));
+  PostPump(side);
+}
+
+void SimLink::SetPaused(Side side, bool paused) {
+  End& end = ends_[side];
+  if (end.paused && !paused) DeliverAt(1 - side, now());
+  end.paused = paused;
+}
+
+void SimLink::Close(Side side) {
+  End& end = ends_[side];
+  if (!end.open) return;
+  // What was handed to the network arrives; or the connection is reset, as always when there is
+  // input that nobody will read. A process that crashes is always seen as a loss.
+  const bool reset =
+      !end.executor->alive() || !ends_[1 - side].pipe.empty() || network_->random().Chance(1, 2);
+  if (reset) {
+    CutPipe(side);
+    AppendReset(side);
+  } else if (!end.finished) {
+    end.finished = true;
+    Append(side, Item::Kind::kFinish, Buffer(), false);
+  }
+  MarkClosed(side);
+}
+
+void SimLink::CloseAfterSending(Side side) {
+  End& end = ends_[side];
+  if (!end.open || end.then == End::Then::kClose) return;
+  end.then = End::Then::kClose;
+  PostPump(side);
+}
+
+void SimLink::FinishSending(Side side) {
+  End& end = ends_[side];
+  if (!end.open || end.then != End::Then::kNothing) return;
+  end.then = End::Then::kFinish;
+  PostPump(side);
+}
+
+void SimLink::Reset() {
+  for (Side side : {0, 1}) {
+    ends_[side].queue.clear();
+    ends_[side].queued_bytes = 0;
+    CutPipe(side);
+    AppendReset(side);
+  }
+}
+
+void SimLink::Resume() {
+  for (Side side : {0, 1}) {
+    if (IsBlockedFrom(side)) continue;
+    End& end = ends_[side];
+    int64_t arrival = now() + absl::ToInt64Nanoseconds(network_->DrawDelay());
+    for (Item& item : end.pipe) {
+      item.arrival_nanoseconds = std::max(item.arrival_nanoseconds, arrival);
+      end.last_arrival_nanoseconds = item.arrival_nanoseconds;
+    }
+    if (!end.pipe.empty()) DeliverAt(side, end.last_arrival_nanoseconds);
+    CallPumpAfterAcknowledgement(1 - side);
+  }
+}
+
+// ---- Sending
+
+void SimLink::Append(Side side, Item::Kind kind, Buffer frame, bool follows) {
+  End& end = ends_[side];
+  int64_t arrival = end.last_arrival_nanoseconds;
+  if (!follows) {
+    arrival = std::max(arrival, now() + absl::ToInt64Nanoseconds(network_->DrawDelay()));
+  }
+  end.last_arrival_nanoseconds = arrival;
+  end.pipe_bytes += frame.size() + 4;
+  end.pipe.push_back({kind, arrival, std::move(frame)});
+  if (!follows) DeliverAt(side, arrival);
+}
+
+void SimLink::AppendReset(Side side) { Append(side, Item::Kind::kReset, Buffer(), false); }
+
+void SimLink::CutPipe(Side side) {
+  End& end = ends_[side];
+  const size_t kept = network_->random().Below(end.pipe.size() + 1);
+  while (end.pipe.size() > kept) {
+    end.pipe_bytes -= end.pipe.back().frame.size() + 4;
+    end.pipe.pop_back();
+  }
+}
+
+void SimLink::PostPump(Side side) {
+  End& end = ends_[side];
+  if (end.pump_pending) return;
+  end.pump_pending = true;
+  network_->scheduler()->Enqueue(end.executor,
+                                 [self = shared_from_this(), side] { self->Pump(side); });
+}
+
+void SimLink::Pump(Side side) {
+  End& end = ends_[side];
+  end.pump_pending = false;
+  if (!end.open) return;
+  bool first = true;
+  while (!end.queue.empty()) {
+    const size_t size = end.queue.front().size() + 4;
+    if (end.pipe_bytes > 0 && end.pipe_bytes + size > network_->options().window_bytes) break;
+    Buffer frame = std::move(end.queue.front());
+    end.queue.pop_front();
+    end.queued_bytes -= size;
+    // Most frames of one turn travel together.
+    const bool follows = !first && network_->random().Chance(7, 8);
+    Append(side, Item::Kind::kFrame, std::move(frame), follows);
+    first = false;
+  }
+  if (end.queue.empty() && end.then != End::Then::kNothing && !end.finished) {
+    end.finished = true;
+    Append(side, Item::Kind::kFinish, Buffer(), false);
+  }
+  if (end.queue.empty() && end.then == End::Then::kClose) {
+    // A peer that is still sending learns, after all that it was sent, that nobody reads.
+    if (!ends_[1 - side].pipe.empty()) AppendReset(side);
+    Fail(side, absl::OkStatus());
+    return;
+  }
+  if (end.above_low_water && end.queued_bytes < network_->options().low_water_bytes) {
+    end.above_low_water = false;
+    if (end.handler != nullptr) end.handler->OnWritable();
+  }
+}
+
+// ---- Receiving
+
+void SimLink::DeliverAt(Side side, int64_t when_nanoseconds) {
+  network_->scheduler()->CallAt(ends_[1 - side].executor,
+                                MonotonicTime::FromNanoseconds(when_nanoseconds),
+                                [self = shared_from_this(), side] { self->Deliver(side); });
+}
+
+void SimLink::Deliver(Side side) {
+  End& to = ends_[1 - side];
+  std::deque<Item>& pipe = ends_[side].pipe;
+  for (;;) {
+    if (pipe.empty() || pipe.front().arrival_nanoseconds > now() || IsBlockedFrom(side)) return;
+    if (!to.open) {
+      // Nobody is there any more. What arrives is answered by a reset, which comes after all that
+      // this end has sent.
+      const bool answer = pipe.front().kind == Item::Kind::kFrame && ends_[side].open;
+      pipe.clear();
+      ends_[side].pipe_bytes = 0;
+      if (answer) AppendReset(1 - side);
+      return;
+    }
+    if (to.handler == nullptr) return;
+    switch (pipe.front().kind) {
+      case Item::Kind::kFrame:
+        if (to.paused || !DeliverFrames(side)) return;
+        break;
+      case Item::Kind::kFinish:
+        if (to.paused) return;
+        pipe.pop_front();
+        network_->scheduler()->trace().Record(TraceKind::kConnection, id_ * 2 + side, 1);
+        to.handler->OnPeerFinished();
+        break;
+      case Item::Kind::kReset:
+        network_->scheduler()->trace().Record(TraceKind::kConnection, id_ * 2 + side, 2);
+        Fail(1 - side, Lost(to.peer));
+        return;
+    }
+  }
+}
+
+bool SimLink::DeliverFrames(Side side) {
+  End& from = ends_[side];
+  End& to = ends_[1 - side];
+  std::vector<Buffer> frames;
+  uint64_t digest = 0;
+  bool damaged = false;
+  while (!from.pipe.empty() && from.pipe.front().kind == Item::Kind::kFrame &&
+         from.pipe.front().arrival_nanoseconds <= now()) {
+    Buffer& frame = from.pipe.front().frame;
+    damaged = frame.empty() || frame.size() + 4 > to.limits.frame_size_max_bytes;
+    if (damaged) break;
+    from.pipe_bytes -= frame.size() + 4;
+    digest = digest * 31 + DigestOf(frame.view());
+    frames.push_back(std::move(frame));
+    from.pipe.pop_front();
+  }
+  network_->scheduler()->trace().Record(TraceKind::kFrame, id_ * 2 + side, digest);
+  if (!frames.empty()) to.handler->OnFrames(std::span<Buffer>(frames));
+  CallPumpAfterAcknowledgement(side);
+  if (!damaged || !to.open) return !damaged;
+  AppendReset(1 - side);
+  Fail(1 - side, MakeError(ErrorCode::kCorruptData, Effect::kUnknown,
+                           StrCat(to.peer, ": a frame of a length that cannot be")));
+  return false;
+}
+
+void SimLink::CallPumpAfterAcknowledgement(Side side) {
+  End& end = ends_[side];
+  if (end.queue.empty() || end.pump_pending || IsBlockedFrom(1 - side)) return;
+  end.pump_pending = true;
+  network_->scheduler()->CallAfter(end.executor, network_->DrawDelay(),
+                                   [self = shared_from_this(), side] { self->Pump(side); });
+}
+
+// ---- The end
+
+void SimLink::Fail(Side side, absl::Status why) {
+  ConnectionHandler* handler = ends_[side].handler;
+  MarkClosed(side);
+  if (handler != nullptr) handler->OnClosed(std::move(why));
+}
+
+void SimLink::MarkClosed(Side side) {
+  End& end = ends_[side];
+  end.open = false;
+  end.handler = nullptr;
+  end.queue.clear();
+  end.queued_bytes = 0;
+  ends_[1 - side].pipe.clear();
+  ends_[1 - side].pipe_bytes = 0;
+  if (!ends_[1 - side].open) network_->Forget(id_);
+}
+
+}  // namespace stele::simulation
