@@ -34,6 +34,14 @@ using Version = int64_t;
 // As an expected version: any.
 inline constexpr Version kAnyVersion = -1;
 
+// A value as it was at some version: what a compare-and-swap starts from.
+template <typename T>
+struct Versioned {
+  T value;
+  Version version = 0;
+  friend bool operator==(const Versioned&, const Versioned&) = default;
+};
+
 enum class EphemeralOwner {
   kNone,         // the node is persistent
   kThisSession,  // it ends with our session

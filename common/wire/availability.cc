@@ -102,7 +102,7 @@ struct Availability::Group {
     if (last_start == first_start) return true;
     return period >= size && (last_start - first_start) % period == 0;
   }
-  int64_t last_entry() const { return last_start + size - 1; }
+  int64_t last_entry() const { return last_start + (size - 1); }
 
   // The smallest entry of the group that is >= `from`, which lies in [first_start, last_entry()].
   int64_t FirstAtOrAfter(int64_t from) const {

@@ -1,7 +1,6 @@
 #include "common/wire/availability.h"
 
 #include <limits>
-#include <random>
 #include <set>
 #include <string>
 
@@ -78,14 +77,14 @@ TEST(AvailabilityTest, StripedLedgerOfAnySizeIsOneGroup) {
 }
 
 TEST(AvailabilityTest, RandomSetsComeBack) {
-  std::mt19937 random(7);  // a fixed seed: the same sets in every run
+  TestRandom random(7);
   for (int round = 0; round < 300; ++round) {
     std::set<int64_t> entries;
     int64_t entry = 0;
-    const int runs = static_cast<int>(random() % 12);
+    const int runs = static_cast<int>(random.Below(12));
     for (int run = 0; run < runs; ++run) {
-      entry += static_cast<int64_t>(random() % 3) + 1;
-      for (auto left = random() % 3 + 1; left > 0; --left) entries.insert(entry++);
+      entry += static_cast<int64_t>(random.Below(3)) + 1;
+      for (auto left = random.Below(3) + 1; left > 0; --left) entries.insert(entry++);
     }
     const Buffer blob = BlobOf(entries);
     EXPECT_EQ(EntriesOf(blob), entries);

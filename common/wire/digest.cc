@@ -1,13 +1,12 @@
 #include "common/wire/digest.h"
 
-#include <climits>
-
 #include <isa-l/crc.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/params.h>
 
 #include "common/base/check.h"
+#include "common/base/crc32c.h"
 #include "common/base/endian.h"
 #include "common/base/strings.h"
 
@@ -36,13 +35,8 @@ MasterKey MakeMasterKey(std::string_view password) { return Sha1("ledger", passw
 
 MacKey MakeMacKey(std::string_view password) { return Sha1("mac", password); }
 
-uint32_t Crc32c(std::string_view bytes, uint32_t before) {
-  STELE_CHECK(bytes.size() <= INT_MAX);
-  return ~crc32_iscsi(BytesOf(bytes), static_cast<int>(bytes.size()), ~before);
-}
-
-uint32_t Crc32(std::string_view bytes, uint32_t before) {
-  return crc32_gzip_refl(before, BytesOf(bytes), bytes.size());
+uint32_t ExtendCrc32(uint32_t crc, std::string_view bytes) {
+  return crc32_gzip_refl(crc, BytesOf(bytes), bytes.size());
 }
 
 // Keeps one OpenSSL context with the key inside: starting it again is about three times cheaper
@@ -85,8 +79,12 @@ Digester::~Digester() = default;
 
 void Digester::Compute(std::string_view head, std::string_view payload, char* to) const {
   switch (type_) {
-    case DigestType::kCrc32: StoreBigEndian<uint64_t>(to, Crc32(payload, Crc32(head))); return;
-    case DigestType::kCrc32c: StoreBigEndian<uint32_t>(to, Crc32c(payload, Crc32c(head))); return;
+    case DigestType::kCrc32:
+      StoreBigEndian<uint64_t>(to, ExtendCrc32(ExtendCrc32(0, head), payload));
+      return;
+    case DigestType::kCrc32c:
+      StoreBigEndian<uint32_t>(to, ExtendCrc32c(ExtendCrc32c(0, head), payload));
+      return;
     case DigestType::kMac: mac_->Compute(head, payload, to); return;
     case DigestType::kDummy: return;
   }

@@ -31,10 +31,9 @@ MasterKey MakeMasterKey(std::string_view password);
 using MacKey = std::array<char, 20>;
 MacKey MakeMacKey(std::string_view password);
 
-// Checksums, Castagnoli's and IEEE's. Crc32c(b, Crc32c(a)) is that of a followed by b.
-//   bytes   up to 2 GiB
-uint32_t Crc32c(std::string_view bytes, uint32_t before = 0);
-uint32_t Crc32(std::string_view bytes, uint32_t before = 0);
+// IEEE's checksum of what `crc` is the checksum of (0: nothing), followed by `bytes`. CRC-32C is in
+// common/base/crc32c.h.
+uint32_t ExtendCrc32(uint32_t crc, std::string_view bytes);
 
 // Computes and checks digests of one ledger. Build it once per (type, password) and keep it.
 // Threads: one at a time.

@@ -59,6 +59,38 @@ inline std::string HexOnTheWire(const OutgoingFrame& frame) {
 // The same text without spaces and line ends, to compare with HexOnTheWire.
 inline std::string Compact(std::string_view hex) { return ToHex(FromHex(hex)); }
 
+// The same numbers in every run (splitmix64).
+class TestRandom {
+ public:
+  explicit TestRandom(uint64_t seed) : state_(seed) {}
+  uint64_t Next() {
+    uint64_t z = state_ += 0x9e3779b97f4a7c15;
+    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9;
+    z = (z ^ (z >> 27)) * 0x94d049bb133111eb;
+    return z ^ (z >> 31);
+  }
+  uint64_t Below(uint64_t bound) { return Next() % bound; }
+  bool Chance() { return Below(2) == 0; }
+  // Often small, sometimes of any size, sometimes an extreme.
+  int64_t Int64() {
+    switch (Below(6)) {
+      case 0: return static_cast<int64_t>(Next());
+      case 1: return -1;
+      case 2: return INT64_MAX;
+      case 3: return INT64_MIN;
+      default: return static_cast<int64_t>(Below(300));
+    }
+  }
+  std::string Bytes(size_t size_max) {
+    std::string bytes(Below(size_max + 1), '\0');
+    for (char& c : bytes) c = static_cast<char>(Next());
+    return bytes;
+  }
+
+ private:
+  uint64_t state_;
+};
+
 inline constexpr std::string_view kTestPassword = "testPasswd";
 inline MasterKey TestKey() { return MakeMasterKey(kTestPassword); }
 

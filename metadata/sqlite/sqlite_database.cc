@@ -68,6 +68,7 @@ std::string_view AdviceFor(int code) {
 }  // namespace
 
 SqliteStatement::~SqliteStatement() {
+  if (statement_ == nullptr) return;
   sqlite3_reset(statement_);
   sqlite3_clear_bindings(statement_);
 }

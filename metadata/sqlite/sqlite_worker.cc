@@ -36,7 +36,7 @@ void SqliteWorker::Open(DoneCallback opened) {
 
 void SqliteWorker::Close(DoneCallback closed) {
   {
-    const std::lock_guard lock(mutex_);
+    const real::MutexLock lock(&mutex_);
     closed_ = std::move(closed);
   }
   Stop(Phase::kClosing);
@@ -44,7 +44,7 @@ void SqliteWorker::Close(DoneCallback closed) {
 
 void SqliteWorker::Stop(Phase phase) {
   {
-    const std::lock_guard lock(mutex_);
+    const real::MutexLock lock(&mutex_);
     phase_ = phase;
   }
   wake_.notify_one();
@@ -52,7 +52,7 @@ void SqliteWorker::Stop(Phase phase) {
 
 void SqliteWorker::Enqueue(std::shared_ptr<SqliteOperation> operation) {
   {
-    const std::lock_guard lock(mutex_);
+    const real::MutexLock lock(&mutex_);
     queue_.push_back(std::move(operation));
   }
   wake_.notify_one();
@@ -60,7 +60,7 @@ void SqliteWorker::Enqueue(std::shared_ptr<SqliteOperation> operation) {
 
 void SqliteWorker::Arm(uint64_t watch, SqliteWatchKind kind, std::string path) {
   {
-    const std::lock_guard lock(mutex_);
+    const real::MutexLock lock(&mutex_);
     watch_changes_.push_back(
         {.id = watch, .arm = true, .state = {.kind = kind, .path = std::move(path)}});
   }
@@ -69,7 +69,7 @@ void SqliteWorker::Arm(uint64_t watch, SqliteWatchKind kind, std::string path) {
 
 void SqliteWorker::Disarm(uint64_t watch) {
   // Not urgent: what it still fires, the shard ignores.
-  const std::lock_guard lock(mutex_);
+  const real::MutexLock lock(&mutex_);
   watch_changes_.push_back({.id = watch, .arm = false, .state = {}});
 }
 
@@ -91,7 +91,7 @@ void SqliteWorker::ThreadMain() {
   database_.reset();
   DoneCallback closed;
   {
-    const std::lock_guard lock(mutex_);
+    const real::MutexLock lock(&mutex_);
     closed = std::move(closed_);
   }
   if (closed != nullptr) PostDone(std::move(closed), absl::OkStatus());
@@ -111,12 +111,12 @@ bool SqliteWorker::KeepWaitingForLock() const {
 }
 
 bool SqliteWorker::WaitForWork() {
-  std::unique_lock lock(mutex_);
   const Clock::time_point until =
       watches_.empty() ? next_sweep_ : std::min(next_sweep_, next_poll_);
-  wake_.wait_until(lock, until, [this] {
-    return phase_ != Phase::kRunning || !queue_.empty() || !watch_changes_.empty();
-  });
+  const real::MutexLock lock(&mutex_);
+  while (phase_ == Phase::kRunning && queue_.empty() && watch_changes_.empty()) {
+    if (wake_.wait_until(mutex_, until) == std::cv_status::timeout) break;
+  }
   while (!queue_.empty() && batch_.size() < kBatchSizeMax) {
     batch_.push_back(std::move(queue_.front()));
     queue_.pop_front();

@@ -9,7 +9,6 @@
 #include <cstdint>
 #include <deque>
 #include <memory>
-#include <mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -21,6 +20,7 @@
 #include "absl/time/time.h"
 #include "common/async/executor.h"
 #include "common/base/errors.h"
+#include "common/real/mutex.h"
 #include "metadata/metadata_store.h"
 #include "metadata/sqlite/sqlite_database.h"
 #include "metadata/sqlite/sqlite_store.h"
@@ -28,8 +28,8 @@
 
 namespace stele::metadata {
 
-// One call of the store on its way through the worker. Made on the shard; Run and Fail are called on
-// the worker's thread, everything else on the shard.
+// One call of the store on its way through the worker. Made on the shard; Run and Fail are called
+// on the worker's thread, everything else on the shard.
 class SqliteOperation {
  public:
   using Time = std::chrono::steady_clock::time_point;
@@ -159,12 +159,12 @@ class SqliteWorker {
   const std::shared_ptr<Receiver> receiver_;
   std::thread thread_;
 
-  std::mutex mutex_;
-  std::condition_variable wake_;
-  // Guarded by mutex_; the busy handler reads phase_ without it.
-  std::deque<std::shared_ptr<SqliteOperation>> queue_;
-  std::vector<WatchChange> watch_changes_;
-  DoneCallback closed_;
+  real::Mutex mutex_;
+  std::condition_variable_any wake_;
+  std::deque<std::shared_ptr<SqliteOperation>> queue_ ABSL_GUARDED_BY(mutex_);
+  std::vector<WatchChange> watch_changes_ ABSL_GUARDED_BY(mutex_);
+  DoneCallback closed_ ABSL_GUARDED_BY(mutex_);
+  // Changed under mutex_; the busy handler reads it without.
   std::atomic<Phase> phase_ = Phase::kRunning;
 
   // The thread's own.

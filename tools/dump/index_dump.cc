@@ -1,0 +1,82 @@
+#include <utility>
+
+#include "bookie/storage/entry_log_format.h"
+#include "bookie/storage/index_format.h"
+#include "common/base/endian.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "tools/dump/dump.h"
+
+namespace stele::dump {
+namespace {
+
+constexpr int64_t kLocationsPerRead = 128 * 1024;
+
+shell::Record HeaderRecord(LedgerId ledger, const bookie::IndexHeader& header, int64_t slots) {
+  shell::Record record;
+  record.Set("kind", std::string("header"))
+      .Set("ledger", ledger.value())
+      .Set("master_key", header.master_key.has_value())
+      .Set("fenced", (header.state_bits & bookie::kIndexStateFenced) != 0)
+      .Set("uncertain", (header.state_bits & bookie::kIndexStateUncertain) != 0)
+      .Set("slots", slots);
+  if (header.explicit_lac.size() >= 16) {
+    record.Set("explicit_lac", LoadBigEndian<int64_t>(header.explicit_lac.data() + 8));
+  }
+  return record;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<int64_t>> DumpIndex(Env env, DumpOptions options, Emit emit) {
+  const size_t slash = options.path.rfind('/');
+  const std::string name = options.path.substr(slash == std::string::npos ? 0 : slash + 1);
+  const std::optional<LedgerId> ledger = bookie::ParseIndexFileName(name, bookie::kIndexSuffix);
+  if (!ledger.has_value()) {
+    co_return MakeError(ErrorCode::kInvalidArgument,
+                        StrCat(name, " is not the name of an index file, such as 109.idx"));
+  }
+  STELE_CO_TRY(const std::unique_ptr<File> file, co_await env.files->Open(options.path, {}));
+  STELE_CO_TRY(const uint64_t size, co_await file->Size());
+  STELE_CO_TRY(const Buffer head, co_await file->ReadAt(0, bookie::kIndexHeaderSize));
+  STELE_CO_TRY(const std::optional<bookie::IndexHeader> header,
+               bookie::ParseIndexHeader(head.view(), *ledger));
+  const int64_t slots = bookie::LocationCount(size);
+  int64_t damages = 0;
+  if (header.has_value()) {
+    emit(HeaderRecord(*ledger, *header, slots));
+  } else {
+    ++damages;
+    emit(shell::Record()
+             .Set("kind", std::string("header"))
+             .Set("ledger", ledger->value())
+             .Set("note", std::string("empty or cut off: it never became durable")));
+  }
+  for (int64_t first = 0; first < slots; first += kLocationsPerRead) {
+    STELE_CO_TRY(const Buffer locations,
+                 co_await file->ReadAt(bookie::LocationOffset(first),
+                                       kLocationsPerRead * bookie::kLocationSize));
+    const auto count = static_cast<int64_t>(locations.size() / bookie::kLocationSize);
+    for (int64_t i = 0; i < count; ++i) {
+      const auto location = bookie::EntryLocation::FromPacked(
+          LoadBigEndian<int64_t>(locations.data() + i * bookie::kLocationSize));
+      if (location.IsAbsent()) continue;
+      const bool good = location.IsPlausible();
+      damages += good ? 0 : 1;
+      shell::Record record;
+      record.Set("kind", std::string(good ? "location" : "damaged")).Set("entry", first + i);
+      if (good) {
+        record.Set("entry_log", bookie::EntryLogFileName(location.log()))
+            .Set("offset", static_cast<int64_t>(location.record_offset()));
+      } else {
+        record.Set("value", location.packed());
+      }
+      emit(record);
+    }
+    if (count < kLocationsPerRead) break;
+  }
+  co_return damages;
+}
+
+}  // namespace stele::dump

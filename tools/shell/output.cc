@@ -1,0 +1,183 @@
+#include "tools/shell/output.h"
+
+#include <algorithm>
+#include <cstdio>
+
+#include <unistd.h>
+
+#include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+
+namespace stele::shell {
+namespace {
+
+std::string JsonText(std::string_view text) {
+  std::string result = "\"";
+  for (const char c : text) {
+    switch (c) {
+      case '"': result += "\\\""; break;
+      case '\\': result += "\\\\"; break;
+      case '\n': result += "\\n"; break;
+      case '\r': result += "\\r"; break;
+      case '\t': result += "\\t"; break;
+      default:
+        if (static_cast<unsigned char>(c) < 0x20) {
+          result += absl::StrFormat("\\u%04x", static_cast<unsigned char>(c));
+        } else {
+          result.push_back(c);
+        }
+    }
+  }
+  return result + "\"";
+}
+
+std::string JsonValue(const Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return JsonText(*text);
+  if (const auto* number = std::get_if<int64_t>(&value)) return StrCat(*number);
+  if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
+  std::string list;
+  for (const std::string& text : std::get<std::vector<std::string>>(value)) {
+    list += (list.empty() ? "" : ", ") + JsonText(text);
+  }
+  return "[" + list + "]";
+}
+
+std::string PlainValue(const Value& value) {
+  if (const auto* text = std::get_if<std::string>(&value)) return *text;
+  if (const auto* number = std::get_if<int64_t>(&value)) return StrCat(*number);
+  if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "yes" : "no";
+  return absl::StrJoin(std::get<std::vector<std::string>>(value), ", ");
+}
+
+}  // namespace
+
+std::string ToJson(const Record& record) {
+  std::string result = "{";
+  for (const auto& [name, value] : record.fields()) {
+    result += (result.size() > 1 ? ", " : "") + JsonText(name) + ": " + JsonValue(value);
+  }
+  return result + "}";
+}
+
+void PrintRecord(const Record& record, Format format) {
+  if (format == Format::kJson) {
+    std::printf("%s\n", ToJson(record).c_str());
+    return;
+  }
+  size_t width = 0;
+  for (const auto& [name, value] : record.fields()) width = std::max(width, name.size());
+  for (const auto& [name, value] : record.fields()) {
+    std::printf("%-*s  %s\n", static_cast<int>(width), name.c_str(), PlainValue(value).c_str());
+  }
+}
+
+void PrintRecords(const std::vector<Record>& records, Format format, std::string_view nothing) {
+  if (format == Format::kJson) {
+    std::printf("[");
+    for (size_t i = 0; i < records.size(); ++i) {
+      std::printf("%s%s", i == 0 ? "" : ",\n ", ToJson(records[i]).c_str());
+    }
+    std::printf("]\n");
+    return;
+  }
+  if (records.empty()) {
+    std::printf("%s\n", std::string(nothing).c_str());
+    return;
+  }
+  std::vector<std::vector<std::string>> rows(1);
+  for (const auto& [name, value] : records[0].fields()) rows[0].push_back(name);
+  for (const Record& record : records) {
+    rows.emplace_back();
+    for (const auto& [name, value] : record.fields()) rows.back().push_back(PlainValue(value));
+  }
+  std::vector<size_t> widths(rows[0].size());
+  for (const auto& row : rows) {
+    for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], row[i].size());
+  }
+  for (const auto& row : rows) {
+    std::string line;
+    for (size_t i = 0; i < row.size(); ++i) {
+      line += row[i];
+      if (i + 1 < row.size()) line += std::string(widths[i] - row[i].size() + 2, ' ');
+    }
+    std::printf("%s\n", line.c_str());
+  }
+}
+
+void PrintError(const absl::Status& status, Format format) {
+  const std::string message(status.message());
+  if (format == Format::kTable) {
+    std::fprintf(stderr, "error: %s\n", message.c_str());
+    return;
+  }
+  Record error;
+  error.Set("error", std::string(NameOf(CodeOf(status))))
+      .Set("message", message)
+      .Set("effect", std::string(EffectOf(status) == Effect::kUnknown ? "unknown" : "none"));
+  std::fprintf(stderr, "%s\n", ToJson(error).c_str());
+}
+
+std::string HumanBytes(int64_t bytes) {
+  constexpr const char* kUnits[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB"};
+  double value = static_cast<double>(bytes);
+  size_t unit = 0;
+  while (value >= 1024 && unit + 1 < std::size(kUnits)) {
+    value /= 1024;
+    ++unit;
+  }
+  return unit == 0 ? StrCat(bytes, " B") : absl::StrFormat("%.1f %s", value, kUnits[unit]);
+}
+
+std::string HumanDuration(absl::Duration time) {
+  if (time < absl::Milliseconds(1)) {
+    return absl::StrFormat("%.0f us", absl::ToDoubleMicroseconds(time));
+  }
+  if (time < absl::Seconds(1)) return absl::StrFormat("%.1f ms", absl::ToDoubleMilliseconds(time));
+  if (time < absl::Seconds(60)) return absl::StrFormat("%.1f s", absl::ToDoubleSeconds(time));
+  const int64_t seconds = absl::ToInt64Seconds(time);
+  return StrCat(seconds / 60, " min ", seconds % 60, " s");
+}
+
+Progress::Progress(const Clock* clock, std::string what, int64_t total, std::string unit)
+    : clock_(clock),
+      what_(std::move(what)),
+      total_(total),
+      unit_(std::move(unit)),
+      is_terminal_(isatty(STDERR_FILENO) == 1),
+      started_(clock->Now()),
+      printed_(started_) {}
+
+Progress::~Progress() {
+  if (has_printed_ && is_terminal_) std::fprintf(stderr, "\n");
+}
+
+void Progress::Update(int64_t done) {
+  const MonotonicTime now = clock_->Now();
+  const absl::Duration since = now - printed_;
+  const bool due = has_printed_
+                       ? since >= (is_terminal_ ? absl::Milliseconds(500) : absl::Seconds(10))
+                       : since >= absl::Seconds(2);
+  if (due) Print(done, now);
+}
+
+void Progress::Print(int64_t done, MonotonicTime now) {
+  const double seconds = std::max(0.001, absl::ToDoubleSeconds(now - started_));
+  const bool bytes = unit_ == "bytes";
+  const auto amount = [&](int64_t value) {
+    return bytes ? HumanBytes(value) : StrCat(value, " ", unit_);
+  };
+  std::string line = StrCat(what_, ": ", amount(done));
+  if (total_ > 0)
+    line += absl::StrFormat(" of %s (%.0f %%)", amount(total_), 100.0 * done / total_);
+  line += StrCat(", ", amount(static_cast<int64_t>(done / seconds)), "/s");
+  if (total_ > done && done > 0) {
+    line += StrCat(", ", HumanDuration(absl::Seconds(seconds * (total_ - done) / done)), " left");
+  }
+  std::fprintf(stderr, is_terminal_ ? "\r\x1b[K%s" : "%s\n", line.c_str());
+  has_printed_ = true;
+  printed_ = now;
+}
+
+}  // namespace stele::shell

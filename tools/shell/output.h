@@ -1,0 +1,73 @@
+// What commands print: tables for people, JSON for programs, progress on anything that takes long.
+// Results go to stdout, progress and errors to stderr.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <variant>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "common/base/time.h"
+#include "common/seams/clock.h"
+
+namespace stele::shell {
+
+// A value of a result: text, number, yes or no, or several texts.
+using Value = std::variant<std::string, int64_t, bool, std::vector<std::string>>;
+
+// One result: named values in order.
+class Record {
+ public:
+  Record& Set(std::string name, Value value) {
+    fields_.emplace_back(std::move(name), std::move(value));
+    return *this;
+  }
+  const std::vector<std::pair<std::string, Value>>& fields() const { return fields_; }
+
+ private:
+  std::vector<std::pair<std::string, Value>> fields_;
+};
+
+enum class Format { kTable, kJson };
+
+// One record: "name  value" lines, or one JSON object.
+void PrintRecord(const Record& record, Format format);
+// Many of one kind: a table with a head, or a JSON array. `nothing`: said when there are none.
+void PrintRecords(const std::vector<Record>& records, Format format, std::string_view nothing);
+// The JSON text of a record, without a line's end.
+std::string ToJson(const Record& record);
+
+// "error: ..." on stderr, or {"error": {...}} there for programs.
+void PrintError(const absl::Status& status, Format format);
+
+std::string HumanBytes(int64_t bytes);           // "1.5 GiB"
+std::string HumanDuration(absl::Duration time);  // "340 us", "1.2 s", "2 min 5 s"
+
+// A line on stderr that is rewritten in place: count, rate, time left. Silent for the first two
+// seconds, and when stderr is no terminal it is a plain line every ten seconds.
+class Progress {
+ public:
+  // total   0: not known.  unit   "entries", "bytes"
+  Progress(const Clock* clock, std::string what, int64_t total, std::string unit);
+  ~Progress();
+
+  // Call as often as you like.
+  void Update(int64_t done);
+
+ private:
+  void Print(int64_t done, MonotonicTime now);
+
+  const Clock* clock_;
+  std::string what_;
+  int64_t total_;
+  std::string unit_;
+  bool is_terminal_;
+  MonotonicTime started_;
+  MonotonicTime printed_;
+  bool has_printed_ = false;
+};
+
+}  // namespace stele::shell
