@@ -102,12 +102,23 @@ void ChildProcess::Signal(int signal) {
   if (!exit_code_.has_value()) kill(-pid_, signal);
 }
 
+bool ChildProcess::IsRunning() { return !Reap(WNOHANG); }
+
 int ChildProcess::Wait() {
-  if (exit_code_.has_value()) return *exit_code_;
-  int status = 0;
-  while (waitpid(pid_, &status, 0) < 0) STELE_CHECK_OP(errno, ==, EINTR);
-  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  STELE_CHECK(Reap(0));
   return *exit_code_;
+}
+
+bool ChildProcess::Reap(int options) {
+  if (exit_code_.has_value()) return true;
+  int status = 0;
+  pid_t ended;
+  do {
+    ended = waitpid(pid_, &status, options);
+  } while (ended < 0 && errno == EINTR);
+  if (ended != pid_) return false;
+  exit_code_ = WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
+  return true;
 }
 
 }  // namespace stele::integration

@@ -38,6 +38,7 @@ class ChildProcess {
   std::optional<std::string> ReadLine(absl::Duration limit = absl::Seconds(60));
   void CloseStandardInput();
 
+  bool IsRunning();
   // To the whole group.
   void Signal(int signal);
   // The exit code, or 128 plus the signal that ended it.
@@ -45,6 +46,8 @@ class ChildProcess {
 
  private:
   ChildProcess() = default;
+  // Whether it has ended; with option 0 waits for that.
+  bool Reap(int options);
 
   pid_t pid_ = -1;
   int standard_input_ = -1;
