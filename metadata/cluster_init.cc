@@ -34,8 +34,8 @@ Task<absl::StatusOr<std::optional<std::string>>> Find(MetadataStore* store, std:
   co_return node.status();
 }
 
-// Creates the node unless it exists; looks first, because a refused write costs the store as much as
-// one that is done.
+// Creates the node unless it exists. Looks first: a refused write costs the store as much as one
+// that is done.
 Task<absl::Status> Ensure(MetadataStore* store, std::string path, std::string value) {
   STELE_CO_TRY(const std::optional<std::string> existing, co_await Find(store, path));
   if (existing.has_value()) co_return absl::OkStatus();

@@ -11,8 +11,8 @@
 //                         were not.
 //   kStopped              the store object is closing; the effect is as above
 //   kOverloaded           too many operations are in flight; not applied
-//   kInvalidArgument      a path that is not one, or a value larger than all drivers can store (1 MiB
-//                         less 8 KiB); not applied
+//   kInvalidArgument      a path that is not one, or a value larger than all drivers can store
+//                         (1 MiB less 8 KiB); not applied
 //   kCorruptData          the store's own files are damaged; waiting does not help
 //   kUnauthorized         we may not do this to that node; not applied
 #pragma once
