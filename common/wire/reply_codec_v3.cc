@@ -55,7 +55,8 @@ struct Encoder {
     if (ok && read.lac_update_timestamp_ms.has_value()) {
       writer.Int64(F::kLacUpdateTimestamp, *read.lac_update_timestamp_ms);
     }
-    return WithTail(Operation::kRead, std::move(message), F::kBody, ok ? read.body : Buffer());
+    if (!ok || read.body.empty()) return WithMessage(Operation::kRead, message);
+    return WithTail(Operation::kRead, std::move(message), F::kBody, read.body);
   }
 
   OutgoingFrame operator()(const WriteLacReply& write) const {
@@ -137,10 +138,9 @@ struct Encoder {
     return {std::move(head), {}};
   }
 
-  // `message` and then, as its last field, `tail`; an empty tail is left out.
+  // `message` and then, as its last field, `tail`.
   OutgoingFrame WithTail(Operation operation, std::string message, uint32_t tail_number,
                          Buffer tail) const {
-    if (tail.empty()) return WithMessage(operation, message);
     CheckOperation(operation);
     ProtoWriter(message).BytesHead(tail_number, tail.size());
     std::string head = StartReply(header, code);
