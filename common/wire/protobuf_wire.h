@@ -1,5 +1,6 @@
 // Protobuf's wire format without generated code: fields are visited one after the other, and bytes
-// fields are views, so that the body of an entry is never copied. Why: docs/decisions/v3-by-hand.md.
+// fields are views, so that the body of an entry is never copied.
+// Why: docs/decisions/0002-v3-by-hand.md
 //
 // Accepts what protobuf's own C++ parser accepts: any order of fields, unknown fields, numbers
 // encoded longer than needed. Time is linear in the message's size and memory is constant.

@@ -16,7 +16,7 @@ Verdict CheckLedger(LedgerId ledger) {
 Verdict CheckAdd(const AddRequest& add) {
   const auto ids = ParseEntryIds(add.body.view());
   if (!ids.ok()) return BadRequest("entry_too_short");
-  // The ids inside are stored and read back; others outside would file the entry under a wrong name.
+  // The ids inside are stored and read back; others outside would file it under a wrong name.
   if (ids->ledger != add.ledger || ids->entry != add.entry) return BadRequest("ids_differ");
   // Negative entry ids mark the journal's own records: such an entry would poison the next replay.
   if (add.entry.IsNone()) return BadRequest("negative_entry_id");

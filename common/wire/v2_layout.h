@@ -7,8 +7,10 @@
 //   BATCH_READ    4 ledger, 12 first entry, 20 request id, 28 count max i32, 32 size max i64,
 //                 [40 master key [20] when fencing]
 //   AUTH          4 AuthMessage of version 3
-//   replies       4 code i32, 8 ledger, 16 entry; READ: 24 entry packet; BATCH_READ: 24 request id,
-//                 32 size i32 and entry packet, again and again; AUTH: 4 AuthMessage, no code, no ids
+//   replies       4 code i32, 8 ledger, 16 entry
+//                 READ: 24 entry packet
+//                 BATCH_READ: 24 request id, 32 size i32 and entry packet, again and again
+//                 AUTH instead of all this: 4 AuthMessage, no code, no ids
 #pragma once
 
 #include <cstddef>

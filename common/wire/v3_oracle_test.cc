@@ -1,5 +1,5 @@
-// Compares our v3 codecs with protobuf's generated code, both ways, on random messages: what protobuf
-// writes we must read alike, and what we write protobuf must read alike.
+// Compares our v3 codecs with protobuf's generated code, both ways, on random messages: what
+// protobuf writes we must read alike, and what we write protobuf must read alike.
 #include <string>
 #include <variant>
 

@@ -1,4 +1,5 @@
-// What the codecs cost per append: a bookie decodes an ADD and encodes its reply, a client the reverse.
+// What the codecs cost per append: a bookie decodes an ADD and encodes its reply, a client the
+// reverse.
 //   bazel run --config=release //common/wire:wire_bench
 #include <string>
 #include <utility>
