@@ -46,6 +46,8 @@ struct StorageOptions {
   // Asks for a flush when the active generation has so much. Two generations exist while one is
   // flushed; together they never exceed twice this, but for one entry.
   uint64_t memtable_max_bytes = 64ull << 20;
+  // nettyMaxFrameSizeBytes; lower than what was stored before makes entries unreadable.
+  uint32_t entry_size_max_bytes = 5u << 20;
   double disk_usage_threshold = 0.95;  // diskUsageThreshold
   size_t open_index_files_max = 512;   // openFileLimit
   size_t open_entry_logs_max = 128;    // for reading
@@ -59,7 +61,8 @@ struct LedgerState {
   LedgerId ledger;
   bool has_master_key = false;  // false: only a fence of an old journal is known (SetMasterKey)
   wire::MasterKey master_key{};
-  // Never taken back. One that Load has found is durable; a new one is durable by the journal.
+  // Never taken back. One that Load has found may be what a killed process had not yet synced:
+  // journal it once in this process before answering for it, like the key.
   bool fenced = false;
   // Part of the index was lost: what is found is right, what is not found proves nothing.
   bool uncertain = false;
@@ -87,6 +90,7 @@ struct StorageStats {
   int64_t failed_flushes = 0;
 };
 
+// Outlives every task that it has given out.
 class LedgerStorage {
  public:
   virtual ~LedgerStorage() = default;
@@ -100,8 +104,8 @@ class LedgerStorage {
   // Without a key: a fence record of a ledger whose key is nowhere.
   virtual const LedgerState* CreateLedger(LedgerId ledger, std::optional<wire::MasterKey> key) = 0;
 
-  // Stores `body` (an entry packet, at least 24 bytes; the bytes are copied) in memory and raises
-  // the LAC by the one it carries. The ledger is loaded and 0 <= entry <= kEntryIdMax.
+  // Stores `body` (an entry packet of this ledger and entry, at least 24 bytes; it is copied) in
+  // memory and raises the LAC by the one it carries. The ledger is loaded, 0 <= entry <= kEntryIdMax.
   virtual PutResult Put(LedgerId ledger, EntryId entry, Buffer body) = 0;
   // As Put, but compares with the disk when it must; the caller keeps other changes of this ledger
   // waiting. An equal entry that an earlier process wrote is stored again (kStored), because
@@ -118,8 +122,9 @@ class LedgerStorage {
   // A packet that is not 16 .. kExplicitLacSizeMaxBytes long only raises the LAC.
   virtual void SetExplicitLac(LedgerId ledger, EntryId lac, Buffer packet) = 0;
   virtual void SetKeyInJournal(LedgerId ledger) = 0;
-  // Only for a ledger without one: a master key never changes.
-  virtual void SetMasterKey(LedgerId ledger, const wire::MasterKey& key) = 0;
+  // For a ledger without one; a master key never changes. False: it has another. The key of a replayed
+  // record is given here also when the ledger has it, and so becomes durable with the next flush.
+  virtual bool SetMasterKey(LedgerId ledger, const wire::MasterKey& key) = 0;
 
   // The entry packet. kNoSuchLedger, kNoSuchEntry (certain), kUnknownLedgerState, kCorruptData,
   // kIoError.

@@ -1,0 +1,209 @@
+#include "bookie/storage/entry_logs.h"
+
+#include <algorithm>
+#include <charconv>
+#include <optional>
+
+#include "absl/strings/str_format.h"
+#include "bookie/storage/entry_log_content.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+
+namespace stele::bookie {
+namespace {
+
+constexpr std::string_view kLastIdName = "lastId";
+constexpr size_t kLastIdSizeMaxBytes = 64;
+constexpr std::string_view kCompactingSuffix = ".log.compacting";
+constexpr std::string_view kCompactedSuffix = ".compacted";
+
+// nullopt: not readable, which happens after a crash of a Java bookie.
+std::optional<EntryLogId> ParseLastId(std::string_view text) {
+  while (!text.empty() && (text.back() == '\n' || text.back() == '\r')) text.remove_suffix(1);
+  int32_t value = 0;
+  const auto [stop, error] = std::from_chars(text.data(), text.data() + text.size(), value, 16);
+  if (error != std::errc() || stop != text.data() + text.size() || value < 0) return std::nullopt;
+  return EntryLogId(value);
+}
+
+}  // namespace
+
+EntryLogs::EntryLogs(Env env, EntryLogsOptions options)
+    : env_(env), options_(std::move(options)), readers_(env.files, options_.open_files_max) {}
+
+Task<absl::StatusOr<std::unique_ptr<EntryLogs>>> EntryLogs::Open(Env env,
+                                                                 EntryLogsOptions options) {
+  std::unique_ptr<EntryLogs> logs(new EntryLogs(env, std::move(options)));
+  STELE_CO_TRY_OK(co_await logs->Enumerate());
+  co_return logs;
+}
+
+Task<absl::Status> EntryLogs::Enumerate() {
+  std::vector<std::vector<std::string>> names;
+  for (size_t i = 0; i < options_.directories.size(); ++i) {
+    const std::string& directory = options_.directories[i];
+    STELE_CO_TRY(std::vector<std::string> found, co_await env_.files->List(directory));
+    for (const std::string& name : found) {
+      const std::optional<EntryLogId> id = ParseEntryLogFileName(name);
+      if (!id.has_value()) continue;
+      const auto [place, is_new] = logs_.try_emplace(*id, Log{.directory = i});
+      if (!is_new) {
+        co_return MakeError(ErrorCode::kCorruptData,
+                            StrCat("entry log ", name, " is in ", directory, " and in ",
+                                   options_.directories[place->second.directory]));
+      }
+      last_id_ = std::max(last_id_, *id);
+    }
+    const absl::StatusOr<Buffer> stored =
+        co_await ReadFile(env_.files, StrCat(directory, "/", kLastIdName), kLastIdSizeMaxBytes);
+    if (stored.ok()) last_id_ = std::max(last_id_, ParseLastId(stored->view()).value_or(last_id_));
+    names.push_back(std::move(found));
+  }
+  for (size_t i = 0; i < names.size(); ++i) {
+    STELE_CO_TRY_OK(co_await RemoveCompactionLeftovers(i, std::move(names[i])));
+  }
+  co_return absl::OkStatus();
+}
+
+// What Java's transactional compaction leaves when it is interrupted. Its copy has a name of its own
+// until it is linked as an entry log, and the source goes last: so the copy is superfluous while the
+// source or the link exists.
+Task<absl::Status> EntryLogs::RemoveCompactionLeftovers(size_t directory,
+                                                        std::vector<std::string> names) {
+  for (const std::string& name : names) {
+    bool remove = name.ends_with(kCompactingSuffix);
+    if (name.ends_with(kCompactedSuffix)) {
+      // <target>.log.<source>.compacted
+      const size_t target_end = name.find(".log.");
+      if (target_end == std::string::npos) continue;
+      const std::string target = name.substr(0, target_end + 4);
+      const size_t source_begin = target_end + 5;
+      const std::string source = StrCat(
+          name.substr(source_begin, name.size() - kCompactedSuffix.size() - source_begin), ".log");
+      for (const std::string& log : {target, source}) {
+        const std::optional<EntryLogId> id = ParseEntryLogFileName(log);
+        remove = remove || (id.has_value() && logs_.contains(*id));
+      }
+    }
+    if (!remove) continue;
+    STELE_CO_TRY_OK(
+        co_await env_.files->Remove(StrCat(options_.directories[directory], "/", name)));
+  }
+  co_return absl::OkStatus();
+}
+
+bool EntryLogs::IsOurs(EntryLogId log) const {
+  const auto found = logs_.find(log);
+  return found != logs_.end() && found->second.ours;
+}
+
+Task<absl::StatusOr<Buffer>> EntryLogs::Read(EntryLocation location, LedgerId ledger, EntryId entry,
+                                             size_t size_guess_bytes) {
+  const auto error = [&](ErrorCode code, std::string_view what) {
+    return MakeError(code, StrCat("entry ", entry.value(), " of ledger ", ledger.value(), " at ",
+                                  absl::StrFormat("%x", location.packed()), ": ", what));
+  };
+  const auto found = logs_.find(location.log());
+  if (found == logs_.end()) {
+    co_return error(ErrorCode::kIoError, "there is no such entry log");
+  }
+  absl::StatusOr<std::shared_ptr<File>> file = co_await readers_.Get(
+      location.log().value(), PathOf(location.log(), found->second.directory));
+  if (!file.ok()) co_return error(ErrorCode::kIoError, ToStd(file.status().message()));
+  STELE_CO_TRY(const Buffer start,
+               co_await (*file)->ReadAt(location.record_offset(),
+                                        std::max(size_guess_bytes, kRecordHeadBytes)));
+  if (start.size() < kRecordHeadBytes) {
+    co_return error(ErrorCode::kCorruptData, "behind the end of the log");
+  }
+  const RecordHead head = ParseRecordHead(start.data());
+  if (head.ledger != ledger || head.entry != entry) {
+    co_return error(ErrorCode::kCorruptData,
+                    StrCat("found entry ", head.entry.value(), " of ledger ", head.ledger.value()));
+  }
+  if (head.size < static_cast<int32_t>(kRecordIdsBytes) ||
+      static_cast<uint32_t>(head.size) > options_.entry_size_max_bytes) {
+    co_return error(ErrorCode::kCorruptData, StrCat("size ", head.size));
+  }
+  const auto size = static_cast<size_t>(head.size);
+  if (start.size() - kRecordSizeFieldBytes >= size) {
+    co_return start.Slice(kRecordSizeFieldBytes, size);
+  }
+  STELE_CO_TRY(Buffer body,
+               co_await (*file)->ReadAt(location.record_offset() + kRecordSizeFieldBytes, size));
+  if (body.size() < size) {
+    co_return error(ErrorCode::kCorruptData, "cut by the end of the log");
+  }
+  co_return body;
+}
+
+Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known) {
+  std::vector<EntryLogId> ids;
+  for (const auto& [id, log] : logs_) ids.push_back(id);
+  int64_t removed = 0;
+  absl::Status problem;
+  for (const EntryLogId id : ids) {
+    const absl::StatusOr<bool> gone = co_await RemoveIfDead(id, is_known);
+    if (gone.ok()) {
+      removed += *gone ? 1 : 0;
+    } else if (problem.ok()) {
+      problem = WithContext(gone.status(), EntryLogFileName(id));
+    }
+  }
+  if (!problem.ok()) co_return problem;
+  co_return removed;
+}
+
+Task<absl::StatusOr<bool>> EntryLogs::RemoveIfDead(EntryLogId log,
+                                                   absl::FunctionRef<bool(LedgerId)> is_known) {
+  auto found = logs_.find(log);
+  if (found == logs_.end() || !found->second.closed) co_return false;
+  if (found->second.some_ledger.IsValid() && is_known(found->second.some_ledger)) co_return false;
+  const size_t directory = found->second.directory;
+  const std::string path = PathOf(log, directory);
+  LogContent content;
+  {
+    STELE_CO_TRY(const std::unique_ptr<File> file, co_await env_.files->Open(path, OpenOptions{}));
+    STELE_CO_TRY(content,
+                 co_await FindLiveLedger(file.get(), options_.entry_size_max_bytes, is_known));
+  }
+  found = logs_.find(log);
+  if (found == logs_.end()) co_return false;
+  found->second.some_ledger = content.some_ledger;
+  if (content.verdict != LogContent::Verdict::kDead) co_return false;
+  STELE_CO_TRY_OK(co_await env_.files->Remove(path));
+  Forget(log);
+  STELE_CO_TRY_OK(co_await env_.files->SyncDirectory(options_.directories[directory]));
+  co_return true;
+}
+
+EntryLogId EntryLogs::NextId() {
+  do {
+    last_id_ = last_id_.Next();
+  } while (logs_.contains(last_id_));
+  return last_id_;
+}
+
+std::string EntryLogs::PathOf(EntryLogId log, size_t directory) const {
+  return StrCat(options_.directories[directory], "/", EntryLogFileName(log));
+}
+
+void EntryLogs::Add(EntryLogId log, size_t directory) {
+  logs_[log] = {.directory = directory, .ours = true, .closed = false};
+}
+
+void EntryLogs::Forget(EntryLogId log) {
+  logs_.erase(log);
+  readers_.Drop(log.value());
+}
+
+Task<void> EntryLogs::StoreLastId(EntryLogId log) {
+  const Buffer text = Buffer::FromString(absl::StrFormat("%x\n", log.value()));
+  for (const std::string& directory : options_.directories) {
+    // Ignored: see the header. A directory whose disk is full must not stop a flush to another.
+    (co_await ReplaceFile(env_.files, directory, std::string(kLastIdName), text)).IgnoreError();
+  }
+}
+
+}  // namespace stele::bookie

@@ -1,0 +1,86 @@
+// EntryLogs: which entry logs exist and where, reading of single entries, and removal of logs in
+// which no ledger is left. The log that is being written belongs to EntryLogWriter.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bookie/storage/entry_log_format.h"
+#include "bookie/storage/open_files.h"
+#include "common/async/task.h"
+#include "common/base/buffer.h"
+#include "common/base/ids.h"
+#include "common/seams/env.h"
+
+namespace stele::bookie {
+
+struct EntryLogsOptions {
+  std::vector<std::string> directories;
+  uint64_t log_size_max_bytes = 1ull << 30;
+  uint32_t entry_size_max_bytes = 5u << 20;
+  uint32_t disk_usage_max_ppm = 950'000;
+  size_t open_files_max = 128;
+};
+
+class EntryLogs {
+ public:
+  // Finds the logs and removes what an interrupted compaction of a Java bookie left.
+  //   errors   kCorruptData   two logs of one id: no location could tell them apart
+  static Task<absl::StatusOr<std::unique_ptr<EntryLogs>>> Open(Env env, EntryLogsOptions options);
+
+  // The packet of the record at `location`, which must be the one of this entry.
+  //   size_guess_bytes   what the record is thought to take; one read is enough when it is right
+  //   errors   kCorruptData   another record, or none; kIoError, also when the log is not there
+  Task<absl::StatusOr<Buffer>> Read(EntryLocation location, LedgerId ledger, EntryId entry,
+                                    size_t size_guess_bytes);
+
+  // Was this log made by this process? What others wrote may not be durable.
+  bool IsOurs(EntryLogId log) const;
+
+  // Removes closed logs that have no ledger for which `is_known` holds; gives their number. Logs
+  // with damage stay: the damage may hide a ledger. When a log cannot be read or removed the others
+  // still are, and the first such error is the result.
+  Task<absl::StatusOr<int64_t>> RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known);
+
+  size_t count() const { return logs_.size(); }
+  const EntryLogsOptions& options() const { return options_; }
+  Env env() const { return env_; }
+
+  // For the writer.
+  EntryLogId NextId();
+  std::string PathOf(EntryLogId log, size_t directory) const;
+  void Add(EntryLogId log, size_t directory);
+  void MarkClosed(EntryLogId log) { logs_.at(log).closed = true; }
+  void Forget(EntryLogId log);
+  // Writes the id where Java looks for the highest one in use. Best effort: the names of the logs
+  // say the same, as long as the highest one exists.
+  Task<void> StoreLastId(EntryLogId log);
+
+ private:
+  struct Log {
+    size_t directory = 0;
+    bool ours = false;
+    bool closed = true;    // nothing is appended any more
+    LedgerId some_ledger;  // one that it had when it was last looked at
+  };
+
+  EntryLogs(Env env, EntryLogsOptions options);
+  Task<absl::Status> Enumerate();
+  Task<absl::Status> RemoveCompactionLeftovers(size_t directory, std::vector<std::string> names);
+  Task<absl::StatusOr<bool>> RemoveIfDead(EntryLogId log,
+                                          absl::FunctionRef<bool(LedgerId)> is_known);
+
+  Env env_;
+  const EntryLogsOptions options_;
+  absl::btree_map<EntryLogId, Log> logs_;
+  EntryLogId last_id_{-1};
+  OpenFiles readers_;
+};
+
+}  // namespace stele::bookie

@@ -1,0 +1,64 @@
+// Flush: writes one generation to entry logs and index files.
+//   1 entries, by ledger and id, to entry logs; logs durable   (again as a whole, elsewhere, on error)
+//   2 locations and headers to the index files; files durable  (again on error, same locations)
+//   3 names of new index files durable
+// A generation is kept until all three have succeeded.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/functional/function_ref.h"
+#include "absl/status/status.h"
+#include "bookie/storage/entry_log_writer.h"
+#include "bookie/storage/index_store.h"
+#include "bookie/storage/ledger_locks.h"
+#include "bookie/storage/memtable.h"
+#include "common/async/task.h"
+#include "common/base/ids.h"
+#include "common/seams/env.h"
+
+namespace stele::bookie {
+
+// A ledger's part of a flush.
+struct LedgerFlush {
+  LedgerId ledger;
+  const Memtable::Ledger* entries = nullptr;  // null: only its header
+  std::vector<int64_t> ids;                   // ascending
+  std::vector<int64_t> locations;             // of these, packed
+};
+
+struct Generation {
+  explicit Generation(uint64_t generation_number) : number(generation_number) {}
+
+  bool empty() const { return entries.empty() && dirty.empty(); }
+  // The ledger was deleted.
+  void Drop(LedgerId ledger) {
+    entries.Drop(ledger);
+    dirty.erase(ledger);
+  }
+
+  uint64_t number;
+  Memtable entries;
+  absl::btree_set<LedgerId> dirty;  // key, fence or explicit LAC changed
+  bool flush_was_asked_for = false;
+  // Set when the entries are durable in entry logs.
+  std::optional<std::vector<LedgerFlush>> plan;
+};
+
+// The header of a ledger as it is now.
+using HeaderOf = absl::FunctionRef<IndexHeader(LedgerId)>;
+
+struct FlushParts {
+  Env env;
+  EntryLogWriter* writer;
+  IndexStore* index;
+  LedgerLocks* locks;
+};
+
+// One at a time. Errors: those of the file system; the generation is as good as before.
+Task<absl::Status> FlushGeneration(FlushParts parts, Generation* generation, HeaderOf header_of);
+
+}  // namespace stele::bookie
