@@ -167,4 +167,18 @@ class Scheduler {
   std::vector<std::unique_ptr<SimProcess>> processes_;
 };
 
+// Cancels a job when it is destroyed.
+class ScopedTimer {
+ public:
+  ScopedTimer(Scheduler* scheduler, Scheduler::TimerId timer)
+      : scheduler_(scheduler), timer_(timer) {}
+  ScopedTimer(const ScopedTimer&) = delete;
+  ScopedTimer& operator=(const ScopedTimer&) = delete;
+  ~ScopedTimer() { scheduler_->Cancel(timer_); }
+
+ private:
+  Scheduler* scheduler_;
+  Scheduler::TimerId timer_;
+};
+
 }  // namespace stele::simulation

@@ -10,12 +10,10 @@ constexpr int64_t kWallOriginSeconds = 1'767'225'600;
 
 class SimTimer : public Timer {
  public:
-  SimTimer(Scheduler* scheduler, Scheduler::TimerId id) : scheduler_(scheduler), id_(id) {}
-  ~SimTimer() override { scheduler_->Cancel(id_); }
+  SimTimer(Scheduler* scheduler, Scheduler::TimerId id) : timer_(scheduler, id) {}
 
  private:
-  Scheduler* scheduler_;
-  Scheduler::TimerId id_;
+  ScopedTimer timer_;
 };
 
 }  // namespace

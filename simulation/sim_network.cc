@@ -14,20 +14,6 @@ namespace {
 constexpr uint16_t kFirstChosenPort = 20'000;
 constexpr uint16_t kConnectingPort = 60'000;
 
-// Ends a job that nobody waits for any more.
-class CancelAtExit {
- public:
-  CancelAtExit(Scheduler* scheduler, Scheduler::TimerId timer)
-      : scheduler_(scheduler), timer_(timer) {}
-  CancelAtExit(const CancelAtExit&) = delete;
-  CancelAtExit& operator=(const CancelAtExit&) = delete;
-  ~CancelAtExit() { scheduler_->Cancel(timer_); }
-
- private:
-  Scheduler* scheduler_;
-  Scheduler::TimerId timer_;
-};
-
 }  // namespace
 
 class SimListener : public Listener {
@@ -176,7 +162,7 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> SimTransport::Connect(Endpoint
                                                                         absl::Duration timeout) {
   Completion<SimNetwork::ConnectResult> done(executor_);
   to.host = Resolve(to.host);
-  const CancelAtExit deadline(
+  const ScopedTimer deadline(
       network_->scheduler(),
       network_->scheduler()->CallAfter(
           executor_, timeout, [completer = done.GetCompleter(), to]() mutable {

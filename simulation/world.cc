@@ -14,8 +14,11 @@ Task<void> RunAndMark(Task<void> task, std::shared_ptr<bool> ended) {
 
 }  // namespace
 
-World::World(SchedulerOptions options, SimNetworkOptions network_options)
-    : scheduler_(options), network_(&scheduler_, network_options) {}
+World::World(SchedulerOptions options, SimNetworkOptions network_options,
+             SimMetadataOptions metadata_options)
+    : scheduler_(options),
+      network_(&scheduler_, network_options),
+      metadata_(&scheduler_, metadata_options) {}
 
 World::~World() {
   for (auto resident = residents_.rbegin(); resident != residents_.rend(); ++resident) {

@@ -1,5 +1,5 @@
-// World: a scheduler with a network, machines, their disks and the processes on them: what a test
-// needs to run code on the simulated seams.
+// World: a scheduler with a network, a metadata server, machines, their disks and the processes on
+// them: what a test needs to run code on the simulated seams.
 //   World world({.seed = 1});
 //   SimMachine* machine = world.AddMachine("bookie-1");
 //   SimProcess* process = world.AddProcess(machine, "bookie-1");
@@ -18,6 +18,7 @@
 #include "simulation/scheduler.h"
 #include "simulation/sim_disk.h"
 #include "simulation/sim_file_system.h"
+#include "simulation/sim_metadata_store.h"
 #include "simulation/sim_network.h"
 #include "simulation/sim_process.h"
 
@@ -39,7 +40,8 @@ class SimMachine {
 
 class World {
  public:
-  explicit World(SchedulerOptions options, SimNetworkOptions network_options = {});
+  explicit World(SchedulerOptions options, SimNetworkOptions network_options = {},
+                 SimMetadataOptions metadata_options = {});
   World(const World&) = delete;
   World& operator=(const World&) = delete;
   // Crashes all processes.
@@ -47,6 +49,7 @@ class World {
 
   Scheduler& scheduler() { return scheduler_; }
   SimNetwork& network() { return network_; }
+  SimMetadataServer& metadata() { return metadata_; }
 
   // `host` is unique.
   SimMachine* AddMachine(std::string host, SimDiskOptions disk_options = {});
@@ -56,6 +59,11 @@ class World {
 
   // The seams of one shard; the same in every life of the process.
   Env env(SimProcess* process, int shard = 0);
+
+  // A session of one shard with the metadata server.
+  std::unique_ptr<metadata::MetadataStore> NewMetadataStore(SimProcess* process, int shard = 0) {
+    return metadata_.NewStore(process->executor(shard));
+  }
 
   // Runs the world until `task`, started on shard 0 of `process`, has ended. Errors as RunUntil; a
   // task that did not end stays in its process, so what it points to must too.
@@ -79,6 +87,7 @@ class World {
 
   Scheduler scheduler_;
   SimNetwork network_;
+  SimMetadataServer metadata_;
   std::vector<std::unique_ptr<SimMachine>> machines_;
   std::vector<Resident> residents_;
 };
