@@ -61,6 +61,14 @@ std::string ToJson(const Record& record) {
   return result + "}";
 }
 
+std::string ToLine(const Record& record) {
+  std::string result;
+  for (const auto& [name, value] : record.fields()) {
+    result += StrCat(result.empty() ? "" : " ", name, "=", PlainValue(value));
+  }
+  return result;
+}
+
 void PrintRecord(const Record& record, Format format) {
   if (format == Format::kJson) {
     std::printf("%s\n", ToJson(record).c_str());

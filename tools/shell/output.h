@@ -39,6 +39,8 @@ void PrintRecord(const Record& record, Format format);
 void PrintRecords(const std::vector<Record>& records, Format format, std::string_view nothing);
 // The JSON text of a record, without a line's end.
 std::string ToJson(const Record& record);
+// One line for people: "name=value name=value", without its end.
+std::string ToLine(const Record& record);
 
 // "error: ..." on stderr, or {"error": {...}} there for programs.
 void PrintError(const absl::Status& status, Format format);

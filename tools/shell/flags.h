@@ -1,0 +1,26 @@
+// The command line, in parts: each function registers commands below `app`. Only the files behind
+// this header see CLI11, which is heavy to compile.
+#pragma once
+
+#include <functional>
+
+#include "tools/shell/exit_code.h"
+
+namespace CLI {
+class App;
+}
+
+namespace stele::shell {
+
+struct CommonOptions;
+
+// What to do, set by the command that was given.
+using Run = std::function<ExitCode()>;
+
+void AddClusterCommands(CLI::App& app, Run& run);  // cluster, bookies
+void AddToolCommands(CLI::App& app, Run& run);     // dump, bench, version
+
+// --metadata and --json.
+void AddCommonFlags(CLI::App& command, CommonOptions& options);
+
+}  // namespace stele::shell

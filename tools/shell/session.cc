@@ -1,0 +1,62 @@
+#include "tools/shell/session.h"
+
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/sqlite/sqlite_store.h"
+
+namespace stele::shell {
+namespace {
+
+absl::StatusOr<std::unique_ptr<metadata::MetadataStore>> OpenStore(
+    real::Shard& shard, const metadata::ServiceUri& uri) {
+  if (uri.driver != metadata::ServiceUri::Driver::kSqlite) {
+    return MakeError(ErrorCode::kUnsupported, "only sqlite:///path/meta.db is supported here yet");
+  }
+  return shard.RunUntil(
+      metadata::OpenSqliteStore({.path = uri.database_path}, shard.executor(), shard.env().clock));
+}
+
+}  // namespace
+
+Session::Session(CommonOptions options, metadata::ServiceUri uri)
+    : options_(std::move(options)),
+      uri_(std::move(uri)),
+      shard_(std::make_unique<real::Shard>(real::ShardOptions{.name = "stele"})) {}
+
+absl::StatusOr<std::unique_ptr<Session>> Session::Open(const CommonOptions& options) {
+  if (options.metadata_uri.empty()) {
+    return MakeError(ErrorCode::kConfig,
+                     "no metadata store: give --metadata sqlite:///path/meta.db or "
+                     "zk+hierarchical://host:2181/ledgers, or set STELE_METADATA");
+  }
+  STELE_TRY(metadata::ServiceUri uri, metadata::ParseServiceUri(options.metadata_uri));
+  std::unique_ptr<Session> session(new Session(options, std::move(uri)));
+  STELE_TRY(session->store_, OpenStore(session->shard(), session->uri_));
+  return session;
+}
+
+Session::~Session() {
+  if (store_ != nullptr) shard_->RunUntil(store_->Close());
+  store_.reset();
+}
+
+absl::StatusOr<metadata::Cluster> Session::FindCluster() {
+  return shard_->RunUntil(metadata::OpenCluster(store_.get(), uri_.root, uri_.layout));
+}
+
+ExitCode Finish(const absl::Status& status, Format format) {
+  if (!status.ok()) PrintError(status, format);
+  return ExitCodeOf(status);
+}
+
+ExitCode RunInSession(const CommonOptions& options,
+                      const std::function<absl::Status(Session&)>& command) {
+  const absl::StatusOr<std::unique_ptr<Session>> session = Session::Open(options);
+  if (!session.ok()) return Finish(session.status(), options.format);
+  return Finish(command(**session), options.format);
+}
+
+}  // namespace stele::shell
