@@ -29,16 +29,7 @@ absl::Status FileError(int error_number, std::string_view operation, std::string
 
 absl::Status SocketError(int error_number, std::string_view operation, std::string_view peer,
                          Effect effect) {
-  ErrorCode code = ErrorCode::kConnectionLost;
-  switch (error_number) {
-    case ETIMEDOUT: code = ErrorCode::kDeadline; break;
-    case EMFILE:
-    case ENFILE:
-    case ENOBUFS:
-    case ENOMEM: code = ErrorCode::kOverloaded; break;
-    default: break;
-  }
-  return MakeError(code, effect, Describe(error_number, operation, peer));
+  return MakeError(ErrorCode::kConnectionLost, effect, Describe(error_number, operation, peer));
 }
 
 }  // namespace stele::real

@@ -13,8 +13,7 @@ namespace stele::real {
 absl::Status FileError(int error_number, std::string_view operation, std::string_view path,
                        Effect effect = Effect::kNone);
 
-// An error of a socket: "<operation> <peer>: <what errno means>".
-//   kDeadline (no answer), kOverloaded (no descriptors or memory left), else kConnectionLost
+// kConnectionLost, whatever the system says: "<operation> <peer>: <what errno means>".
 absl::Status SocketError(int error_number, std::string_view operation, std::string_view peer,
                          Effect effect = Effect::kNone);
 

@@ -44,7 +44,9 @@ void RealSeamWorld::RunToEnd(Task<void> task) {
   TaskScope scope(shard_.executor());
   const auto timer =
       env().clock->CallAt(env().clock->Now() + kTimeout, [&timed_out] { timed_out = true; });
-  scope.Spawn(SetAtEnd(std::move(task), &ended));
+  shard_.executor()->Post([&scope, root = SetAtEnd(std::move(task), &ended)]() mutable {
+    scope.Spawn(std::move(root));
+  });
   shard_.loop()->RunUntil([&] { return ended || timed_out; });
   if (!ended) ADD_FAILURE() << "the task did not end within " << kTimeout;
 }

@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/real/real_clock.h"
 #include "common/real/real_random.h"
+#include "common/real/tcp_transport.h"
 
 namespace stele::real {
 
@@ -21,6 +22,7 @@ struct Shard::Seams {
   // the disk operations that end when the file system waits for them.
   ~Seams() {
     loop.DropJobs();
+    transport.reset();
     files.reset();
     loop.DropJobs();
   }
@@ -30,6 +32,7 @@ struct Shard::Seams {
   RealRandom random;
   BlockingPool pool{kBlockingThreadsMax};
   std::unique_ptr<RealFileSystem> files;
+  std::unique_ptr<TcpTransport> transport = std::make_unique<TcpTransport>(&loop, &clock);
 };
 
 Shard::Shard(ShardOptions options)
@@ -41,7 +44,8 @@ Env Shard::env() const {
   return Env{.executor = &seams_->loop,
              .clock = &seams_->clock,
              .random = &seams_->random,
-             .files = seams_->files.get()};
+             .files = seams_->files.get(),
+             .transport = seams_->transport.get()};
 }
 
 Executor* Shard::executor() const { return &seams_->loop; }

@@ -71,7 +71,9 @@ class Shard {
 
   void RunLoopUntil(const std::function<bool()>& done);
   template <typename T>
-  static Task<void> Keep(Task<T> task, std::optional<T>* result);
+  using Result = std::optional<std::conditional_t<std::is_void_v<T>, bool, T>>;
+  template <typename T>
+  static Task<void> Keep(Task<T> task, Result<T>* result);
 
   const std::string name_;
   std::unique_ptr<Seams> seams_;
@@ -80,22 +82,24 @@ class Shard {
 };
 
 template <typename T>
-Task<void> Shard::Keep(Task<T> task, std::optional<T>* result) {
-  result->emplace(co_await std::move(task));
+Task<void> Shard::Keep(Task<T> task, Result<T>* result) {
+  if constexpr (std::is_void_v<T>) {
+    co_await std::move(task);
+    result->emplace(true);
+  } else {
+    result->emplace(co_await std::move(task));
+  }
 }
 
 template <typename T>
 T Shard::RunUntil(Task<T> task) {
+  Result<T> result;
   TaskScope scope(executor());
-  if constexpr (std::is_void_v<T>) {
-    scope.Spawn(std::move(task));
-    RunLoopUntil([&] { return scope.size() == 0; });
-  } else {
-    std::optional<T> result;
-    scope.Spawn(Keep(std::move(task), &result));
-    RunLoopUntil([&] { return scope.size() == 0; });
-    return *std::move(result);
-  }
+  // From a job, so that the task is on the shard from its first line.
+  executor()->Post(
+      [&scope, root = Keep(std::move(task), &result)]() mutable { scope.Spawn(std::move(root)); });
+  RunLoopUntil([&] { return result.has_value() && scope.size() == 0; });
+  if constexpr (!std::is_void_v<T>) return *std::move(result);
 }
 
 }  // namespace stele::real

@@ -1,0 +1,219 @@
+#include "common/real/tcp_link.h"
+
+#include <cerrno>
+#include <span>
+#include <utility>
+
+#include <limits.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/real/errno_error.h"
+
+namespace stele::real {
+
+TcpLink::TcpLink(LinkContext* context, UniqueFd fd, TransportLimits limits, std::string peer)
+    : context_(context),
+      fd_(std::move(fd)),
+      limits_(limits),
+      peer_(std::move(peer)),
+      watcher_(std::in_place, context->loop, fd_.get(), static_cast<ReadinessHandler*>(this)),
+      reader_(limits.frame_size_max_bytes),
+      queue_(&context->send_blocks) {}
+
+// ---- Receiving
+
+void TcpLink::Start(ConnectionHandler* handler) {
+  STELE_CHECK(!started_);
+  started_ = true;
+  handler_ = handler;
+  if (watcher_.has_value()) {
+    if (!paused_) watcher_->WaitReadable();
+  } else if (!why_ended_.ok()) {
+    // Sending had failed before anybody listened.
+    context_->loop->Post([self = shared_from_this()] { self->ReportEnd(); });
+  }
+}
+
+bool TcpLink::WantsToRead() const {
+  return watcher_.has_value() && started_ && !paused_ && !peer_finished_;
+}
+
+void TcpLink::ResumeReading() {
+  if (!std::exchange(paused_, false) || !WantsToRead()) return;
+  // While nothing was read, the peer could not finish its frame.
+  WatchDeadline(true);
+  watcher_->WaitReadable();
+}
+
+// One read per connection and turn; what is left has its turn after the others.
+void TcpLink::OnReadable() {
+  if (!WantsToRead()) return;
+  const std::shared_ptr<TcpLink> self = shared_from_this();
+  size_t size = 0;
+  if (!Read(&size)) return;
+  if (size == 0) {
+    peer_finished_ = true;
+    deadline_timer_.reset();
+    handler_->OnPeerFinished();
+    return;
+  }
+  std::vector<Buffer>& frames = context_->frames;
+  const bool was_inside = reader_.IsInsideFrame();
+  absl::Status status = reader_.Take(&context_->arrival, size, &frames);
+  const size_t frames_completed = frames.size();
+  if (!frames.empty()) handler_->OnFrames(std::span<Buffer>(frames));
+  frames.clear();
+  if (!watcher_.has_value()) return;
+  if (!status.ok()) return End(WithContext(status, peer_));
+  WatchDeadline(frames_completed > 0 || !was_inside);
+  if (!paused_) watcher_->WaitReadable();
+}
+
+// False when there is nothing to read now or the connection has ended; 0 bytes at the peer's end.
+bool TcpLink::Read(size_t* size) {
+  iovec places[2];
+  const int count = reader_.Prepare(&context_->arrival, places);
+  for (;;) {
+    const ssize_t result = readv(fd_.get(), places, count);
+    if (result >= 0) {
+      *size = static_cast<size_t>(result);
+      return true;
+    }
+    if (errno == EINTR) continue;
+    if (errno == EAGAIN) {
+      watcher_->WaitReadable();
+    } else {
+      End(SocketError(errno, "receive from", peer_, Effect::kUnknown));
+    }
+    return false;
+  }
+}
+
+// One timer for many frames: it rings at the earliest deadline that may have passed and looks which
+// frame is open by then.
+void TcpLink::WatchDeadline(bool is_new_frame) {
+  if (!reader_.IsInsideFrame()) return;
+  if (is_new_frame) frame_begun_ = context_->clock->Now();
+  if (deadline_timer_ == nullptr) {
+    deadline_timer_ =
+        context_->clock->CallAt(frame_begun_ + limits_.frame_deadline, [this] { OnDeadline(); });
+  }
+}
+
+void TcpLink::OnDeadline() {
+  deadline_timer_.reset();
+  if (!reader_.IsInsideFrame() || !WantsToRead()) return;
+  const MonotonicTime deadline = frame_begun_ + limits_.frame_deadline;
+  if (context_->clock->Now() >= deadline) {
+    return End(MakeError(ErrorCode::kDeadline, Effect::kUnknown,
+                         StrCat(peer_, ": a frame was begun and not finished in time")));
+  }
+  deadline_timer_ = context_->clock->CallAt(deadline, [this] { OnDeadline(); });
+}
+
+// ---- Sending
+
+void TcpLink::Send(std::string_view head, Buffer body) {
+  if (!watcher_.has_value() || closes_after_sending_) return;
+  queue_.PushFrame(head, std::move(body));
+  if (queue_.size_bytes() > kLowWaterBytes) above_low_water_ = true;
+  MarkToFlush();
+}
+
+void TcpLink::MarkToFlush() {
+  if (send_blocked_ || is_marked_) return;
+  is_marked_ = true;
+  context_->to_flush.push_back(shared_from_this());
+}
+
+void TcpLink::CloseAfterSending() {
+  if (!watcher_.has_value()) return;
+  closes_after_sending_ = true;
+  MarkToFlush();
+}
+
+void TcpLink::Flush() {
+  is_marked_ = false;
+  if (watcher_.has_value() && !send_blocked_) SendFront();
+}
+
+void TcpLink::OnWritable() {
+  send_blocked_ = false;
+  if (watcher_.has_value()) SendFront();
+}
+
+void TcpLink::SendFront() {
+  if (!queue_.empty()) {
+    iovec places[IOV_MAX];
+    msghdr message = {};
+    message.msg_iov = places;
+    message.msg_iovlen = queue_.Front(places, IOV_MAX);
+    ssize_t sent = -1;
+    do {
+      sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+    } while (sent < 0 && errno == EINTR);
+    if (sent < 0 && errno != EAGAIN) {
+      return End(SocketError(errno, "send to", peer_, Effect::kUnknown));
+    }
+    size_t offered = 0;
+    for (size_t i = 0; i < message.msg_iovlen; ++i) offered += places[i].iov_len;
+    const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
+    queue_.Pop(taken);
+    if (taken < offered) {
+      send_blocked_ = true;
+      watcher_->WaitWritable();
+    } else if (!queue_.empty()) {
+      // More pieces than one call takes. The others first; the empty job keeps the loop awake.
+      MarkToFlush();
+      context_->loop->Post([] {});
+    }
+  }
+  OnQueueShrunk();
+}
+
+void TcpLink::OnQueueShrunk() {
+  if (closes_after_sending_ && queue_.empty()) return End(absl::OkStatus());
+  if (!above_low_water_ || queue_.size_bytes() >= kLowWaterBytes) return;
+  above_low_water_ = false;
+  context_->loop->Post([self = shared_from_this()] {
+    if (self->watcher_.has_value() && self->handler_ != nullptr) self->handler_->OnWritable();
+  });
+}
+
+// ---- The end
+
+void TcpLink::Close() {
+  handler_ = nullptr;
+  why_ended_ = absl::OkStatus();
+  deadline_timer_.reset();
+  watcher_.reset();
+  queue_.Clear();
+  fd_.Close();
+}
+
+void TcpLink::End(absl::Status why) {
+  deadline_timer_.reset();
+  watcher_.reset();
+  queue_.Clear();
+  if (why.ok() && !peer_finished_) {
+    // Closing a socket with unread input would reset it, and the peer could lose what it was sent.
+    shutdown(fd_.get(), SHUT_WR);
+    context_->linger(std::move(fd_));
+  }
+  fd_.Close();
+  why_ended_ = std::move(why);
+  if (handler_ != nullptr) {
+    context_->loop->Post([self = shared_from_this()] { self->ReportEnd(); });
+  }
+}
+
+void TcpLink::ReportEnd() {
+  ConnectionHandler* const handler = std::exchange(handler_, nullptr);
+  if (handler != nullptr) handler->OnClosed(why_ended_);
+}
+
+}  // namespace stele::real
