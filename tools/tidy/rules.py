@@ -13,7 +13,8 @@ WIDTH = 100
 FILE_LINES_MAX = 1000
 
 # Where the world may be touched. Everybody else goes through a seam.
-EDGES = ("common/real/", "metadata/sqlite/", "metadata/zookeeper/", "integration_tests/", "tools/", "common/async/launch")
+EDGES = ("common/real/", "metadata/drivers/", "metadata/sqlite/", "metadata/zookeeper/", "integration_tests/", "tools/",
+         "client/real", "client/examples/", "common/async/launch")
 PRODUCT = ("common/", "metadata/", "client/", "bookie/", "autorecovery/", "simulation/")
 
 BANNED = [  # (pattern, seam or replacement)

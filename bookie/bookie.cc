@@ -1,0 +1,352 @@
+#include "bookie/bookie.h"
+
+#include <algorithm>
+#include <optional>
+#include <set>
+#include <utility>
+
+#include "bookie/checkpointer.h"
+#include "bookie/directories.h"
+#include "bookie/garbage_collector.h"
+#include "bookie/journal/last_mark.h"
+#include "bookie/server/durable_log.h"
+#include "bookie/server/read_service.h"
+#include "bookie/server/write_service.h"
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/bookie_registration.h"
+#include "metadata/cluster_init.h"
+#include "metadata/ledger_manager.h"
+
+namespace stele::bookie {
+namespace {
+
+using observe::LogLevel;
+
+// The parts in the order in which they need each other: what stands below uses what stands above,
+// and is destroyed first.
+class Node final : public Bookie {
+ public:
+  Node(Env env, metadata::MetadataStore* store, BookieOptions options, observe::Log* log,
+       absl::AnyInvocable<void(absl::Status)> on_fatal)
+      : env_(env),
+        store_(store),
+        options_(std::move(options)),
+        log_(log),
+        on_fatal_(std::move(on_fatal)),
+        disk_rules_(options_.disk_rules),
+        scope_(env.executor) {}
+
+  Task<absl::Status> Open();
+  BookieStatus Status() const override;
+  Task<absl::Status> Stop() override;
+  Task<absl::Status> CollectGarbage() override { return collector_->Run(); }
+
+ private:
+  Task<absl::Status> OpenStorage();
+  Task<absl::Status> RecoverJournals();
+  Task<absl::Status> OpenJournals();
+  Task<absl::Status> Join();
+  Task<void> WatchDisks();
+  Task<void> CheckDisks();
+  Task<absl::StatusOr<std::vector<DirectorySpace>>> SpaceOf(std::vector<std::string> directories);
+  Task<void> SetMode(bool read_only);
+  void OnJournalDiskFull(bool is_full);
+  void Fail(absl::Status why);
+  metadata::BookieMode Mode() const {
+    return admission_.read_only ? metadata::BookieMode::kReadOnly : metadata::BookieMode::kWritable;
+  }
+  // A record is an entry packet, which a frame carries.
+  size_t RecordSizeMaxBytes() const { return options_.server.transport.frame_size_max_bytes + 64; }
+
+  Env env_;
+  metadata::MetadataStore* store_;
+  BookieOptions options_;
+  observe::Log* log_;
+  absl::AnyInvocable<void(absl::Status)> on_fatal_;
+  bool has_failed_ = false;
+  bool registered_read_only_ = false;
+
+  std::optional<metadata::Cluster> cluster_;
+  std::unique_ptr<Directories> directories_;
+  std::unique_ptr<LedgerStorage> storage_;
+  std::vector<std::unique_ptr<LastMark>> marks_;
+  std::vector<JournalMark> journal_ends_;  // where the replay of this start stopped
+  std::vector<std::unique_ptr<DurableLog>> logs_;
+  RecoveredJournals recovered_;
+  WriteAdmission admission_;
+  DiskRules disk_rules_;
+  DiskTotals disk_totals_;
+  std::vector<std::string> full_directories_;
+  int full_journals_ = 0;  // journals that could not prepare their next file
+  std::unique_ptr<Checkpointer> checkpointer_;
+  std::unique_ptr<WriteService> writes_;
+  std::unique_ptr<ReadService> reads_;
+  std::unique_ptr<Server> server_;
+  std::unique_ptr<metadata::LedgerManager> ledgers_;
+  std::unique_ptr<GarbageCollector> collector_;
+  std::unique_ptr<metadata::BookieRegistration> registration_;
+  TaskScope scope_;
+};
+
+Task<absl::Status> Node::Open() {
+  STELE_CO_TRY(cluster_,
+               co_await metadata::OpenCluster(store_, options_.ledgers_root, std::nullopt));
+  STELE_CO_TRY(directories_,
+               co_await OpenDirectories(env_, store_, &options_, cluster_->instance_id));
+  STELE_CO_TRY_OK(co_await OpenStorage());
+  STELE_CO_TRY_OK(co_await RecoverJournals());
+  STELE_CO_TRY_OK(co_await OpenJournals());
+  co_await CheckDisks();
+  STELE_CO_TRY_OK(co_await Join());
+  checkpointer_->Start();
+  collector_->Start();
+  scope_.Spawn(WatchDisks());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Node::OpenStorage() {
+  StorageOptions storage{
+      .ledger_directories = directories_->ledger_currents(),
+      .index_directories = directories_->index_currents(),
+      .entry_log_size_max_bytes = options_.entry_log_size_max_bytes,
+      .memtable_max_bytes = options_.memtable_max_bytes,
+      .open_index_files_max = options_.open_index_files_max,
+  };
+  STELE_CO_TRY(storage_, co_await OpenLedgerStorage(env_, std::move(storage)));
+  co_return absl::OkStatus();
+}
+
+// Everything that was acknowledged and not checkpointed comes back, and is checkpointed before the
+// first new write: a journal is never appended to by a second process.
+Task<absl::Status> Node::RecoverJournals() {
+  const auto& currents = directories_->journal_currents();
+  JournalRecovery recovery(env_, storage_.get(), RecordSizeMaxBytes());
+  for (size_t i = 0; i < currents.size(); ++i) {
+    const int count = static_cast<int>(currents.size());
+    std::vector<std::string> names = {LastMarkFileName(static_cast<int>(i), count)};
+    // The directories may have been used with another number of journals.
+    if (i == 0) names.push_back(LastMarkFileName(0, count == 1 ? 2 : 1));
+    marks_.push_back(
+        std::make_unique<LastMark>(env_.files, directories_->ledger_currents(), std::move(names)));
+    const JournalMark mark = co_await marks_.back()->Read();
+    STELE_CO_TRY(const JournalMark end, co_await recovery.Replay(currents[i], mark));
+    journal_ends_.push_back(std::max(end, mark));
+  }
+  recovered_ = recovery.report();
+  for (const std::string& note : recovered_.notes) {
+    log_->Write(LogLevel::kWarning, "journal replay", {{"note", std::string_view(note)}});
+  }
+  if (recovered_.records > 0) {
+    STELE_CO_TRY_OK(co_await storage_->Flush());
+    for (size_t i = 0; i < marks_.size(); ++i) {
+      STELE_CO_TRY_OK(co_await marks_[i]->Write(journal_ends_[i]));
+    }
+  }
+  log_->Write(LogLevel::kInfo, "journals replayed",
+              {{"files", recovered_.files},
+               {"records", recovered_.records},
+               {"bytes", recovered_.bytes},
+               {"torn_tails", recovered_.torn_tails},
+               {"skipped_records", recovered_.skipped_records}});
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Node::OpenJournals() {
+  std::vector<DurableLog*> logs;
+  std::vector<MarkedLog> marked;
+  for (const std::string& directory : directories_->journal_currents()) {
+    logs_.push_back(std::make_unique<DurableLog>(
+        env_.executor, [this] { writes_->OnRoom(); },
+        [this](bool is_full) { OnJournalDiskFull(is_full); },
+        [this](absl::Status why) { Fail(WithContext(why, "journal")); }));
+    JournalOptions journal{
+        .directory = directory,
+        .file_size_max_bytes = options_.journal_size_max_bytes,
+        .batch_size_max_bytes = options_.journal_batch_max_bytes,
+        .record_size_max_bytes = RecordSizeMaxBytes(),
+        .backup_files = options_.journal_backups,
+        .pending_max_bytes = options_.journal_pending_max_bytes,
+        .file_id_above = journal_ends_[logs.size()].file_id,
+    };
+    STELE_CO_TRY_OK(co_await logs_.back()->Open(env_, std::move(journal)));
+    marked.push_back({logs_.back().get(), marks_[logs.size()].get()});
+    logs.push_back(logs_.back().get());
+  }
+  writes_ =
+      std::make_unique<WriteService>(env_.executor, storage_.get(), std::move(logs), &admission_,
+                                     [this](bool overloaded) { server_->OnOverload(overloaded); });
+  reads_ = std::make_unique<ReadService>(env_, storage_.get(), writes_.get(), options_.reads);
+  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server,
+                                     [this] { return disk_totals_; });
+  checkpointer_ = std::make_unique<Checkpointer>(
+      env_, options_.flush_interval, storage_.get(), std::move(marked), [this](absl::Status why) {
+        log_->Write(LogLevel::kError, "checkpoint failed; it is tried again",
+                    {{"error", ToStd(why.message())}});
+      });
+  storage_->SetFlushListener([this] { checkpointer_->Wake(); });
+  storage_->SetRoomListener([this] { env_.executor->Post([this] { writes_->OnRoom(); }); });
+  co_return absl::OkStatus();
+}
+
+// Listens first and registers then: whoever finds this bookie in the registry can talk to it.
+Task<absl::Status> Node::Join() {
+  STELE_CO_TRY_OK(server_->Listen(options_.listen));
+  Endpoint advertised = options_.advertised;
+  if (advertised.host.empty()) advertised.host = options_.listen.host;
+  if (advertised.port == 0) advertised.port = server_->endpoint().port;
+  options_.advertised = advertised;
+  ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
+  collector_ = std::make_unique<GarbageCollector>(
+      env_, options_.gc_interval, storage_.get(), ledgers_.get(), log_,
+      [this](LedgerId ledger, bool was_fenced) { writes_->OnDeleted(ledger, was_fenced); });
+  metadata::BookieServiceInfo info;
+  info.endpoints.push_back({.id = "bookie",
+                            .port = advertised.port,
+                            .host = advertised.host,
+                            .protocol = std::string(metadata::kBookieProtocol)});
+  // The locks of all directories are ours and their cookies name this id: an old registration from
+  // this address can only be our own.
+  registration_ = std::make_unique<metadata::BookieRegistration>(
+      env_, store_, metadata::ClusterPaths(options_.ledgers_root), options_.id, info,
+      metadata::BookieRegistrationOptions{.wait_for_other = options_.metadata_timeout,
+                                          .old_registration = metadata::OldRegistration::kTakeOver},
+      [this](absl::Status why) { Fail(WithContext(why, "registration")); });
+  STELE_CO_TRY_OK(co_await registration_->Register(Mode()));
+  registered_read_only_ = admission_.read_only;
+  log_->Write(LogLevel::kInfo, "serving",
+              {{"bookie", options_.id.value()},
+               {"port", server_->endpoint().port},
+               {"ledgers", storage_->Stats().ledgers},
+               {"mode", std::string_view(admission_.read_only ? "read-only" : "writable")}});
+  co_return absl::OkStatus();
+}
+
+BookieStatus Node::Status() const {
+  return {
+      .id = options_.id,
+      .endpoint = options_.advertised,
+      .mode = Mode(),
+      .full_directories = full_directories_,
+      .disk = disk_totals_,
+      .ledgers = storage_->Stats().ledgers,
+      .connections = server_->connections(),
+      .recovered = recovered_,
+      .was_unclean = directories_->was_unclean(),
+  };
+}
+
+Task<void> Node::WatchDisks() {
+  for (;;) {
+    co_await SleepFor(env_.executor, env_.clock, options_.disk_check_interval);
+    co_await CheckDisks();
+    if (admission_.read_only != registered_read_only_) co_await SetMode(admission_.read_only);
+  }
+}
+
+Task<absl::StatusOr<std::vector<DirectorySpace>>> Node::SpaceOf(
+    std::vector<std::string> directories) {
+  std::vector<DirectorySpace> spaces;
+  for (std::string& directory : directories) {
+    STELE_CO_TRY(const DiskSpace space, co_await env_.files->Space(directory));
+    spaces.push_back({std::move(directory), space});
+  }
+  co_return spaces;
+}
+
+Task<void> Node::CheckDisks() {
+  std::vector<std::string> data = directories_->ledger_currents();
+  for (const std::string& index : directories_->index_currents()) data.push_back(index);
+  const auto ledgers = co_await SpaceOf(directories_->ledger_currents());
+  const auto all = co_await SpaceOf(std::move(data));
+  const auto journals = co_await SpaceOf(directories_->journal_currents());
+  if (!ledgers.ok() || !all.ok() || !journals.ok()) {
+    const absl::Status& why = !ledgers.ok() ? ledgers.status()
+                              : !all.ok()   ? all.status()
+                                            : journals.status();
+    co_return Fail(WithContext(why, "disk check"));
+  }
+  disk_totals_ = {};
+  std::set<uint64_t> devices;
+  for (const DirectorySpace& directory : *ledgers) {
+    if (!devices.insert(directory.space.device).second) continue;
+    disk_totals_.total_bytes += directory.space.total_bytes;
+    disk_totals_.free_bytes += directory.space.free_bytes;
+  }
+  const DiskDecision decision = disk_rules_.Decide(*all, *journals);
+  full_directories_ = decision.full;
+  admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
+  admission_.read_only = decision.read_only || options_.force_read_only || full_journals_ > 0;
+}
+
+// Registration follows the mode; admission has changed before, so no write slips in between.
+Task<void> Node::SetMode(bool read_only) {
+  std::string full;
+  for (const std::string& directory : full_directories_)
+    full += (full.empty() ? "" : ", ") + directory;
+  log_->Write(LogLevel::kWarning,
+              read_only ? "disks are full: read-only" : "disks have space: writable",
+              {{"full_directories", std::string_view(full)}});
+  if (read_only && !options_.read_only_mode_enabled) {
+    co_return Fail(
+        MakeError(ErrorCode::kDiskFull, "disks are full and readOnlyModeEnabled is false"));
+  }
+  const absl::Status registered = co_await registration_->Register(Mode());
+  if (registered.ok()) {
+    registered_read_only_ = read_only;
+    co_return;
+  }
+  // Whoever does not know that we are writable writes elsewhere; whoever does not know that we are
+  // read-only learns it from the refusal. The registration goes on trying.
+  log_->Write(LogLevel::kWarning, "the new mode is not registered yet",
+              {{"error", ToStd(registered.message())}});
+}
+
+// What is left of the journal's file is kept for fences; the next disk check registers the mode.
+void Node::OnJournalDiskFull(bool is_full) {
+  full_journals_ += is_full ? 1 : -1;
+  if (!is_full) return;
+  admission_.read_only = true;
+  admission_.high_priority_allowed = false;
+}
+
+void Node::Fail(absl::Status why) {
+  if (has_failed_) return;
+  has_failed_ = true;
+  log_->Write(LogLevel::kError, "this bookie cannot go on", {{"error", ToStd(why.message())}});
+  env_.executor->Post([this, why = std::move(why)]() mutable { on_fatal_(std::move(why)); });
+}
+
+Task<absl::Status> Node::Stop() {
+  admission_.read_only = true;
+  admission_.high_priority_allowed = false;
+  absl::Status first_error = absl::OkStatus();
+  const auto keep = [&](absl::Status status) {
+    if (first_error.ok()) first_error = std::move(status);
+  };
+  keep(co_await registration_->Unregister());
+  collector_.reset();
+  // What was accepted becomes durable and is answered before the peers are dropped.
+  for (const auto& log : logs_) keep(co_await log->WhenAllDurable());
+  keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));
+  checkpointer_.reset();
+  server_->Stop();
+  for (const auto& log : logs_) keep(co_await log->journal()->Close());
+  keep(co_await storage_->Close());
+  if (first_error.ok()) keep(co_await directories_->MarkClean());
+  co_return first_error;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::unique_ptr<Bookie>>> Bookie::Start(
+    Env env, metadata::MetadataStore* store, BookieOptions options, observe::Log* log,
+    absl::AnyInvocable<void(absl::Status)> on_fatal) {
+  auto node = std::make_unique<Node>(env, store, std::move(options), log, std::move(on_fatal));
+  STELE_CO_TRY_OK(co_await node->Open());
+  co_return std::move(node);
+}
+
+}  // namespace stele::bookie

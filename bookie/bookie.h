@@ -1,0 +1,61 @@
+// Bookie: one storage node. It builds the parts, owns the order in which they start and stop, and
+// decides with the disk rules and the registry whether it takes writes. It has no protocol logic.
+//
+// Start: directories, locks, cookies, DIRTY, storage, disk check, replay, flush, journals, listen,
+// register. Stop is the reverse, with a last checkpoint; DIRTY goes only when that succeeded. What
+// is acknowledged is on disk at any moment in between: a bookie may be killed anywhere.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bookie/bookie_options.h"
+#include "bookie/journal_recovery.h"
+#include "common/async/task.h"
+#include "common/observe/log.h"
+#include "common/seams/env.h"
+#include "metadata/bookie_registration.h"
+#include "metadata/metadata_store.h"
+
+namespace stele::bookie {
+
+struct BookieStatus {
+  BookieId id;
+  Endpoint endpoint;
+  metadata::BookieMode mode = metadata::BookieMode::kWritable;
+  std::vector<std::string> full_directories;
+  DiskTotals disk;
+  int64_t ledgers = 0;
+  size_t connections = 0;
+  RecoveredJournals recovered;  // by this start
+  bool was_unclean = false;     // the process before ended without a last checkpoint
+};
+
+class Bookie {
+ public:
+  virtual ~Bookie() = default;
+
+  // on_fatal: the bookie can acknowledge nothing any more (a journal failed, its registration is
+  // lost for good); the program stops it and exits. Called once at most, from the ready queue.
+  //   errors   kConfig, kCookieMismatch, kOverloaded (another process has the directories),
+  //            kCorruptData (damage that a start must not pass over), kMetadataUnavailable,
+  //            kIoError
+  static Task<absl::StatusOr<std::unique_ptr<Bookie>>> Start(
+      Env env, metadata::MetadataStore* store, BookieOptions options, observe::Log* log,
+      absl::AnyInvocable<void(absl::Status)> on_fatal);
+
+  virtual BookieStatus Status() const = 0;
+
+  // Finishes what is accepted, writes a last checkpoint, leaves the cluster. Await before
+  // destroying; destroying without is what a crash does.
+  virtual Task<absl::Status> Stop() = 0;
+
+  // Looks now for ledgers that metadata no longer knows, and removes their data.
+  virtual Task<absl::Status> CollectGarbage() = 0;
+};
+
+}  // namespace stele::bookie

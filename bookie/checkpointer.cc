@@ -1,0 +1,59 @@
+#include "bookie/checkpointer.h"
+
+#include <utility>
+
+namespace stele::bookie {
+
+Checkpointer::Checkpointer(Env env, absl::Duration interval, LedgerStorage* storage,
+                           std::vector<MarkedLog> logs,
+                           absl::AnyInvocable<void(absl::Status)> on_failed)
+    : env_(env),
+      interval_(interval),
+      storage_(storage),
+      logs_(std::move(logs)),
+      on_failed_(std::move(on_failed)),
+      written_(logs_.size()),
+      wake_(env.executor),
+      idle_(env.executor),
+      scope_(env.executor) {}
+
+void Checkpointer::Start() { scope_.Spawn(Loop()); }
+
+Task<void> Checkpointer::Loop() {
+  for (;;) {
+    if (!wanted_) {
+      Completion<bool> woken = wake_.Wait();
+      const std::unique_ptr<Timer> timer =
+          env_.clock->CallAt(env_.clock->Now() + interval_, [this] { wake_.NotifyAll(); });
+      co_await woken;
+    }
+    wanted_ = false;
+    const absl::Status done = co_await Run(Trim::kYes);
+    if (done.ok()) continue;
+    on_failed_(done);
+    co_await SleepFor(env_.executor, env_.clock, interval_);
+  }
+}
+
+Task<absl::Status> Checkpointer::Run(Trim trim) {
+  while (running_) co_await idle_.Wait();
+  running_ = true;
+  // Everything before these marks is in storage already: storage comes first in every change.
+  std::vector<JournalMark> marks;
+  for (const MarkedLog& marked : logs_) marks.push_back(marked.log->journal()->DurableMark());
+  absl::Status status = absl::OkStatus();
+  if (marks != written_) {
+    status = co_await storage_->Flush();
+    for (size_t i = 0; status.ok() && i < logs_.size(); ++i) {
+      status = co_await logs_[i].mark->Write(marks[i]);
+      if (status.ok() && trim == Trim::kYes)
+        status = co_await logs_[i].log->journal()->Trim(marks[i]);
+    }
+    if (status.ok()) written_ = marks;
+  }
+  running_ = false;
+  idle_.NotifyAll();
+  co_return status;
+}
+
+}  // namespace stele::bookie

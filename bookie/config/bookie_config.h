@@ -1,0 +1,40 @@
+// bk_server.conf: BookKeeper's own file and key names make the options of a bookie.
+// Every key of Apache BookKeeper 4.17 is known: it is used, or accepted with a note why it has no
+// effect here. An unknown key is an error that names the nearest known one.
+#pragma once
+
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bookie/bookie_options.h"
+
+namespace stele::bookie {
+
+enum class UnknownKeys { kRefuse, kWarn };
+
+struct BookieConfig {
+  BookieOptions options;
+  std::string metadata_service_uri;  // metadataServiceUri, or made of zkServers
+  bool allow_loopback = true;        // allowLoopback; the address of a bookie may be a loopback one
+  std::vector<std::string>
+      warnings;  // keys without effect, unknown keys under kWarn; one line each
+};
+
+// `text` is the file's content. Directories and the service URI may be missing: the program may
+// have them from its command line.
+//   errors   kConfig, naming line and key
+absl::StatusOr<BookieConfig> ParseBookieConfig(std::string_view text, UnknownKeys unknown_keys);
+
+// Sets one key as a line of the file would; for `--set key=value`.
+absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieConfig& config);
+
+struct KnownKey {
+  std::string_view key;
+  std::string_view note;  // empty: it is used; otherwise why it has no effect
+};
+// All keys, sorted; for --help and the documentation.
+const std::vector<KnownKey>& KnownBookieKeys();
+
+}  // namespace stele::bookie

@@ -1,0 +1,97 @@
+#include "bookie/journal_recovery.h"
+
+#include <cstring>
+#include <optional>
+#include <utility>
+
+#include "bookie/journal/journal_format.h"
+#include "common/base/check.h"
+#include "common/base/endian.h"
+#include "common/base/errors.h"
+#include "common/base/try.h"
+
+namespace stele::bookie {
+
+Task<absl::StatusOr<JournalMark>> JournalRecovery::Replay(std::string directory, JournalMark mark) {
+  ReplayOptions options{.directory = std::move(directory),
+                        .mark = mark,
+                        .record_size_max_bytes = record_size_max_bytes_};
+  STELE_CO_TRY(const ReplayReport report,
+               co_await ReplayJournal(env_, std::move(options),
+                                      [this](Buffer record) { return Apply(std::move(record)); }));
+  report_.files += report.files;
+  report_.records += report.records;
+  report_.bytes += report.bytes;
+  report_.torn_tails += report.torn_tails;
+  report_.notes.insert(report_.notes.end(), report.notes.begin(), report.notes.end());
+  co_return report.end;
+}
+
+Task<absl::StatusOr<bool>> JournalRecovery::Open(LedgerId ledger) {
+  if (storage_->FindLoaded(ledger) != nullptr) co_return true;
+  const absl::Status loaded = (co_await storage_->Load(ledger)).status();
+  if (loaded.ok()) co_return true;
+  if (CodeOf(loaded) != ErrorCode::kNoSuchLedger) co_return loaded;
+  const auto key = keys_.find(ledger);
+  if (key == keys_.end()) co_return false;
+  storage_->CreateLedger(ledger, key->second);
+  co_return true;
+}
+
+Task<absl::Status> JournalRecovery::Apply(Buffer body) {
+  STELE_CO_TRY(const JournalRecord record, ParseJournalRecord(body.view()));
+  if (!record.ledger.IsValid() || record.kind == JournalRecord::Kind::kUnknown) {
+    ++report_.skipped_records;
+    co_return absl::OkStatus();
+  }
+  if (record.kind == JournalRecord::Kind::kMasterKey &&
+      record.content.size() == wire::kMasterKeySize) {
+    std::memcpy(keys_[record.ledger].data(), record.content.data(), wire::kMasterKeySize);
+  }
+  STELE_CO_TRY(bool known, co_await Open(record.ledger));
+  if (!known && record.kind == JournalRecord::Kind::kFence) {
+    // Java journals a fence without the key. The fence counts; the key is the first that comes.
+    storage_->CreateLedger(record.ledger, std::nullopt);
+    known = true;
+  }
+  if (!known) {
+    ++report_.skipped_records;  // no key anywhere: the ledger was deleted before the journal was
+    co_return absl::OkStatus();
+  }
+  const LedgerState* state = storage_->FindLoaded(record.ledger);
+  STELE_CHECK(state != nullptr);
+  switch (record.kind) {
+    case JournalRecord::Kind::kMasterKey:
+      if (!state->has_master_key && keys_.contains(record.ledger)) {
+        storage_->SetMasterKey(record.ledger, keys_[record.ledger]);
+      }
+      break;
+    case JournalRecord::Kind::kFence: storage_->SetFenced(record.ledger); break;
+    case JournalRecord::Kind::kExplicitLac: {
+      const EntryId lac(LoadBigEndian<int64_t>(record.content.data() + sizeof(int64_t)));
+      storage_->SetExplicitLac(record.ledger, lac, Buffer::CopyOf(record.content));
+      break;
+    }
+    case JournalRecord::Kind::kEntry:
+      co_return co_await ApplyEntry(record.ledger, record.entry, std::move(body));
+    case JournalRecord::Kind::kUnknown: break;
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> JournalRecovery::ApplyEntry(LedgerId ledger, EntryId entry, Buffer body) {
+  if (entry.value() > kEntryIdMax) {
+    co_return MakeError(ErrorCode::kCorruptData, "a journal record has an impossible entry id");
+  }
+  PutResult result = storage_->PutReplayed(ledger, entry, body);
+  if (result == PutResult::kFull) {
+    STELE_CO_TRY_OK(co_await storage_->Flush());
+    // The flush may have let go of the state; it is on disk now.
+    STELE_CO_TRY_OK((co_await storage_->Load(ledger)).status());
+    result = storage_->PutReplayed(ledger, entry, std::move(body));
+    STELE_CHECK(result != PutResult::kFull);
+  }
+  co_return absl::OkStatus();
+}
+
+}  // namespace stele::bookie

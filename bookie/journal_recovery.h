@@ -1,0 +1,58 @@
+// Journal recovery: puts what the journals hold behind the marks back into ledger storage, at
+// start.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "absl/container/flat_hash_map.h"
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bookie/journal/journal_replay.h"
+#include "bookie/storage/ledger_storage.h"
+#include "common/async/task.h"
+#include "common/seams/env.h"
+#include "common/wire/bookie_messages.h"
+
+namespace stele::bookie {
+
+struct RecoveredJournals {
+  int64_t files = 0;
+  int64_t records = 0;
+  int64_t bytes = 0;
+  int64_t torn_tails = 0;
+  int64_t skipped_records = 0;     // of ledgers that were deleted meanwhile
+  std::vector<std::string> notes;  // for the operator
+};
+
+// Applies records one by one; idempotent, and indifferent to the order of a ledger's adds and its
+// fence. One per start.
+class JournalRecovery {
+ public:
+  JournalRecovery(Env env, LedgerStorage* storage, size_t record_size_max_bytes)
+      : env_(env), storage_(storage), record_size_max_bytes_(record_size_max_bytes) {}
+
+  // Replays one journal directory from `mark`. The records are in storage's memory afterwards; the
+  // caller flushes.
+  //   errors   kCorruptData   damage before acknowledged data, with file and offset; nothing was
+  //                           skipped silently
+  // Gives where the journal ends.
+  Task<absl::StatusOr<JournalMark>> Replay(std::string directory, JournalMark mark);
+
+  const RecoveredJournals& report() const { return report_; }
+
+ private:
+  Task<absl::Status> Apply(Buffer record);
+  Task<absl::Status> ApplyEntry(LedgerId ledger, EntryId entry, Buffer body);
+  // Loads the ledger, or creates it when the journal has shown its key. False: unknown.
+  Task<absl::StatusOr<bool>> Open(LedgerId ledger);
+
+  Env env_;
+  LedgerStorage* storage_;
+  size_t record_size_max_bytes_;
+  absl::flat_hash_map<LedgerId, wire::MasterKey> keys_;
+  RecoveredJournals report_;
+};
+
+}  // namespace stele::bookie

@@ -1,0 +1,102 @@
+#include "bookie/server/server.h"
+
+#include <utility>
+#include <variant>
+
+#include "common/base/try.h"
+#include "common/wire/reply_codec.h"
+
+namespace stele::bookie {
+
+using wire::ReplyCode;
+
+Server::Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits,
+               absl::AnyInvocable<DiskTotals()> disk_totals)
+    : env_(env),
+      writes_(writes),
+      reads_(reads),
+      limits_(limits),
+      disk_totals_(std::move(disk_totals)) {}
+
+Server::~Server() { Stop(); }
+
+absl::Status Server::Listen(Endpoint at) {
+  STELE_TRY(listener_, env_.transport->Listen(std::move(at), limits_.transport, this));
+  return absl::OkStatus();
+}
+
+void Server::Stop() {
+  listener_.reset();
+  for (auto& [number, connection] : std::exchange(connections_, {})) connection->Close();
+}
+
+void Server::OnAccept(std::unique_ptr<Connection> connection) {
+  if (connections_.size() >= limits_.connections_max) return OnBadInput("too_many_connections");
+  const uint64_t number = next_connection_++;
+  auto accepted = std::make_shared<ServerConnection>(env_.executor, this, limits_.connection,
+                                                     std::move(connection),
+                                                     [this, number](ServerConnection* closed) {
+                                                       reads_->OnSinkClosed(closed);
+                                                       connections_.erase(number);
+                                                     });
+  connections_.emplace(number, accepted);
+  accepted->Start();
+}
+
+void Server::OnOverload(bool overloaded) {
+  // A connection may close while it is updated: walk by number.
+  for (uint64_t number = 0; number < next_connection_;) {
+    const auto next = connections_.lower_bound(number);
+    if (next == connections_.end()) break;
+    number = next->first + 1;
+    const std::shared_ptr<ServerConnection> connection = next->second;
+    connection->Update();
+    if (writes_->is_overloaded() != overloaded)
+      break;  // it turned meanwhile, and a newer call does the rest
+  }
+}
+
+void Server::OnBadInput(std::string_view reason) { ++bad_input_[std::string(reason)]; }
+
+wire::GetBookieInfoReply Server::BookieInfo(const wire::GetBookieInfoRequest& request) {
+  const DiskTotals totals = disk_totals_();
+  wire::GetBookieInfoReply reply;
+  if (request.total_disk_capacity) reply.total_disk_capacity_bytes = totals.total_bytes;
+  if (request.free_disk_space) reply.free_disk_space_bytes = totals.free_bytes;
+  return reply;
+}
+
+namespace {
+template <class... Handlers>
+struct Overloaded : Handlers... {
+  using Handlers::operator()...;
+};
+}  // namespace
+
+void Server::Route(const ReplySinkPtr& sink, wire::Request request) {
+  const wire::RequestHeader& header = request.header;
+  std::visit(
+      Overloaded{
+          [&](wire::AddRequest& add) { writes_->Add(sink, header, std::move(add)); },
+          [&](wire::ReadRequest& read) { reads_->Read(sink, header, std::move(read)); },
+          [&](wire::BatchReadRequest& read) { reads_->BatchRead(sink, header, std::move(read)); },
+          [&](wire::WriteLacRequest& lac) { writes_->WriteLac(sink, header, std::move(lac)); },
+          [&](wire::ReadLacRequest& lac) { reads_->ReadLac(sink, header, lac); },
+          [&](wire::ForceLedgerRequest& force) { writes_->Force(sink, header, force); },
+          [&](wire::GetBookieInfoRequest& info) {
+            sink->Reply(header, ReplyCode::kOk, BookieInfo(info));
+          },
+          [&](wire::ListEntriesRequest& list) { reads_->ListEntries(sink, header, list); },
+          // No authentication is configured: whoever asks is told that it is in.
+          [&](wire::AuthRequest&) {
+            sink->Reply(header, ReplyCode::kOk,
+                        wire::AuthReply{std::string(wire::kAuthDisabledPlugin), ""});
+          },
+          [&](wire::StartTlsRequest&) {
+            sink->Reply(header, ReplyCode::kBadRequest, std::monostate{});
+          },
+      },
+      request.body);
+}
+
+}  // namespace stele::bookie

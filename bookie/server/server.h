@@ -1,0 +1,69 @@
+// Server: accepts peers and routes their requests to the services of the node.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
+#include "absl/status/status.h"
+#include "bookie/server/read_service.h"
+#include "bookie/server/server_connection.h"
+#include "bookie/server/write_service.h"
+#include "common/seams/env.h"
+
+namespace stele::bookie {
+
+struct DiskTotals {
+  uint64_t total_bytes = 0;  // over all ledger directories, each file system counted once
+  uint64_t free_bytes = 0;
+};
+
+struct ServerLimits {
+  ConnectionLimits connection;
+  TransportLimits transport;
+  size_t connections_max = 10'000;
+};
+
+class Server final : public RequestRouter, private AcceptHandler {
+ public:
+  // All pointers outlive the server. disk_totals: the last known figures, for GET_BOOKIE_INFO.
+  Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits,
+         absl::AnyInvocable<DiskTotals()> disk_totals);
+  ~Server() override;
+
+  absl::Status Listen(Endpoint at);
+  Endpoint endpoint() const { return listener_->endpoint(); }
+
+  // The write service's overload began or ended.
+  void OnOverload(bool overloaded);
+
+  // Takes no new peers and drops those that are there.
+  void Stop();
+
+  // How often each kind of bad input came, by reason.
+  const absl::btree_map<std::string, int64_t>& bad_input() const { return bad_input_; }
+  size_t connections() const { return connections_.size(); }
+
+ private:
+  void OnAccept(std::unique_ptr<Connection> connection) override;
+  void Route(const ReplySinkPtr& sink, wire::Request request) override;
+  bool is_overloaded() const override { return writes_->is_overloaded(); }
+  void OnBadInput(std::string_view reason) override;
+  wire::GetBookieInfoReply BookieInfo(const wire::GetBookieInfoRequest& request);
+
+  Env env_;
+  WriteService* writes_;
+  ReadService* reads_;
+  ServerLimits limits_;
+  absl::AnyInvocable<DiskTotals()> disk_totals_;
+  std::unique_ptr<Listener> listener_;
+  // By order of arrival, so that who is served first after an overload does not depend on
+  // addresses.
+  std::map<uint64_t, std::shared_ptr<ServerConnection>> connections_;
+  uint64_t next_connection_ = 0;
+  absl::btree_map<std::string, int64_t> bad_input_;
+};
+
+}  // namespace stele::bookie

@@ -1,0 +1,152 @@
+#include "bookie/server/server_connection.h"
+
+#include <utility>
+#include <variant>
+
+#include "common/wire/reply_codec.h"
+#include "common/wire/request_codec.h"
+
+namespace stele::bookie {
+
+ServerConnection::ServerConnection(Executor* executor, RequestRouter* router,
+                                   ConnectionLimits limits, std::unique_ptr<Connection> connection,
+                                   absl::AnyInvocable<void(ServerConnection*)> on_closed)
+    : executor_(executor),
+      router_(router),
+      limits_(limits),
+      connection_(std::move(connection)),
+      on_closed_(std::move(on_closed)) {}
+
+void ServerConnection::Start() { connection_->Start(this); }
+
+bool ServerConnection::CanTakeWork() const {
+  return !router_->is_overloaded() && add_bytes_in_flight_ < limits_.add_bytes_in_flight_max &&
+         requests_in_flight_ < limits_.requests_in_flight_max &&
+         connection_->queued_bytes() < limits_.reply_bytes_queued_max;
+}
+
+void ServerConnection::OnFrames(std::span<Buffer> frames) {
+  const std::shared_ptr<ServerConnection> keep = shared_from_this();
+  size_t taken = 0;
+  if (held_frames_.empty()) {
+    while (taken < frames.size() && !closed_ && CanTakeWork()) TakeFrame(frames[taken++]);
+  }
+  if (closed_) return;
+  for (; taken < frames.size(); ++taken) held_frames_.push_back(std::move(frames[taken]));
+  Update();
+}
+
+void ServerConnection::Update() {
+  const std::shared_ptr<ServerConnection> keep = shared_from_this();
+  while (!closed_ && !held_frames_.empty() && CanTakeWork()) {
+    const Buffer frame = std::move(held_frames_.front());
+    held_frames_.pop_front();
+    TakeFrame(frame);
+  }
+  if (closed_) return;
+  const bool pause = !held_frames_.empty() || !CanTakeWork();
+  if (pause != paused_) {
+    paused_ = pause;
+    if (pause) {
+      connection_->PauseReading();
+    } else {
+      connection_->ResumeReading();
+    }
+  }
+  const bool idle = held_frames_.empty() && adds_in_flight_ == 0 && requests_in_flight_ == 0;
+  if (peer_finished_ && idle) {
+    connection_->CloseAfterSending();
+  }
+}
+
+// Answers come in bursts: one look at the end of the turn serves them all.
+void ServerConnection::UpdateLater() {
+  if (update_posted_ || closed_) return;
+  update_posted_ = true;
+  executor_->PostAtTurnEnd([self = shared_from_this()] {
+    self->update_posted_ = false;
+    if (!self->closed_) self->Update();
+  });
+}
+
+namespace {
+
+bool IsLongPoll(const wire::Request& request) {
+  const auto* read = std::get_if<wire::ReadRequest>(&request.body);
+  return read != nullptr && read->previous_lac.has_value() && !read->fence_key.has_value();
+}
+
+}  // namespace
+
+void ServerConnection::TakeFrame(const Buffer& frame) {
+  wire::DecodedRequest decoded = wire::DecodeRequest(frame);
+  if (auto* request = std::get_if<wire::Request>(&decoded); request != nullptr) [[likely]] {
+    if (const auto* add = std::get_if<wire::AddRequest>(&request->body); add != nullptr) {
+      ++adds_in_flight_;
+      add_bytes_in_flight_ += add->body.size();
+    } else {
+      // A long poll may wait for an hour: it must not keep its neighbours from being read. Their
+      // number has a limit of its own (ReadLimits).
+      request->header.is_long_poll = IsLongPoll(*request);
+      if (!request->header.is_long_poll) ++requests_in_flight_;
+    }
+    router_->Route(shared_from_this(), *std::move(request));
+  } else if (const auto* refused = std::get_if<wire::RefusedRequest>(&decoded);
+             refused != nullptr) {
+    router_->OnBadInput(refused->reason);
+    SendFrame(refused->reply);
+  } else {
+    CloseBecauseOf(std::get<wire::UnreadableFrame>(decoded).reason);
+  }
+}
+
+void ServerConnection::CloseBecauseOf(std::string_view reason) {
+  router_->OnBadInput(reason);
+  Close();
+  on_closed_(this);
+}
+
+void ServerConnection::SendFrame(const wire::OutgoingFrame& frame) {
+  if (!closed_) connection_->Send(frame.head, frame.body);
+}
+
+void ServerConnection::ReplyToAdd(const wire::RequestHeader& header, wire::ReplyCode code,
+                                  LedgerId ledger, EntryId entry, size_t body_size) {
+  --adds_in_flight_;
+  add_bytes_in_flight_ -= body_size;
+  if (closed_) return;
+  SendFrame(wire::EncodeAddReply(header, code, ledger, entry));
+  if (paused_ || peer_finished_) UpdateLater();
+}
+
+void ServerConnection::Reply(const wire::RequestHeader& header, wire::ReplyCode code,
+                             wire::ReplyBody body) {
+  if (!header.is_long_poll) --requests_in_flight_;
+  if (closed_) return;
+  SendFrame(wire::EncodeReply(header, code, body));
+  if (paused_ || peer_finished_) UpdateLater();
+}
+
+void ServerConnection::OnWritable() { Update(); }
+
+void ServerConnection::OnPeerFinished() {
+  peer_finished_ = true;
+  Update();
+}
+
+void ServerConnection::OnClosed(absl::Status why) {
+  if (closed_) return;
+  const std::shared_ptr<ServerConnection> keep = shared_from_this();
+  closed_ = true;
+  held_frames_.clear();
+  on_closed_(this);
+}
+
+void ServerConnection::Close() {
+  if (closed_) return;
+  closed_ = true;
+  held_frames_.clear();
+  connection_->Close();
+}
+
+}  // namespace stele::bookie
