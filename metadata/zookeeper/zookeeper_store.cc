@@ -1,0 +1,400 @@
+#include "metadata/zookeeper/zookeeper_store.h"
+
+#include <algorithm>
+#include <cstdint>
+#include <limits>
+#include <optional>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_map.h"
+#include "absl/strings/match.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/drivers/node_path.h"
+#include "metadata/drivers/subscriptions.h"
+#include "metadata/zookeeper/lost_write.h"
+#include "metadata/zookeeper/zookeeper_connection.h"
+#include "metadata/zookeeper/zookeeper_operation.h"
+#include "metadata/zookeeper/zookeeper_store_internal.h"
+#include "metadata/zookeeper/zookeeper_watches.h"
+
+namespace stele::metadata {
+namespace {
+
+using CreateMode = ZooKeeperSession::CreateMode;
+using Done = ZooKeeperSession::Done;
+
+// After a reconnect the C client arms all watches in one request. A server refuses it when it is too
+// large, at each reconnect again, so before that we take a new session, whose watches are armed one by
+// one. (The server's limit is 1,048,575 bytes.)
+constexpr size_t kRearmSizeMaxBytes = 768 * 1024;
+
+// How many nodes are looked at to find the one that a lost CreateSequential may have made.
+constexpr size_t kLostSequentialsMax = 256;
+
+std::string_view DetailOf(ZooKeeperCode code) {
+  switch (code) {
+    case ZooKeeperCode::kNoNode: return "there is no such node";
+    case ZooKeeperCode::kNodeExists: return "the node exists";
+    case ZooKeeperCode::kBadVersion: return "the node has another version";
+    case ZooKeeperCode::kNotEmpty: return "the node has children";
+    case ZooKeeperCode::kNoChildrenForEphemerals: return "its parent is ephemeral";
+    case ZooKeeperCode::kNoAuth: return "ZooKeeper's access control forbids it";
+    case ZooKeeperCode::kOk:
+    case ZooKeeperCode::kNotApplied:
+    case ZooKeeperCode::kLost:
+    case ZooKeeperCode::kRefused: return "ZooKeeper refuses it";
+  }
+  return "";
+}
+
+ErrorCode ErrorFor(ZooKeeperCode code) {
+  switch (code) {
+    case ZooKeeperCode::kNoNode: return ErrorCode::kNoSuchKey;
+    case ZooKeeperCode::kNodeExists: return ErrorCode::kKeyExists;
+    case ZooKeeperCode::kBadVersion: return ErrorCode::kMetadataConflict;
+    case ZooKeeperCode::kNotEmpty: return ErrorCode::kKeyNotEmpty;
+    case ZooKeeperCode::kNoChildrenForEphemerals: return ErrorCode::kInvalidArgument;
+    case ZooKeeperCode::kNoAuth: return ErrorCode::kUnauthorized;
+    case ZooKeeperCode::kOk:
+    case ZooKeeperCode::kNotApplied:
+    case ZooKeeperCode::kLost:
+    case ZooKeeperCode::kRefused: return ErrorCode::kMetadataUnavailable;
+  }
+  return ErrorCode::kMetadataUnavailable;
+}
+
+absl::Status ErrorOf(const ZooKeeperReply& reply, std::string_view path,
+                     Effect effect = Effect::kNone) {
+  std::string detail = StrCat("metadata node ", path, ": ", DetailOf(reply.code));
+  if (reply.code == ZooKeeperCode::kRefused) detail += StrCat(": ", reply.text);
+  return MakeError(ErrorFor(reply.code), effect, detail);
+}
+
+absl::Status CheckVersion(std::string_view path, Version expected) {
+  if (expected >= kAnyVersion && expected <= std::numeric_limits<int32_t>::max()) {
+    return absl::OkStatus();
+  }
+  return MakeError(ErrorCode::kInvalidArgument,
+                   StrCat("metadata node ", path, ": ", expected, " is no version"));
+}
+
+bool IsSequentialName(std::string_view name, std::string_view prefix) {
+  return name.size() >= prefix.size() + kSequenceDigits &&
+         name.substr(0, prefix.size()) == prefix &&
+         name.find_first_not_of("-0123456789", prefix.size()) == std::string_view::npos;
+}
+
+class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener {
+ public:
+  ZooKeeperStore(ZooKeeperSessionFactory factory, ZooKeeperStoreOptions options, Executor* executor,
+                 Clock* clock)
+      : options_(std::move(options)),
+        session_watches_(std::make_shared<Subscriptions<SessionState>>(nullptr)),
+        watches_(executor, clock, &connection_),
+        requests_(executor, clock, &connection_),
+        connection_(executor, clock, std::move(factory), this) {
+    connection_.Begin();
+  }
+  ~ZooKeeperStore() override { session_watches_->Detach(); }
+
+  Task<absl::StatusOr<Node>> Get(std::string path) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    STELE_CO_TRY_OK(CheckNodePath(path));
+    STELE_CO_TRY(const ZooKeeperReply reply, co_await Read(&operation, path));
+    if (reply.code != ZooKeeperCode::kOk) co_return ErrorOf(reply, path);
+    Node node{.value = reply.text, .version = reply.stat.version};
+    if (reply.stat.ephemeral_owner != 0) {
+      node.owner = reply.stat.ephemeral_owner == session_id_ ? EphemeralOwner::kThisSession
+                                                             : EphemeralOwner::kOther;
+    }
+    co_return node;
+  }
+
+  Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    STELE_CO_TRY_OK(CheckNodePath(path));
+    STELE_CO_TRY(ZooKeeperReply reply, co_await List(&operation, path));
+    if (reply.code != ZooKeeperCode::kOk) co_return ErrorOf(reply, path);
+    std::sort(reply.children.begin(), reply.children.end());
+    co_return std::move(reply.children);
+  }
+
+  Task<absl::Status> Create(std::string path, std::string value, NodeKind kind) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    STELE_CO_TRY_OK(CheckNodePath(path));
+    STELE_CO_TRY_OK(CheckNodeValue(path, value));
+    const CreateMode mode =
+        kind == NodeKind::kPersistent ? CreateMode::kPersistent : CreateMode::kEphemeral;
+    bool lost = false;
+    while (true) {
+      STELE_CO_TRY(const ZooKeeperReply reply, co_await SendCreate(&operation, path, value, mode));
+      if (reply.code == ZooKeeperCode::kOk) co_return absl::OkStatus();
+      if (reply.code == ZooKeeperCode::kLost) {
+        lost = true;
+        STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
+      } else if (reply.code == ZooKeeperCode::kNoNode) {
+        STELE_CO_TRY_OK(co_await CreateParents(&operation, std::string(ParentPath(path))));
+      } else if (reply.code == ZooKeeperCode::kNodeExists && lost) {
+        co_return co_await JudgeCreate(&operation, path, value, kind);
+      } else {
+        co_return ErrorOf(reply, path, operation.effect());
+      }
+    }
+  }
+
+  Task<absl::StatusOr<std::string>> CreateSequential(std::string path_prefix, std::string value,
+                                                     NodeKind kind) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    STELE_CO_TRY_OK(CheckSequentialPrefix(path_prefix));
+    STELE_CO_TRY_OK(CheckNodeValue(path_prefix, value));
+    const CreateMode mode = kind == NodeKind::kPersistent ? CreateMode::kPersistentSequential
+                                                          : CreateMode::kEphemeralSequential;
+    while (true) {
+      STELE_CO_TRY(const ZooKeeperReply reply,
+                   co_await SendCreate(&operation, path_prefix, value, mode));
+      if (reply.code == ZooKeeperCode::kOk) co_return reply.text;
+      if (reply.code == ZooKeeperCode::kLost) {
+        STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
+        // Nothing tells a persistent one of ours from others.
+        if (kind == NodeKind::kPersistent) {
+          co_return operation.Unavailable("the answer to a sequential create was lost");
+        }
+        STELE_CO_TRY(std::optional<std::string> made,
+                     co_await FindLostSequential(&operation, path_prefix));
+        if (made.has_value()) co_return *std::move(made);
+      } else if (reply.code == ZooKeeperCode::kNoNode) {
+        STELE_CO_TRY_OK(co_await CreateParents(&operation, std::string(ParentPath(path_prefix))));
+      } else {
+        co_return ErrorOf(reply, path_prefix, operation.effect());
+      }
+    }
+  }
+
+  Task<absl::StatusOr<Version>> Put(std::string path, std::string value,
+                                    Version expected) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    STELE_CO_TRY_OK(CheckNodePath(path));
+    STELE_CO_TRY_OK(CheckNodeValue(path, value));
+    STELE_CO_TRY_OK(CheckVersion(path, expected));
+    bool lost = false;
+    while (true) {
+      STELE_CO_TRY(const ZooKeeperReply reply,
+                   co_await operation.Write([&](ZooKeeperSession* session, Done done) {
+                     session->Set(path, value, static_cast<int32_t>(expected), std::move(done));
+                   }));
+      if (reply.code == ZooKeeperCode::kOk) co_return reply.stat.version;
+      lost = lost || reply.code == ZooKeeperCode::kLost;
+      const bool must_judge =
+          lost && (reply.code == ZooKeeperCode::kLost || reply.code == ZooKeeperCode::kBadVersion);
+      if (!must_judge) co_return ErrorOf(reply, path, operation.effect());
+      STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
+      STELE_CO_TRY(const ZooKeeperReply found, co_await Read(&operation, path));
+      if (found.code != ZooKeeperCode::kOk) co_return ErrorOf(found, path, operation.effect());
+      const LostWrite verdict = expected == kAnyVersion ? JudgeLostBlindPut(found, value)
+                                                        : JudgeLostPut(found, value, expected);
+      if (verdict == LostWrite::kApplied) co_return found.stat.version;
+      if (verdict == LostWrite::kLostRace) {
+        co_return ErrorOf({.code = ZooKeeperCode::kBadVersion}, path);
+      }
+      if (verdict == LostWrite::kUnknown) {
+        co_return operation.Unavailable("the answer to a write was lost");
+      }
+    }
+  }
+
+  Task<absl::Status> Delete(std::string path, Version expected) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    STELE_CO_TRY_OK(CheckNodePath(path));
+    STELE_CO_TRY_OK(CheckVersion(path, expected));
+    bool lost = false;
+    while (true) {
+      STELE_CO_TRY(const ZooKeeperReply reply,
+                   co_await operation.Write([&](ZooKeeperSession* session, Done done) {
+                     session->Delete(path, static_cast<int32_t>(expected), std::move(done));
+                   }));
+      // That it is gone is what was asked for, whoever did it.
+      const bool gone =
+          reply.code == ZooKeeperCode::kOk || (reply.code == ZooKeeperCode::kNoNode && lost);
+      if (gone) {
+        own_ephemerals_.erase(path);
+        co_return absl::OkStatus();
+      }
+      if (reply.code != ZooKeeperCode::kLost) {
+        co_return ErrorOf(reply, path, operation.effect());
+      }
+      lost = true;
+      STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
+    }
+  }
+
+  std::unique_ptr<Watch> WatchNode(std::string path, WatchCallback changed) override {
+    return watches_.Add(ZooKeeperWatchKind::kNode, std::move(path), std::move(changed));
+  }
+
+  std::unique_ptr<Watch> WatchChildren(std::string path, WatchCallback changed) override {
+    return watches_.Add(ZooKeeperWatchKind::kChildren, std::move(path), std::move(changed));
+  }
+
+  std::unique_ptr<Watch> WatchSession(SessionCallback changed) override {
+    return session_watches_->Add(std::move(changed)).watch;
+  }
+
+  Task<void> Close() override {
+    if (requests_.stopped()) co_return;
+    requests_.StopAll();
+    co_await connection_.Close();
+  }
+
+ private:
+  Task<absl::StatusOr<ZooKeeperReply>> Read(ZooKeeperOperation* operation, std::string path) {
+    co_return co_await operation->Repeat(
+        [&](ZooKeeperSession* session, Done done) { session->Get(path, std::move(done)); });
+  }
+
+  Task<absl::StatusOr<ZooKeeperReply>> List(ZooKeeperOperation* operation, std::string path) {
+    co_return co_await operation->Repeat(
+        [&](ZooKeeperSession* session, Done done) { session->Children(path, std::move(done)); });
+  }
+
+  Task<absl::StatusOr<ZooKeeperReply>> SendCreate(ZooKeeperOperation* operation, std::string path,
+                                                  std::string value, CreateMode mode) {
+    co_return co_await operation->Write([&](ZooKeeperSession* session, Done done) {
+      // Noted when the reply comes, which is before the replies to all later requests: whoever looks
+      // for the node of a lost create knows by then which nodes belong to others.
+      session->Create(path, value, mode,
+                      [this, done = std::move(done)](ZooKeeperReply reply) mutable {
+                        if (reply.code == ZooKeeperCode::kOk) NoteCreated(reply.text, reply.stat);
+                        done(std::move(reply));
+                      });
+    });
+  }
+
+  // Makes `path` and what is missing above it, persistent and empty. Others may be doing the same, or
+  // the reverse.
+  Task<absl::Status> CreateParents(ZooKeeperOperation* operation, std::string path) {
+    std::vector<std::string> missing = {std::move(path)};
+    while (!missing.empty()) {
+      const std::string next = missing.back();
+      STELE_CO_TRY(const ZooKeeperReply reply,
+                   co_await operation->Repeat([&](ZooKeeperSession* session, Done done) {
+                     session->Create(next, "", CreateMode::kPersistent, std::move(done));
+                   }));
+      if (reply.code == ZooKeeperCode::kOk || reply.code == ZooKeeperCode::kNodeExists) {
+        missing.pop_back();
+      } else if (reply.code == ZooKeeperCode::kNoNode && ParentPath(next) != "/") {
+        missing.emplace_back(ParentPath(next));
+      } else {
+        co_return ErrorOf(reply, next);
+      }
+    }
+    co_return absl::OkStatus();
+  }
+
+  // Remembers which ephemeral nodes of this session are spoken for.
+  void NoteCreated(const std::string& path, const ZooKeeperStat& stat) {
+    if (stat.ephemeral_owner != 0 && stat.ephemeral_owner == session_id_) {
+      own_ephemerals_.insert_or_assign(path, stat.created);
+    }
+  }
+
+  std::optional<int64_t> OwnCreated(const std::string& path) const {
+    const auto found = own_ephemerals_.find(path);
+    if (found == own_ephemerals_.end()) return std::nullopt;
+    return found->second;
+  }
+
+  // A create was lost, was sent again, and the node exists.
+  Task<absl::Status> JudgeCreate(ZooKeeperOperation* operation, std::string path, std::string value,
+                                 NodeKind kind) {
+    STELE_CO_TRY(const ZooKeeperReply found, co_await Read(operation, path));
+    if (found.code == ZooKeeperCode::kNoNode) {
+      co_return operation->Unavailable("the answer to a create was lost, and the node is gone");
+    }
+    if (found.code != ZooKeeperCode::kOk) co_return ErrorOf(found, path, Effect::kUnknown);
+    switch (JudgeLostCreate(found, value, kind, session_id_, OwnCreated(path))) {
+      case LostWrite::kApplied: NoteCreated(path, found.stat); co_return absl::OkStatus();
+      case LostWrite::kLostRace: co_return ErrorOf({.code = ZooKeeperCode::kNodeExists}, path);
+      case LostWrite::kNotApplied:
+      case LostWrite::kUnknown: break;
+    }
+    co_return operation->Unavailable("the answer to a create was lost");
+  }
+
+  // The ephemeral sequential node that this session has and no call of ours knows of; nullopt when
+  // there is none.
+  Task<absl::StatusOr<std::optional<std::string>>> FindLostSequential(ZooKeeperOperation* operation,
+                                                                      std::string path_prefix) {
+    const std::string parent(ParentPath(path_prefix));
+    STELE_CO_TRY(ZooKeeperReply list, co_await List(operation, parent));
+    if (list.code == ZooKeeperCode::kNoNode) co_return std::optional<std::string>();
+    if (list.code != ZooKeeperCode::kOk) co_return ErrorOf(list, parent, Effect::kUnknown);
+    // The newest first: ours is among them.
+    std::sort(list.children.rbegin(), list.children.rend());
+    size_t looked_at = 0;
+    for (const std::string& name : list.children) {
+      const std::string path = parent == "/" ? StrCat("/", name) : StrCat(parent, "/", name);
+      if (!IsSequentialName(name, NodeName(path_prefix)) || OwnCreated(path).has_value()) continue;
+      if (++looked_at > kLostSequentialsMax) {
+        co_return operation->Unavailable("the answer to a sequential create was lost");
+      }
+      STELE_CO_TRY(const ZooKeeperReply found, co_await Read(operation, path));
+      if (found.code != ZooKeeperCode::kOk || found.stat.ephemeral_owner != session_id_) continue;
+      // Another lost create may have claimed it while we were reading.
+      if (OwnCreated(path).has_value()) continue;
+      NoteCreated(path, found.stat);
+      co_return std::optional<std::string>(path);
+    }
+    co_return std::optional<std::string>();
+  }
+
+  void OnConnected(bool new_session) override {
+    if (new_session) {
+      own_ephemerals_.clear();
+      session_id_ = connection_.session()->id();
+    }
+    watches_.OnConnected(new_session);
+    session_watches_->NotifyAll(SessionState::kConnected);
+  }
+
+  void OnDisconnected() override {
+    if (watches_.rearm_size_bytes() > kRearmSizeMaxBytes) return connection_.Replace();
+    session_watches_->NotifyAll(SessionState::kDisconnected);
+  }
+
+  void OnSessionEnded(bool had_begun) override {
+    requests_.LoseAll();
+    if (had_begun) session_watches_->NotifyAll(SessionState::kExpired);
+  }
+
+  void OnWatch(uint64_t watch) override { watches_.OnWatch(watch); }
+
+  const ZooKeeperStoreOptions options_;
+  int64_t session_id_ = 0;
+  // Ephemeral nodes that calls of this session are known to have made, and in which transaction.
+  absl::btree_map<std::string, int64_t> own_ephemerals_;
+  const std::shared_ptr<Subscriptions<SessionState>> session_watches_;
+  ZooKeeperWatches watches_;
+  ZooKeeperRequests requests_;
+  // Last: its sessions call back into the others.
+  ZooKeeperConnection connection_;
+};
+
+}  // namespace
+
+std::unique_ptr<MetadataStore> MakeZooKeeperStoreOn(ZooKeeperSessionFactory factory,
+                                                    ZooKeeperStoreOptions options,
+                                                    Executor* executor, Clock* clock) {
+  return std::make_unique<ZooKeeperStore>(std::move(factory), std::move(options), executor, clock);
+}
+
+}  // namespace stele::metadata
