@@ -24,8 +24,8 @@ namespace {
 
 constexpr uint16_t kDefaultPort = 2181;
 
-// A server may ask for another timeout than we did, but one beyond this was read from bytes that are
-// no ZooKeeper's: four letters of text make at least six days.
+// A server may ask for another timeout than we did, but one beyond this was read from bytes that
+// are no ZooKeeper's: four letters of text make at least six days.
 constexpr int kTimeoutMaxMilliseconds = 24 * 60 * 60 * 1000;
 
 ZooKeeperCode CodeFor(int code) {
@@ -154,8 +154,8 @@ class CSession : public ZooKeeperSession {
     // A watch on children that did not exist yet was one on the node.
     const ZooWatcherType type =
         kind == ZooKeeperWatchKind::kNode ? ZWATCHTYPE_DATA : ZWATCHTYPE_ANY;
-    // The declared type of the completion is a slip of the C client, which casts what it gets to the
-    // function's type.
+    // The declared type of the completion is a slip of the C client, which casts what it gets to
+    // the function's type.
     auto* completion = reinterpret_cast<void_completion_t*>(&OnVoid);
     Send(std::move(done), [&](const Pending* pending) {
       return zoo_aremove_watches(handle_, path.c_str(), type, &OnEvent, ContextOf(watch),

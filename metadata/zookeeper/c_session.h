@@ -1,6 +1,6 @@
-// ZooKeeperSession on ZooKeeper's own C client (multi-threaded). A thread of ours makes its two calls
-// that block (begin, which resolves names, and close); two threads of the client call back, and all
-// that happens there is that the reply is copied and posted to the shard.
+// ZooKeeperSession on ZooKeeper's own C client (multi-threaded). A thread of ours makes its two
+// calls that block (begin, which resolves names, and close); two threads of the client call back,
+// and all that happens there is that the reply is copied and posted to the shard.
 #pragma once
 
 #include <memory>
@@ -25,8 +25,8 @@ struct CSessionOptions {
 //   servers   "host:port,host,[::1]:2181"; ';' is taken for ','
 absl::StatusOr<std::string> ToCConnectString(std::string_view servers);
 
-// `executor` and `listener` outlive the session. Its destructor waits for the C client's threads: at
-// once after Close(), else up to some seconds.
+// `executor` and `listener` outlive the session. Its destructor waits for the C client's threads:
+// at once after Close(), else up to some seconds.
 std::unique_ptr<ZooKeeperSession> BeginCSession(CSessionOptions options, Executor* executor,
                                                 ZooKeeperSessionListener* listener);
 

@@ -1,8 +1,8 @@
 // What became of a write whose reply was lost, judged by the node as it is now. Pure.
 //
-// The session is connected again when these questions are asked. ZooKeeper then refuses what its other
-// servers still have of the session's old requests, but the same server may, for a moment, still be
-// reading from the old connection: a write that is sent again is judged again.
+// The session is connected again when these questions are asked. ZooKeeper then refuses what its
+// other servers still have of the session's old requests, but the same server may, for a moment,
+// still be reading from the old connection: a write that is sent again is judged again.
 #pragma once
 
 #include <cstdint>

@@ -6,8 +6,8 @@
 namespace stele::metadata {
 namespace {
 
-// Between sessions of which none could be begun. (Within a session the client paces its reconnecting
-// itself.)
+// Between sessions of which none could be begun. (Within a session the client paces its
+// reconnecting itself.)
 constexpr absl::Duration kDelayMin = absl::Milliseconds(100);
 constexpr absl::Duration kDelayMax = absl::Seconds(10);
 

@@ -81,8 +81,8 @@ class ZooKeeperOperation {
   // Sends until there is a reply: for reads, and for writes that may be repeated.
   Task<absl::StatusOr<ZooKeeperReply>> Repeat(Send send);
 
-  // After kLost: waits for a connection. An error when it is one of a new session: nobody can say any
-  // more what became of the write.
+  // After kLost: waits for a connection. An error when it is one of a new session: nobody can say
+  // any more what became of the write.
   Task<absl::Status> WaitForSameSession();
 
   // Of what Write() has sent so far, if the operation fails now.

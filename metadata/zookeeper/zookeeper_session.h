@@ -64,9 +64,9 @@ class ZooKeeperSessionListener {
 };
 
 // A reply, or kLost, comes for each request, never inside the call, unless the session is closed or
-// destroyed first. Replies of the server, events of watches and states come in the order in which they
-// happened. When a connection is lost, armed watches stay armed.
-// Threads: the shard of its owner.
+// destroyed first. Replies of the server, events of watches and states come in the order in which
+// they happened. When a connection is lost, armed watches stay armed. Threads: the shard of its
+// owner.
 class ZooKeeperSession {
  public:
   using Done = absl::AnyInvocable<void(ZooKeeperReply)>;

@@ -27,9 +27,9 @@ namespace {
 using CreateMode = ZooKeeperSession::CreateMode;
 using Done = ZooKeeperSession::Done;
 
-// After a reconnect the C client arms all watches in one request. A server refuses it when it is too
-// large, at each reconnect again, so before that we take a new session, whose watches are armed one by
-// one. (The server's limit is 1,048,575 bytes.)
+// After a reconnect the C client arms all watches in one request. A server refuses it when it is
+// too large, at each reconnect again, so before that we take a new session, whose watches are armed
+// one by one. (The server's limit is 1,048,575 bytes.)
 constexpr size_t kRearmSizeMaxBytes = 768 * 1024;
 
 // How many nodes are looked at to find the one that a lost CreateSequential may have made.
@@ -269,8 +269,8 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
   Task<absl::StatusOr<ZooKeeperReply>> SendCreate(ZooKeeperOperation* operation, std::string path,
                                                   std::string value, CreateMode mode) {
     co_return co_await operation->Write([&](ZooKeeperSession* session, Done done) {
-      // Noted when the reply comes, which is before the replies to all later requests: whoever looks
-      // for the node of a lost create knows by then which nodes belong to others.
+      // Noted when the reply comes, which is before the replies to all later requests: whoever
+      // looks for the node of a lost create knows by then which nodes belong to others.
       session->Create(path, value, mode,
                       [this, done = std::move(done)](ZooKeeperReply reply) mutable {
                         if (reply.code == ZooKeeperCode::kOk) NoteCreated(reply.text, reply.stat);
@@ -279,8 +279,8 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     });
   }
 
-  // Makes `path` and what is missing above it, persistent and empty. Others may be doing the same, or
-  // the reverse.
+  // Makes `path` and what is missing above it, persistent and empty. Others may be doing the same,
+  // or the reverse.
   Task<absl::Status> CreateParents(ZooKeeperOperation* operation, std::string path) {
     std::vector<std::string> missing = {std::move(path)};
     while (!missing.empty()) {

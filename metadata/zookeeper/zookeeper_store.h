@@ -1,6 +1,6 @@
-// The MetadataStore of a cluster: ZooKeeper. For `zk+hierarchical://host:2181;host:2181/ledgers`; the
-// root path is above this seam, the connection has no chroot. See README.md for what is guaranteed,
-// LAYOUT.md for what is kept there.
+// The MetadataStore of a cluster: ZooKeeper. For `zk+hierarchical://host:2181;host:2181/ledgers`;
+// the root path is above this seam, the connection has no chroot. See README.md for what is
+// guaranteed, LAYOUT.md for what is kept there.
 #pragma once
 
 #include <cstddef>

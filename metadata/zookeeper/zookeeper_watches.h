@@ -1,6 +1,7 @@
 // ZooKeeperWatches: subscriptions on top of ZooKeeper's one-shot watches. Each watched path has one
-// watch at the server, whatever the number of subscribers; it is armed again when it has fired and in
-// each new session, and the subscribers are called when it is armed: what they read then is watched.
+// watch at the server, whatever the number of subscribers; it is armed again when it has fired and
+// in each new session, and the subscribers are called when it is armed: what they read then is
+// watched.
 #pragma once
 
 #include <cstddef>
