@@ -17,6 +17,7 @@ struct CommonOptions;
 // What to do, set by the command that was given.
 using Run = std::function<ExitCode()>;
 
+void AddDaemonCommands(CLI::App& app, Run& run);   // bookie, standalone
 void AddClusterCommands(CLI::App& app, Run& run);  // cluster, bookies
 void AddToolCommands(CLI::App& app, Run& run);     // dump, bench, version
 

@@ -16,6 +16,7 @@ int Main(int argc, char** argv) {
       "Exit codes: 0 ok, 1 failed, 2 usage or configuration, 3 not found, 4 unavailable, 5 fenced "
       "or\nclosed, 6 damaged data, 7 unauthorized, 8 exists already");
   Run run;
+  AddDaemonCommands(app, run);
   AddClusterCommands(app, run);
   AddToolCommands(app, run);
   try {

@@ -5,19 +5,12 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
-#include "metadata/sqlite/sqlite_store.h"
+#include "tools/shell/open_store.h"
 
 namespace stele::shell {
 namespace {
 
-absl::StatusOr<std::unique_ptr<metadata::MetadataStore>> OpenStore(
-    real::Shard& shard, const metadata::ServiceUri& uri) {
-  if (uri.driver != metadata::ServiceUri::Driver::kSqlite) {
-    return MakeError(ErrorCode::kUnsupported, "only sqlite:///path/meta.db is supported here yet");
-  }
-  return shard.RunUntil(
-      metadata::OpenSqliteStore({.path = uri.database_path}, shard.executor(), shard.env().clock));
-}
+constexpr absl::Duration kMetadataTimeout = absl::Seconds(10);
 
 }  // namespace
 
@@ -34,7 +27,8 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const CommonOptions& opti
   }
   STELE_TRY(metadata::ServiceUri uri, metadata::ParseServiceUri(options.metadata_uri));
   std::unique_ptr<Session> session(new Session(options, std::move(uri)));
-  STELE_TRY(session->store_, OpenStore(session->shard(), session->uri_));
+  STELE_TRY(session->store_,
+            session->shard().RunUntil(OpenStore(session->uri_, session->env(), kMetadataTimeout)));
   return session;
 }
 

@@ -1,0 +1,242 @@
+#include "tools/shell/daemon_commands.h"
+
+#include <cstdio>
+#include <memory>
+#include <optional>
+#include <utility>
+
+#include "bookie/bookie.h"
+#include "bookie/config/bookie_config.h"
+#include "bookie/config/properties.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "common/real/shard.h"
+#include "common/real/signals.h"
+#include "metadata/cluster_init.h"
+#include "metadata/service_uri.h"
+#include "tools/shell/open_store.h"
+#include "tools/shell/output.h"
+
+namespace stele::shell {
+namespace {
+
+using bookie::Bookie;
+using bookie::BookieConfig;
+using observe::LogLevel;
+
+// One bookie with its store, on the shard that runs it.
+struct RunningBookie {
+  std::unique_ptr<metadata::MetadataStore> store;
+  std::unique_ptr<Bookie> bookie;
+};
+
+struct BookieSetup {
+  BookieConfig config;
+  metadata::ServiceUri uri;
+  bool init_if_missing = false;
+};
+
+Task<absl::Status> InitIfMissing(metadata::MetadataStore* store, Random* random,
+                                 metadata::ServiceUri uri) {
+  const absl::Status made = co_await metadata::InitializeCluster(
+      store, random, uri.root, uri.layout.value_or(metadata::LayoutType::kHierarchical));
+  // Another bookie may have been faster: that is what we wanted.
+  if (CodeOf(made) == ErrorCode::kKeyExists) co_return absl::OkStatus();
+  co_return made;
+}
+
+Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
+                               absl::AnyInvocable<void(absl::Status)> on_fatal,
+                               RunningBookie* into) {
+  STELE_CO_TRY(into->store,
+               co_await OpenStore(setup.uri, env, setup.config.options.metadata_timeout));
+  if (setup.init_if_missing) {
+    STELE_CO_TRY_OK(co_await InitIfMissing(into->store.get(), env.random, setup.uri));
+  }
+  STELE_CO_TRY(into->bookie,
+               co_await Bookie::Start(env, into->store.get(), std::move(setup.config.options), log,
+                                      std::move(on_fatal)));
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> StopBookie(RunningBookie* running) {
+  absl::Status stopped = absl::OkStatus();
+  if (running->bookie != nullptr) stopped = co_await running->bookie->Stop();
+  running->bookie.reset();
+  if (running->store != nullptr) co_await running->store->Close();
+  running->store.reset();
+  co_return stopped;
+}
+
+Task<absl::StatusOr<std::string>> ReadText(FileSystem* files, std::string path) {
+  STELE_CO_TRY(const Buffer text,
+               co_await ReadFile(files, std::move(path), bookie::kPropertiesSizeMaxBytes));
+  co_return text.ToString();
+}
+
+Task<absl::Status> WriteReadyFile(FileSystem* files, std::string path, std::string text) {
+  const size_t slash = path.rfind('/');
+  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
+  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
+  co_return co_await ReplaceFile(files, directory, name, Buffer::FromString(std::move(text)));
+}
+
+void SetDataDirectory(const std::string& directory, bookie::BookieOptions& options) {
+  if (directory.empty()) return;
+  options.journal_directories = {directory + "/journal"};
+  options.ledger_directories = {directory + "/ledgers"};
+  options.index_directories.clear();
+}
+
+// Fills what has no default in the file: the address, and with it the id.
+absl::Status CompleteOptions(BookieConfig& config) {
+  bookie::BookieOptions& options = config.options;
+  if (options.journal_directories.empty() || options.ledger_directories.empty()) {
+    return MakeError(
+        ErrorCode::kConfig,
+        "no directories: give --data DIR, or journalDirectories and ledgerDirectories");
+  }
+  if (config.metadata_service_uri.empty()) {
+    return MakeError(ErrorCode::kConfig,
+                     "no metadata store: give --metadata sqlite:///path/meta.db or "
+                     "zk+hierarchical://host:2181/ledgers, or metadataServiceUri in the file");
+  }
+  if (options.advertised.host.empty()) options.advertised.host = "127.0.0.1";
+  if (options.id.value().empty()) {
+    if (options.listen.port == 0) {
+      return MakeError(ErrorCode::kConfig,
+                       "a bookie on a free port (port 0) needs a name: set bookieId");
+    }
+    options.id = BookieId(StrCat(options.advertised.host, ":", options.listen.port));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<BookieSetup> MakeSetup(real::Shard& shard, const BookieCommand& command,
+                                      observe::Log* log) {
+  std::string text;
+  if (!command.config_path.empty()) {
+    STELE_TRY(text, shard.RunUntil(ReadText(shard.env().files, command.config_path)));
+  }
+  auto parsed = bookie::ParseBookieConfig(
+      text, command.allow_unknown_keys ? bookie::UnknownKeys::kWarn : bookie::UnknownKeys::kRefuse);
+  if (!parsed.ok()) return WithContext(parsed.status(), command.config_path);
+  BookieSetup setup{.config = *std::move(parsed), .init_if_missing = command.init_if_missing};
+  for (const std::string& setting : command.settings) {
+    const size_t equals = setting.find('=');
+    if (equals == std::string::npos) {
+      return MakeError(ErrorCode::kConfig, StrCat("--set ", setting, ": expected key=value"));
+    }
+    STELE_TRY_OK(
+        bookie::SetBookieKey(setting.substr(0, equals), setting.substr(equals + 1), setup.config));
+  }
+  SetDataDirectory(command.data_directory, setup.config.options);
+  if (command.port >= 0) setup.config.options.listen.port = static_cast<uint16_t>(command.port);
+  if (!command.metadata_uri.empty()) setup.config.metadata_service_uri = command.metadata_uri;
+  STELE_TRY_OK(CompleteOptions(setup.config));
+  STELE_TRY(setup.uri, metadata::ParseServiceUri(setup.config.metadata_service_uri));
+  setup.config.options.ledgers_root = setup.uri.root;
+  for (const std::string& warning : setup.config.warnings) {
+    log->Write(LogLevel::kWarning, "configuration", {{"note", std::string_view(warning)}});
+  }
+  return setup;
+}
+
+}  // namespace
+
+ExitCode RunBookie(BookieCommand command) {
+  const auto fail = [](const absl::Status& status) {
+    PrintError(status, Format::kTable);
+    return ExitCodeOf(status);
+  };
+  real::Shard shard({.name = "bookie"});
+  const std::unique_ptr<observe::Log> log = MakeTextLog(command.log_format, "");
+  absl::StatusOr<BookieSetup> setup = MakeSetup(shard, command, log.get());
+  if (!setup.ok()) return fail(setup.status());
+
+  absl::Status fatal = absl::OkStatus();
+  RunningBookie running;
+  const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
+  const absl::Status started = shard.RunUntil(StartBookie(
+      shard.env(), *std::move(setup), log.get(),
+      [&](absl::Status why) {
+        fatal = std::move(why);
+        shard.RequestStop();
+      },
+      &running));
+  if (!started.ok()) return fail(started);
+  if (!command.ready_file.empty()) {
+    const Endpoint at = running.bookie->Status().endpoint;
+    const absl::Status written = shard.RunUntil(
+        WriteReadyFile(shard.env().files, command.ready_file, StrCat(at.host, ":", at.port, "\n")));
+    if (!written.ok()) return fail(written);
+  }
+  shard.Run();
+  // After a failure nothing that is in memory may be believed: the next start replays the journal.
+  if (!fatal.ok()) return fail(fatal);
+  log->Write(LogLevel::kInfo, "stopping");
+  const absl::Status stopped = shard.RunUntil(StopBookie(&running));
+  if (!stopped.ok()) return fail(stopped);
+  log->Write(LogLevel::kInfo, "stopped");
+  return ExitCode::kOk;
+}
+
+ExitCode RunStandalone(StandaloneCommand command) {
+  const auto fail = [](const absl::Status& status) {
+    PrintError(status, Format::kTable);
+    return ExitCodeOf(status);
+  };
+  // All bookies share this process and this thread: a cluster to try things with, not to measure.
+  real::Shard shard({.name = "standalone"});
+  const std::string uri_text = StrCat("sqlite://", command.data_directory, "/metadata.db");
+  const absl::StatusOr<metadata::ServiceUri> uri = metadata::ParseServiceUri(uri_text);
+  if (!uri.ok()) return fail(uri.status());
+  absl::Status made = shard.RunUntil(shard.env().files->MakeDirectories(command.data_directory));
+  if (!made.ok()) return fail(made);
+
+  absl::Status fatal = absl::OkStatus();
+  const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
+  std::vector<std::unique_ptr<observe::Log>> logs;
+  std::vector<std::unique_ptr<RunningBookie>> running;
+  std::string ready = uri_text + "\n";
+  for (int i = 0; i < command.bookies; ++i) {
+    BookieSetup setup{.uri = *uri, .init_if_missing = true};
+    bookie::BookieOptions& options = setup.config.options;
+    options.id = BookieId(StrCat("bookie-", i + 1));
+    options.listen = {"127.0.0.1",
+                      static_cast<uint16_t>(command.base_port == 0 ? 0 : command.base_port + i)};
+    options.advertised.host = "127.0.0.1";
+    options.ledgers_root = uri->root;
+    SetDataDirectory(StrCat(command.data_directory, "/bookie-", i + 1), options);
+    logs.push_back(MakeTextLog(command.log_format, options.id.value()));
+    running.push_back(std::make_unique<RunningBookie>());
+    const absl::Status started = shard.RunUntil(StartBookie(
+        shard.env(), std::move(setup), logs.back().get(),
+        [&](absl::Status why) {
+          fatal = std::move(why);
+          shard.RequestStop();
+        },
+        running.back().get()));
+    if (!started.ok()) return fail(started);
+    const bookie::BookieStatus status = running.back()->bookie->Status();
+    ready += StrCat(status.id.value(), " ", status.endpoint.host, ":", status.endpoint.port, "\n");
+  }
+  std::printf("%d bookies serve; metadata: %s\n\nTry:\n  stele ledger create --metadata %s\n",
+              command.bookies, uri_text.c_str(), uri_text.c_str());
+  std::fflush(stdout);
+  if (!command.ready_file.empty()) {
+    made = shard.RunUntil(WriteReadyFile(shard.env().files, command.ready_file, ready));
+    if (!made.ok()) return fail(made);
+  }
+  shard.Run();
+  if (!fatal.ok()) return fail(fatal);
+  absl::Status first_error = absl::OkStatus();
+  for (const auto& bookie : running) {
+    const absl::Status stopped = shard.RunUntil(StopBookie(bookie.get()));
+    if (first_error.ok()) first_error = stopped;
+  }
+  return first_error.ok() ? ExitCode::kOk : fail(first_error);
+}
+
+}  // namespace stele::shell
