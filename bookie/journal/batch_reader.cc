@@ -14,10 +14,6 @@ constexpr uint64_t kBlock = kJournalBlockSizeBytes;
 // Holds a few full batches, so that few of them are cut by its end and read again.
 constexpr size_t kChunkBytes = 4 << 20;
 
-bool IsZero(std::string_view bytes) {
-  return bytes.find_first_not_of('\0') == std::string_view::npos;
-}
-
 }  // namespace
 
 // Reads the chunk that has the block at the cursor. Begins at the last batch's end, unless that
@@ -47,13 +43,14 @@ Task<absl::StatusOr<std::optional<FoundBatch>>> BatchReader::Next() {
       if (cursor_ + kBlock > chunk_offset_ + chunk_.size()) {
         // What is less than a block is no batch, but it is something.
         const uint64_t rest = std::min<uint64_t>(cursor_ - chunk_offset_, chunk_.size());
-        if (!IsZero(chunk_.view().substr(rest))) saw_garbage_ = true;
+        if (!IsAllZero(chunk_.view().substr(rest))) saw_garbage_ = true;
         co_return std::nullopt;
       }
     }
     const std::optional<BatchFooter> footer = FooterAtCursor();
     if (!footer.has_value()) {
-      saw_garbage_ = saw_garbage_ || !IsZero(chunk_.view().substr(cursor_ - chunk_offset_, kBlock));
+      saw_garbage_ =
+          saw_garbage_ || !IsAllZero(chunk_.view().substr(cursor_ - chunk_offset_, kBlock));
       continue;
     }
     FoundBatch found{.footer = *footer, .end_offset = cursor_ + kBlock};

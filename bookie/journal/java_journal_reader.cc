@@ -52,8 +52,7 @@ Task<absl::StatusOr<std::optional<uint64_t>>> JavaJournalReader::FindDataBehindE
   for (uint64_t at = offset_;;) {
     STELE_CO_TRY(const Buffer piece, co_await file_->ReadAt(at, kChunkBytes));
     if (piece.empty()) co_return std::nullopt;
-    const size_t found = piece.view().find_first_not_of('\0');
-    if (found != std::string_view::npos) co_return at + found;
+    if (!IsAllZero(piece.view())) co_return at + piece.view().find_first_not_of('\0');
     at += piece.size();
   }
 }

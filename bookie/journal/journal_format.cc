@@ -1,6 +1,5 @@
 #include "bookie/journal/journal_format.h"
 
-#include <algorithm>
 #include <charconv>
 #include <cstring>
 
@@ -25,10 +24,6 @@ constexpr size_t kStreamSizeBytes = 56;
 constexpr int kFirstVersionWithPadding = 5;
 constexpr int32_t kPaddingMark = -0x100;
 constexpr size_t kPaddingHeadSizeBytes = 8;
-
-bool IsZero(std::string_view bytes) {
-  return std::all_of(bytes.begin(), bytes.end(), [](char c) { return c == 0; });
-}
 
 void WritePadding(char* to, uint64_t size) {
   StoreBigEndian<int32_t>(to, kPaddingMark);
@@ -124,7 +119,7 @@ absl::StatusOr<JournalFileHeader> ParseJournalFileHeader(std::string_view head) 
     return header;
   }
   header.first_record_offset = kJournalHeaderSizeBytes;
-  if (!header.stream.has_value() && !IsZero(head.substr(kStreamOffset))) {
+  if (!header.stream.has_value() && !IsAllZero(head.substr(kStreamOffset))) {
     // Java leaves these bytes zero: this was Stele's extension.
     return MakeError(ErrorCode::kCorruptData, "the header's extension is damaged");
   }
@@ -145,6 +140,12 @@ void WriteHeaderBlock(const StreamHeader& stream, char* block) {
   StoreBigEndian<int64_t>(at + 32, stream.previous_file_id);
   StoreBigEndian<uint32_t>(at + 52, Crc32c({block, 60}));
   WritePadding(block + kJournalHeaderSizeBytes, kJournalBlockSizeBytes - kJournalHeaderSizeBytes);
+}
+
+bool IsAllZero(std::string_view bytes) {
+  // Each byte equals its neighbour, and the first is zero: memcmp is as fast as memory.
+  return bytes.empty() ||
+         (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
 
 std::optional<uint64_t> JavaPaddingSize(uint64_t position, uint64_t alignment) {

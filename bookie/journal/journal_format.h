@@ -78,6 +78,9 @@ absl::StatusOr<JournalFileHeader> ParseJournalFileHeader(std::string_view head);
 // Writes the first block of a file, kJournalBlockSizeBytes at `block`.
 void WriteHeaderBlock(const StreamHeader& stream, char* block);
 
+// True when there is no byte but zeros: space that was filled in advance and never used.
+bool IsAllZero(std::string_view bytes);
+
 // ---- Records ------------------------------------------------------------------------------------
 
 // The bytes that a padding record must have behind its 8 bytes of head so that it ends on a

@@ -109,6 +109,19 @@ TEST(JournalHeaderTest, EveryFlippedByteOfASteleHeaderIsNoticed) {
   }
 }
 
+TEST(IsAllZeroTest, FindsAnyOtherByte) {
+  EXPECT_TRUE(IsAllZero(""));
+  for (const size_t size : {1, 2, 7, 4096}) {
+    std::string bytes(size, '\0');
+    EXPECT_TRUE(IsAllZero(bytes));
+    for (const size_t at : {size_t{0}, size / 2, size - 1}) {
+      bytes[at] = 1;
+      EXPECT_FALSE(IsAllZero(bytes));
+      bytes[at] = 0;
+    }
+  }
+}
+
 TEST(JavaPaddingTest, WorkedExamples) {
   EXPECT_EQ(JavaPaddingSize(1300, 512), 228u);
   EXPECT_EQ(JavaPaddingSize(1020, 512), 508u);

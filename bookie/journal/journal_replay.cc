@@ -58,7 +58,11 @@ class Replay {
  private:
   // ---- Which files ------------------------------------------------------------------------------
 
+  // What is read must stay: a process that was killed may have left names and bytes that a power
+  // cut could still take back, after the mark has moved behind them. So everything is synced before
+  // it is looked at.
   Task<absl::Status> Collect() {
+    STELE_CO_TRY_OK(co_await env_.files->SyncDirectory(options_.directory));
     STELE_CO_TRY(std::vector<int64_t> ids,
                  co_await ListJournalFiles(env_.files, options_.directory));
     ids.erase(ids.begin(), std::lower_bound(ids.begin(), ids.end(), options_.mark.file_id));
@@ -81,6 +85,7 @@ class Replay {
     Candidate result{.id = id, .path = PathOf(id)};
     STELE_CO_TRY(const std::unique_ptr<File> file,
                  co_await env_.files->Open(result.path, OpenOptions{}));
+    STELE_CO_TRY_OK(co_await file->Sync());
     STELE_CO_TRY(result.size_bytes, co_await file->Size());
     STELE_CO_TRY(const Buffer head, co_await file->ReadAt(0, kJournalHeaderSizeBytes));
     absl::StatusOr<JournalFileHeader> header = ParseJournalFileHeader(head.view());
@@ -184,7 +189,7 @@ class Replay {
   struct Pass {
     Position good;                      // the end of what was replayed
     bool has_hole = false;              // something lies behind that is not a good batch
-    bool is_damage = false;             // and it was acknowledged
+    std::optional<Position> proof;      // the batch that says that it was acknowledged
     std::optional<Position> resume;     // the first intact batch behind the hole
     std::optional<uint64_t> resume_at;  // its sequence
   };
@@ -197,7 +202,7 @@ class Replay {
       STELE_CO_TRY(const Pass pass, co_await ReplayFrom(from, last, expected));
       const Candidate& file = files_[pass.good.file];
       SetEnd(file.id, pass.good.offset);
-      if (!pass.is_damage) {
+      if (!pass.proof.has_value()) {
         if (pass.has_hole) {
           ++report_.torn_tails;
           Note(StrCat(file.path, ": a torn tail at offset ", pass.good.offset,
@@ -205,8 +210,11 @@ class Replay {
         }
         co_return absl::OkStatus();
       }
-      STELE_CO_TRY_OK(Damage(file.path, pass.good.offset,
-                             "what lies here is damaged, and it was acknowledged"));
+      STELE_CO_TRY_OK(
+          Damage(file.path, pass.good.offset,
+                 StrCat("what follows is damaged or missing, and it was acknowledged, "
+                        "as the batch at offset ",
+                        pass.proof->offset, " of ", files_[pass.proof->file].path, " proves")));
       if (!pass.resume.has_value()) co_return absl::OkStatus();
       from = *pass.resume;
       expected = pass.resume_at;
@@ -262,14 +270,16 @@ class Replay {
             pass.has_hole = false;
             break;
           case StreamJudge::Verdict::kStale: pass.has_hole = true; break;
-          case StreamJudge::Verdict::kProof: pass.is_damage = true; [[fallthrough]];
+          case StreamJudge::Verdict::kProof:
+            if (!pass.proof.has_value()) pass.proof = Position{at, found->footer.start_offset};
+            [[fallthrough]];
           case StreamJudge::Verdict::kBehindHole:
             pass.has_hole = true;
             if (found->is_intact && !pass.resume.has_value()) {
               pass.resume = Position{at, found->footer.start_offset};
               pass.resume_at = found->footer.sequence;
             }
-            if (pass.is_damage && pass.resume.has_value()) co_return pass;
+            if (pass.proof.has_value() && pass.resume.has_value()) co_return pass;
             break;
         }
       }

@@ -156,6 +156,21 @@ TEST(JournalTest, EveryBatchOverwritesWhatWasFilledBefore) {
   EXPECT_EQ(replayed.bodies.size(), 400u);
 }
 
+TEST(JournalTest, AWriterFasterThanTheFillingTakesTheNextFileEarly) {
+  JournalRig rig;
+  BatchWrites writes(&rig);
+  Journal* const journal = rig.Open({.directory = kJournalDirectory});
+  const int64_t first = journal->DurableMark().file_id;
+  const std::string next = StrCat(kJournalDirectory, "/", JournalFileName(first + 1), ".pre");
+  // The filling of the next file takes longer than the writing of this one.
+  for (int i = 0; i < 10; ++i) journal->Append(JournalRig::Entry(i, Payload(1 << 20)));
+  rig.RunUntil([&] { return rig.listener.durable == 10; });
+  EXPECT_EQ(journal->DurableMark().file_id, first + 1);
+  EXPECT_GE(writes.filled(next), 8u << 20);
+  EXPECT_LT(writes.filled(next), 16u << 20);
+  EXPECT_EQ(rig.Replay().bodies.size(), 10u);
+}
+
 TEST(JournalTest, AStartAndAnIdleJournalWriteLittle) {
   JournalRig rig;
   BatchWrites writes(&rig);
@@ -211,8 +226,8 @@ TEST(JournalTest, F20AFailedWritePoisons) {
   Journal* const journal = rig.Open();
   journal->Append(JournalRig::Entry(0, Payload(100)));
   rig.RunUntil([&] { return rig.listener.durable == 1; });
-  const std::string path = StrCat(kJournalDirectory, "/",
-                                  JournalFileName(journal->DurableMark().file_id), ".pre");
+  const std::string path =
+      StrCat(kJournalDirectory, "/", JournalFileName(journal->DurableMark().file_id), ".pre");
   int writes = 0;
   rig.disk.fail = [&](const FileRequest& request) {
     if (request.operation != FileOperation::kWrite || request.path != path || ++writes != 2) {
