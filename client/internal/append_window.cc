@@ -50,7 +50,7 @@ absl::Status AppendWindow::CheckLimits(size_t size_bytes) const {
 }
 
 QueuedAppend* AppendWindow::Insert(std::deque<QueuedAppend>::iterator place, EntryId entry,
-                                   Buffer payload, int64_t length_bytes, AppendDone done) {
+                                   Buffer payload, int64_t length_bytes, AppendDone&& done) {
   length_bytes_ = length_bytes;
   pending_bytes_ += payload.size();
   const auto inserted =
@@ -61,7 +61,7 @@ QueuedAppend* AppendWindow::Insert(std::deque<QueuedAppend>::iterator place, Ent
   return &*inserted;
 }
 
-absl::StatusOr<QueuedAppend*> AppendWindow::Push(Buffer payload, AppendDone done) {
+absl::StatusOr<QueuedAppend*> AppendWindow::Push(Buffer payload, AppendDone&& done) {
   STELE_CHECK(config_.ids == Ids::kAssigned);
   if (absl::Status limits = CheckLimits(payload.size()); !limits.ok()) return limits;
   last_pushed_ = last_pushed_.Next();
@@ -69,7 +69,8 @@ absl::StatusOr<QueuedAppend*> AppendWindow::Push(Buffer payload, AppendDone done
   return Insert(queue_.end(), last_pushed_, std::move(payload), length_bytes, std::move(done));
 }
 
-absl::StatusOr<QueuedAppend*> AppendWindow::PushAt(EntryId entry, Buffer payload, AppendDone done) {
+absl::StatusOr<QueuedAppend*> AppendWindow::PushAt(EntryId entry, Buffer payload,
+                                                   AppendDone&& done) {
   STELE_CHECK(config_.ids == Ids::kGivenByCaller);
   if (entry.IsNone()) {
     return MakeError(ErrorCode::kInvalidArgument,

@@ -67,11 +67,12 @@ class AppendWindow {
 
   // Appends take their place in the queue. The caller checks that the handle is open, and sends.
   //   errors   kOverloaded   none: a limit of the config is reached
+  // `done` is moved from only when it is queued.
   // Takes the next id.
-  absl::StatusOr<QueuedAppend*> Push(Buffer payload, AppendDone done);
+  absl::StatusOr<QueuedAppend*> Push(Buffer payload, AppendDone&& done);
   // For kGivenByCaller: in any order, with gaps. kDuplicateEntry when the id is pending or was
   // acknowledged, kInvalidArgument below 0.
-  absl::StatusOr<QueuedAppend*> PushAt(EntryId entry, Buffer payload, AppendDone done);
+  absl::StatusOr<QueuedAppend*> PushAt(EntryId entry, Buffer payload, AppendDone&& done);
   // Recovery: the next id, with the ledger's length that the recovered header states.
   QueuedAppend* PushRecovered(Buffer payload, int64_t length_bytes, AppendDone done);
 
@@ -152,7 +153,7 @@ class AppendWindow {
  private:
   absl::Status CheckLimits(size_t size_bytes) const;
   QueuedAppend* Insert(std::deque<QueuedAppend>::iterator place, EntryId entry, Buffer payload,
-                       int64_t length_bytes, AppendDone done);
+                       int64_t length_bytes, AppendDone&& done);
   std::deque<QueuedAppend>::iterator LowerBound(EntryId entry);
   Step OnFailure(QueuedAppend* append, const Reply& reply);
   Step Replace(std::vector<BookieIndex> failures);

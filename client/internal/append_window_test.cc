@@ -15,9 +15,7 @@ using Indexes = std::vector<BookieIndex>;
 constexpr ErrorCode kStored = ErrorCode::kOk;
 constexpr ErrorCode kTimeout = ErrorCode::kDeadline;
 
-AppendWindow::Config Plain(quorum::Replication replication) {
-  return {.replication = replication};
-}
+AppendWindow::Config Plain(quorum::Replication replication) { return {.replication = replication}; }
 
 // A window with the calls of a writer around it, and the callbacks that it made: "0 1 2".
 class Writer {

@@ -10,11 +10,11 @@
 namespace stele::client {
 
 BookieConnection::BookieConnection(const Env& env, BookieId bookie, ConnectionOptions options,
-                                   ResolveBookie* resolve, Owner* owner)
+                                   BookieAddresses* addresses, Owner* owner)
     : env_(env),
       bookie_(std::move(bookie)),
       options_(options),
-      resolve_(resolve),
+      addresses_(addresses),
       owner_(owner),
       backoff_(options.backoff_min),
       tasks_(env.executor) {}
@@ -75,7 +75,7 @@ Task<void> BookieConnection::RefuseLater() {
 }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> BookieConnection::TryConnect() {
-  STELE_CO_TRY(Endpoint endpoint, co_await (*resolve_)(bookie_));
+  STELE_CO_TRY(Endpoint endpoint, co_await addresses_->resolve(bookie_));
   co_return co_await env_.transport->Connect(std::move(endpoint), options_.limits,
                                              options_.connect_timeout);
 }
@@ -86,6 +86,7 @@ Task<void> BookieConnection::Connect() {
   absl::StatusOr<std::unique_ptr<Connection>> connection = co_await TryConnect();
   if (attempt != attempt_ || state_ != State::kConnecting) co_return;
   if (!connection.ok()) {
+    addresses_->on_unreachable(bookie_);
     not_before_ = env_.clock->Now() + backoff_;
     backoff_ = std::min(backoff_ * 2, options_.backoff_max);
     Discard();

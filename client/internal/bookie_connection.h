@@ -22,8 +22,12 @@
 
 namespace stele::client {
 
-// Where a bookie is: asks the registry.
-using ResolveBookie = absl::AnyInvocable<Task<absl::StatusOr<Endpoint>>(BookieId)>;
+// Where bookies are.
+struct BookieAddresses {
+  absl::AnyInvocable<Task<absl::StatusOr<Endpoint>>(BookieId)> resolve;
+  // Nobody could be reached at the address: it may be out of date.
+  absl::AnyInvocable<void(const BookieId&)> on_unreachable;
+};
 
 struct ConnectionOptions {
   TransportLimits limits;
@@ -44,9 +48,9 @@ class BookieConnection : private ConnectionHandler {
     virtual void OnConnectionLost() = 0;
   };
 
-  // `owner` and `resolve` outlive this object.
+  // `owner` and `addresses` outlive this object.
   BookieConnection(const Env& env, BookieId bookie, ConnectionOptions options,
-                   ResolveBookie* resolve, Owner* owner);
+                   BookieAddresses* addresses, Owner* owner);
   ~BookieConnection() override;
 
   // Sends the frame as soon as the connection is open. OnConnectionLost follows when that fails,
@@ -75,7 +79,7 @@ class BookieConnection : private ConnectionHandler {
   const Env env_;
   const BookieId bookie_;
   const ConnectionOptions options_;
-  ResolveBookie* const resolve_;
+  BookieAddresses* const addresses_;
   Owner* const owner_;
   State state_ = State::kClosed;
   std::unique_ptr<Connection> connection_;

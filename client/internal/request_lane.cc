@@ -5,10 +5,8 @@
 namespace stele::client {
 
 RequestLane::RequestLane(const Env& env, const BookieId& bookie, const LaneOptions& options,
-                         ResolveBookie* resolve)
-    : env_(env),
-      options_(options),
-      connection_(env, bookie, options.connection, resolve, this) {}
+                         BookieAddresses* addresses)
+    : env_(env), options_(options), connection_(env, bookie, options.connection, addresses, this) {}
 
 void RequestLane::Send(std::string_view head, Buffer body, MonotonicTime deadline) {
   if (deadline < timer_at_) {

@@ -29,7 +29,7 @@ struct LaneOptions {
 class RequestLane : private BookieConnection::Owner {
  public:
   RequestLane(const Env& env, const BookieId& bookie, const LaneOptions& options,
-              ResolveBookie* resolve);
+              BookieAddresses* addresses);
 
   // Answers everything outstanding with kStopped, and drops the connection.
   void Stop();

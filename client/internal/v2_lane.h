@@ -16,8 +16,8 @@ namespace stele::client {
 class V2Lane : public RequestLane {
  public:
   V2Lane(const Env& env, const BookieId& bookie, const LaneOptions& options,
-         ResolveBookie* resolve, AddDebt* debt)
-      : RequestLane(env, bookie, options, resolve), debt_(debt) {}
+         BookieAddresses* addresses, AddDebt* debt)
+      : RequestLane(env, bookie, options, addresses), debt_(debt) {}
 
   // False, and nothing is done, when an add of the same ledger and entry is outstanding: two
   // writers of one ledger in one process, whose replies could not be told apart.

@@ -60,9 +60,8 @@ void V3Lane::Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag) {
 
 void V3Lane::Call(wire::RequestBody request, const CallOptions& options, AnswerCallback done) {
   const uint64_t id = ++last_id_;
-  const absl::Duration timeout = options.timeout == absl::InfiniteDuration()
-                                     ? this->options().read_timeout
-                                     : options.timeout;
+  const absl::Duration timeout =
+      options.timeout == absl::InfiniteDuration() ? this->options().read_timeout : options.timeout;
   const MonotonicTime deadline = Now() + timeout;
   Record(id, {.operation = OperationOf(request), .deadline = deadline, .done = std::move(done)});
   wire::RequestHeader header;

@@ -15,8 +15,8 @@ namespace stele::client {
 class V3Lane : public RequestLane {
  public:
   V3Lane(const Env& env, const BookieId& bookie, const LaneOptions& options,
-         ResolveBookie* resolve, AddDebt* debt)
-      : RequestLane(env, bookie, options, resolve), debt_(debt) {}
+         BookieAddresses* addresses, AddDebt* debt)
+      : RequestLane(env, bookie, options, addresses), debt_(debt) {}
 
   void Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag);
   void Call(wire::RequestBody request, const CallOptions& options, AnswerCallback done);

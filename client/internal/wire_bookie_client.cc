@@ -13,8 +13,8 @@ class WireBookieClient::WireBookie : public Bookie {
       : client_(client),
         id_(std::move(id)),
         debt_(client->env_.executor, client->options_.add_debt),
-        v2_(client->env_, id_, client->options_.lane, &client->resolve_, &debt_),
-        v3_(client->env_, id_, client->options_.lane, &client->resolve_, &debt_) {}
+        v2_(client->env_, id_, client->options_.lane, &client->addresses_, &debt_),
+        v3_(client->env_, id_, client->options_.lane, &client->addresses_, &debt_) {}
 
   const BookieId& id() const override { return id_; }
 
@@ -64,8 +64,8 @@ class WireBookieClient::WireBookie : public Bookie {
 };
 
 WireBookieClient::WireBookieClient(const Env& env, const WireOptions& options,
-                                   ResolveBookie resolve)
-    : env_(env), options_(options), resolve_(std::move(resolve)), tasks_(env.executor) {}
+                                   BookieAddresses addresses)
+    : env_(env), options_(options), addresses_(std::move(addresses)), tasks_(env.executor) {}
 
 WireBookieClient::~WireBookieClient() = default;
 

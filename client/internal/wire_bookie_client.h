@@ -22,7 +22,7 @@ struct WireOptions {
 class WireBookieClient : public BookieClient {
  public:
   // What `env` points to outlives this object.
-  WireBookieClient(const Env& env, const WireOptions& options, ResolveBookie resolve);
+  WireBookieClient(const Env& env, const WireOptions& options, BookieAddresses addresses);
   ~WireBookieClient() override;
 
   Bookie* Get(const BookieId& id) override;
@@ -36,7 +36,7 @@ class WireBookieClient : public BookieClient {
 
   const Env env_;
   const WireOptions options_;
-  ResolveBookie resolve_;
+  BookieAddresses addresses_;
   bool is_stopped_ = false;
   std::map<BookieId, std::unique_ptr<WireBookie>> bookies_;
   TaskScope tasks_;  // answers after Stop
