@@ -31,6 +31,11 @@ Task<Opened> OpenIn(ClientCore* core, std::shared_ptr<ClientEdge> edge, OpenSpec
   co_return HandleMaker::Make(std::move(edge), std::move(held));
 }
 
+Task<Created> ClaimIn(ClientCore* core, std::shared_ptr<ClientEdge> edge, OpenSpec spec) {
+  STELE_CO_TRY(Held<LedgerWriter> held, co_await core->Claim(std::move(spec)));
+  co_return HandleMaker::Make(std::move(edge), std::move(held));
+}
+
 auto CreateOf(std::shared_ptr<ClientEdge> edge, CreateSpec spec) {
   return [edge = std::move(edge), spec = std::move(spec)](ClientCore& core) mutable {
     return CreateIn(&core, std::move(edge), std::move(spec));
@@ -39,6 +44,12 @@ auto CreateOf(std::shared_ptr<ClientEdge> edge, CreateSpec spec) {
 auto OpenOf(std::shared_ptr<ClientEdge> edge, OpenSpec spec) {
   return [edge = std::move(edge), spec = std::move(spec)](ClientCore& core) mutable {
     return OpenIn(&core, std::move(edge), std::move(spec));
+  };
+}
+
+auto ClaimOf(std::shared_ptr<ClientEdge> edge, OpenSpec spec) {
+  return [edge = std::move(edge), spec = std::move(spec)](ClientCore& core) mutable {
+    return ClaimIn(&core, std::move(edge), std::move(spec));
   };
 }
 
@@ -109,6 +120,14 @@ std::future<Opened> OpenLedgerBuilder::Open(UseFuture form) {
 }
 void OpenLedgerBuilder::Open(Callback<ReadHandle> done) {
   edge_->Start<Opened>(OpenOf(edge_, *spec_), std::move(done));
+}
+
+Task<Created> OpenLedgerBuilder::Claim() { return edge_->Start<Created>(ClaimOf(edge_, *spec_)); }
+std::future<Created> OpenLedgerBuilder::Claim(UseFuture form) {
+  return edge_->Start<Created>(ClaimOf(edge_, *spec_), form);
+}
+void OpenLedgerBuilder::Claim(Callback<WriteHandle> done) {
+  edge_->Start<Created>(ClaimOf(edge_, *spec_), std::move(done));
 }
 
 }  // namespace stele::client

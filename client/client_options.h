@@ -13,6 +13,10 @@ class Log;
 
 namespace stele::client {
 
+// Custom metadata of a ledger that was created for somebody else to write: see
+// OpenLedgerBuilder::Claim.
+inline constexpr char kUnclaimedMark[] = "stele.unclaimed";
+
 struct ClientOptions {
   // --- Bookies ---
   absl::Duration connect_timeout = absl::Seconds(10);  // clientConnectTimeoutMillis

@@ -167,5 +167,45 @@ TEST(ClientTest, ClosingTheClientStopsEverythingAndHandlesSurviveIt) {
   cluster.Crash("app");  // handles outlive their client
 }
 
+TEST(ClientTest, OneWriterClaimsALedgerThatWaitsForIt) {
+  TestCluster cluster;
+  cluster.AddBookies(3);
+  Client& client = cluster.NewClient("app");
+  LedgerId id;
+  {
+    const WriteHandle unused = cluster
+                                   .Get(client.CreateLedger()
+                                            .Password("secret")
+                                            .CustomMetadata({{kUnclaimedMark, "1"}, {"a", "b"}})
+                                            .Create(UseFuture()))
+                                   .value();
+    id = unused.id();
+  }
+  const auto claim = [&](std::string password) {
+    return cluster.Get(client.OpenLedger(id).Password(std::move(password)).Claim(UseFuture()));
+  };
+  EXPECT_EQ(CodeOf(claim("wrong").status()), ErrorCode::kUnauthorized);
+  WriteHandle writer = claim("secret").value();
+  EXPECT_EQ(CodeOf(claim("secret").status()), ErrorCode::kMetadataConflict);
+  EXPECT_EQ(cluster.Get(writer.Append(Buffer::CopyOf("hello"), UseFuture())).value(), EntryId(0));
+  EXPECT_TRUE(cluster.Get(writer.Close(UseFuture())).ok());
+  const metadata::LedgerMetadata metadata =
+      cluster.Get(client.ReadMetadata(id, UseFuture())).value();
+  EXPECT_EQ(metadata.custom_metadata(), (std::map<std::string, std::string>{{"a", "b"}}));
+  EXPECT_EQ(metadata.last_entry(), EntryId(0));
+}
+
+TEST(ClientTest, ALedgerThatWasRecoveredIsNotClaimed) {
+  TestCluster cluster;
+  cluster.AddBookies(3);
+  Client& client = cluster.NewClient("app");
+  const WriteHandle unused =
+      cluster.Get(client.CreateLedger().CustomMetadata({{kUnclaimedMark, "1"}}).Create(UseFuture()))
+          .value();
+  ASSERT_TRUE(cluster.Get(client.OpenLedger(unused.id()).Recover().Open(UseFuture())).ok());
+  EXPECT_EQ(CodeOf(cluster.Get(client.OpenLedger(unused.id()).Claim(UseFuture())).status()),
+            ErrorCode::kMetadataConflict);
+}
+
 }  // namespace
 }  // namespace stele::client

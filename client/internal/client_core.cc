@@ -27,6 +27,13 @@ WireOptions WireOptionsOf(const ClientOptions& options) {
 
 absl::Status Stopped() { return MakeError(ErrorCode::kStopped, "the client is closed"); }
 
+absl::Status CheckPassword(const OpenSpec& spec, const metadata::LedgerMetadata& metadata) {
+  const std::optional<std::string>& stored = metadata.password();
+  if (!stored.has_value() || *stored == spec.password) return absl::OkStatus();
+  return MakeError(ErrorCode::kUnauthorized,
+                   StrCat("ledger ", spec.id.value(), ": the password is wrong"));
+}
+
 }  // namespace
 
 ClientCore::ClientCore(const Env& env, metadata::MetadataStore* store, metadata::Cluster cluster,
@@ -107,25 +114,48 @@ Task<absl::StatusOr<Held<LedgerWriter>>> ClientCore::Create(CreateSpec spec) {
       spec.id.has_value() ? co_await ledgers_.CreateWithId(*spec.id, std::move(metadata), Retry())
                           : co_await ledgers_.Create(std::move(metadata), Retry());
   if (!created.ok()) co_return created.status();
-  if (is_closed_) co_return Stopped();
-  auto cell = std::make_shared<LedgerCell>(&ledgers_, created->id, std::move(created->metadata),
+  co_return MakeWriter(created->id, std::move(created->metadata), std::move(spec.password),
+                       spec.mode);
+}
+
+Task<absl::StatusOr<Held<LedgerWriter>>> ClientCore::Claim(OpenSpec spec) {
+  STELE_CO_TRY(metadata::Versioned<metadata::LedgerMetadata> found, co_await ReadMetadata(spec.id));
+  STELE_CO_TRY_OK(CheckPassword(spec, found.value));
+  metadata::LedgerMetadataFields fields = found.value.fields();
+  if (fields.custom_metadata.erase(kUnclaimedMark) == 0 ||
+      fields.state != metadata::LedgerState::kOpen) {
+    co_return MakeError(ErrorCode::kMetadataConflict,
+                        StrCat("ledger ", spec.id.value(),
+                               " has or had a writer; open it with recovery to read it"));
+  }
+  fields.creator_token = 0;
+  STELE_CO_TRY(metadata::LedgerMetadata claimed, metadata::LedgerMetadata::Create(fields));
+  // One attempt: whoever takes the mark away is the writer, and a second attempt could not tell our
+  // own success from another's.
+  STELE_CO_TRY(const metadata::Version version,
+               co_await ledgers_.Update(spec.id, claimed, found.version));
+  co_return MakeWriter(spec.id, {std::move(claimed), version}, std::move(spec.password),
+                       LedgerWriter::Mode());
+}
+
+absl::StatusOr<Held<LedgerWriter>> ClientCore::MakeWriter(
+    LedgerId id, metadata::Versioned<metadata::LedgerMetadata> metadata, std::string password,
+    LedgerWriter::Mode mode) {
+  if (is_closed_) return Stopped();
+  const DigestType digest_type = metadata.value.digest_type();
+  auto cell = std::make_shared<LedgerCell>(&ledgers_, id, std::move(metadata),
                                            context_.options.metadata_timeout);
-  auto keys = std::make_shared<const LedgerKeys>(spec.digest_type, spec.password);
-  auto writer =
-      std::make_shared<LedgerWriter>(&context_, std::move(cell), std::move(keys), spec.mode);
+  auto keys = std::make_shared<const LedgerKeys>(digest_type, std::move(password));
+  auto writer = std::make_shared<LedgerWriter>(&context_, std::move(cell), std::move(keys), mode);
   const uint64_t number = ++handles_made_;
   writers_.emplace(number, writer);
-  co_return Held<LedgerWriter>{number, std::move(writer)};
+  return Held<LedgerWriter>{number, std::move(writer)};
 }
 
 Task<absl::StatusOr<Held<LedgerReader>>> ClientCore::Open(OpenSpec spec) {
   STELE_CO_TRY(metadata::Versioned<metadata::LedgerMetadata> metadata,
                co_await ReadMetadata(spec.id));
-  const std::optional<std::string>& stored = metadata.value.password();
-  if (stored.has_value() && *stored != spec.password) {
-    co_return MakeError(ErrorCode::kUnauthorized,
-                        StrCat("ledger ", spec.id.value(), ": the password is wrong"));
-  }
+  STELE_CO_TRY_OK(CheckPassword(spec, metadata.value));
   // The type in the metadata is what the writer used, whatever anybody believes.
   auto keys = std::make_shared<const LedgerKeys>(metadata.value.digest_type(), spec.password);
   auto cell = std::make_shared<LedgerCell>(&ledgers_, spec.id, std::move(metadata),

@@ -72,6 +72,7 @@ class ClientCore {
 
   Task<absl::StatusOr<Held<LedgerWriter>>> Create(CreateSpec spec);
   Task<absl::StatusOr<Held<LedgerReader>>> Open(OpenSpec spec);
+  Task<absl::StatusOr<Held<LedgerWriter>>> Claim(OpenSpec spec);
   void Release(const Held<LedgerWriter>& held) { writers_.erase(held.number); }
   void Release(const Held<LedgerReader>& held) { readers_.erase(held.number); }
   Task<absl::Status> Delete(LedgerId id);
@@ -86,6 +87,10 @@ class ClientCore {
   Task<absl::Status> Close();
   Task<void> FollowBookies();
   metadata::RetryOptions Retry() const;
+  // A writer of a ledger whose metadata we have just written.
+  absl::StatusOr<Held<LedgerWriter>> MakeWriter(
+      LedgerId id, metadata::Versioned<metadata::LedgerMetadata> metadata, std::string password,
+      LedgerWriter::Mode mode);
   absl::StatusOr<metadata::LedgerMetadata> NewMetadata(const CreateSpec& spec);
 
   const Env env_;
