@@ -14,9 +14,10 @@
 #include "common/real/shard.h"
 #include "common/real/signals.h"
 #include "metadata/cluster_init.h"
+#include "metadata/drivers/open_metadata_store.h"
 #include "metadata/service_uri.h"
-#include "tools/shell/open_store.h"
 #include "tools/shell/output.h"
+#include "tools/shell/text_file.h"
 
 namespace stele::shell {
 namespace {
@@ -49,8 +50,9 @@ Task<absl::Status> InitIfMissing(metadata::MetadataStore* store, Random* random,
 Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
                                absl::AnyInvocable<void(absl::Status)> on_fatal,
                                RunningBookie* into) {
-  STELE_CO_TRY(into->store,
-               co_await OpenStore(setup.uri, env, setup.config.options.metadata_timeout));
+  STELE_CO_TRY(into->store, co_await metadata::OpenMetadataStore(
+                                setup.uri, env.executor, env.clock,
+                                {.session_timeout = setup.config.options.metadata_timeout}));
   if (setup.init_if_missing) {
     STELE_CO_TRY_OK(co_await InitIfMissing(into->store.get(), env.random, setup.uri));
   }
@@ -73,13 +75,6 @@ Task<absl::StatusOr<std::string>> ReadText(FileSystem* files, std::string path) 
   STELE_CO_TRY(const Buffer text,
                co_await ReadFile(files, std::move(path), bookie::kPropertiesSizeMaxBytes));
   co_return text.ToString();
-}
-
-Task<absl::Status> WriteReadyFile(FileSystem* files, std::string path, std::string text) {
-  const size_t slash = path.rfind('/');
-  const std::string directory = slash == std::string::npos ? "." : path.substr(0, slash);
-  const std::string name = slash == std::string::npos ? path : path.substr(slash + 1);
-  co_return co_await ReplaceFile(files, directory, name, Buffer::FromString(std::move(text)));
 }
 
 void SetDataDirectory(const std::string& directory, bookie::BookieOptions& options) {
@@ -168,8 +163,8 @@ ExitCode RunBookie(BookieCommand command) {
   if (!started.ok()) return fail(started);
   if (!command.ready_file.empty()) {
     const Endpoint at = running.bookie->Status().endpoint;
-    const absl::Status written = shard.RunUntil(
-        WriteReadyFile(shard.env().files, command.ready_file, StrCat(at.host, ":", at.port, "\n")));
+    const absl::Status written = shard.RunUntil(ReplaceTextFile(
+        shard.env().files, command.ready_file, StrCat(at.host, ":", at.port, "\n")));
     if (!written.ok()) return fail(written);
   }
   shard.Run();
@@ -226,7 +221,7 @@ ExitCode RunStandalone(StandaloneCommand command) {
               command.bookies, uri_text.c_str(), uri_text.c_str());
   std::fflush(stdout);
   if (!command.ready_file.empty()) {
-    made = shard.RunUntil(WriteReadyFile(shard.env().files, command.ready_file, ready));
+    made = shard.RunUntil(ReplaceTextFile(shard.env().files, command.ready_file, ready));
     if (!made.ok()) return fail(made);
   }
   shard.Run();

@@ -18,6 +18,7 @@ int Main(int argc, char** argv) {
   Run run;
   AddDaemonCommands(app, run);
   AddClusterCommands(app, run);
+  AddLedgerCommands(app, run);
   AddToolCommands(app, run);
   try {
     app.parse(argc, argv);

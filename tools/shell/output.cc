@@ -38,8 +38,12 @@ std::string JsonValue(const Value& value) {
   if (const auto* number = std::get_if<int64_t>(&value)) return StrCat(*number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
   std::string list;
-  for (const std::string& text : std::get<std::vector<std::string>>(value)) {
-    list += (list.empty() ? "" : ", ") + JsonText(text);
+  if (const auto* records = std::get_if<std::vector<Record>>(&value)) {
+    for (const Record& record : *records) list += (list.empty() ? "" : ", ") + ToJson(record);
+  } else {
+    for (const std::string& text : std::get<std::vector<std::string>>(value)) {
+      list += (list.empty() ? "" : ", ") + JsonText(text);
+    }
   }
   return "[" + list + "]";
 }
@@ -48,6 +52,11 @@ std::string PlainValue(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* number = std::get_if<int64_t>(&value)) return StrCat(*number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "yes" : "no";
+  if (const auto* records = std::get_if<std::vector<Record>>(&value)) {
+    std::vector<std::string> lines;
+    for (const Record& record : *records) lines.push_back(ToLine(record));
+    return absl::StrJoin(lines, "; ");
+  }
   return absl::StrJoin(std::get<std::vector<std::string>>(value), ", ");
 }
 

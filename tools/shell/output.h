@@ -15,8 +15,11 @@
 
 namespace stele::shell {
 
-// A value of a result: text, number, yes or no, or several texts.
-using Value = std::variant<std::string, int64_t, bool, std::vector<std::string>>;
+class Record;
+
+// A value of a result: text, number, yes or no, several texts, or results of its own.
+using Value =
+    std::variant<std::string, int64_t, bool, std::vector<std::string>, std::vector<Record>>;
 
 // One result: named values in order.
 class Record {

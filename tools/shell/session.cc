@@ -5,7 +5,8 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
-#include "tools/shell/open_store.h"
+#include "metadata/drivers/open_metadata_store.h"
+#include "tools/shell/text_log.h"
 
 namespace stele::shell {
 namespace {
@@ -27,18 +28,32 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const CommonOptions& opti
   }
   STELE_TRY(metadata::ServiceUri uri, metadata::ParseServiceUri(options.metadata_uri));
   std::unique_ptr<Session> session(new Session(options, std::move(uri)));
-  STELE_TRY(session->store_,
-            session->shard().RunUntil(OpenStore(session->uri_, session->env(), kMetadataTimeout)));
+  STELE_TRY(session->store_, session->shard().RunUntil(metadata::OpenMetadataStore(
+                                 session->uri_, session->env().executor, session->env().clock,
+                                 {.operation_timeout = kMetadataTimeout})));
   return session;
 }
 
 Session::~Session() {
+  // What a client has to say about its end helps nobody any more.
+  if (client_ != nullptr) shard_->RunUntil(client_->Close()).IgnoreError();
+  client_.reset();
   if (store_ != nullptr) shard_->RunUntil(store_->Close());
   store_.reset();
 }
 
 absl::StatusOr<metadata::Cluster> Session::FindCluster() {
   return shard_->RunUntil(metadata::OpenCluster(store_.get(), uri_.root, uri_.layout));
+}
+
+absl::StatusOr<client::Client*> Session::Connect(client::ClientOptions options) {
+  if (client_ != nullptr) return client_.get();
+  STELE_TRY(metadata::Cluster cluster, FindCluster());
+  log_ = MakeTextLog(LogFormat::kText, "");
+  options.log = log_.get();
+  STELE_TRY(client_, shard_->RunUntil(client::Client::Connect(env(), store_.get(),
+                                                              std::move(cluster), options)));
+  return client_.get();
 }
 
 ExitCode Finish(const absl::Status& status, Format format) {

@@ -1,5 +1,5 @@
-// Session: what every command that talks to a cluster needs: a shard on the calling thread, and the
-// metadata store on it.
+// Session: what every command that talks to a cluster needs: a shard on the calling thread, and on
+// it the metadata store and a client.
 #pragma once
 
 #include <functional>
@@ -8,6 +8,8 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "client/client.h"
+#include "common/observe/log.h"
 #include "common/real/shard.h"
 #include "metadata/cluster_init.h"
 #include "metadata/metadata_store.h"
@@ -30,7 +32,7 @@ class Session {
   static absl::StatusOr<std::unique_ptr<Session>> Open(const CommonOptions& options);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
-  // Ends the store's session.
+  // Closes the client, and ends the store's session.
   ~Session();
 
   real::Shard& shard() { return *shard_; }
@@ -42,6 +44,9 @@ class Session {
   // The cluster that the URI names. kConfig: not initialised.
   absl::StatusOr<metadata::Cluster> FindCluster();
 
+  // A client of that cluster, on the shard; made once, closed with the session.
+  absl::StatusOr<client::Client*> Connect(client::ClientOptions options = {});
+
  private:
   Session(CommonOptions options, metadata::ServiceUri uri);
 
@@ -49,6 +54,8 @@ class Session {
   metadata::ServiceUri uri_;
   std::unique_ptr<real::Shard> shard_;
   std::unique_ptr<metadata::MetadataStore> store_;
+  std::unique_ptr<observe::Log> log_;
+  std::unique_ptr<client::Client> client_;
 };
 
 // Prints the error, if it is one, and gives the exit code.
