@@ -65,7 +65,7 @@ Task<absl::Status> BookieRegistration::Request(std::optional<BookieMode> mode) {
 void BookieRegistration::OnSession(SessionState state) {
   if (state == SessionState::kExpired) {
     ++session_;
-    held_ = false;
+    held_.reset();
   }
   look_.Raise();
 }
@@ -78,7 +78,7 @@ Task<void> BookieRegistration::Run() {
     const uint64_t session = session_;
     const std::optional<BookieMode> mode = wanted_;
     const absl::Status status = co_await Reconcile(mode);
-    if (session == session_) held_ = status.ok() && mode.has_value();
+    if (session == session_) held_ = status.ok() ? mode : std::nullopt;
     if (CodeOf(status) == ErrorCode::kStopped) {
       Settle(request, status);
       co_return;
@@ -122,17 +122,19 @@ Task<absl::Status> BookieRegistration::Reconcile(std::optional<BookieMode> mode)
     STELE_CO_TRY_OK(co_await RemoveOwn(PathOf(BookieMode::kWritable)));
     co_return co_await RemoveOwn(PathOf(BookieMode::kReadOnly));
   }
-  STELE_CO_TRY_OK(co_await Make(PathOf(*mode)));
+  STELE_CO_TRY_OK(co_await Make(*mode));
   const BookieMode other =
       *mode == BookieMode::kWritable ? BookieMode::kReadOnly : BookieMode::kWritable;
   co_return co_await RemoveOld(PathOf(other));
 }
 
-Task<absl::Status> BookieRegistration::Make(std::string path) {
+Task<absl::Status> BookieRegistration::Make(BookieMode mode) {
+  const std::string path = PathOf(mode);
   for (;;) {
     const absl::StatusOr<Node> node = co_await store_->Get(path);
     if (node.ok() && node->owner == EphemeralOwner::kThisSession) co_return absl::OkStatus();
     if (node.ok()) {
+      if (held_ == mode) co_return Taken();
       STELE_CO_TRY_OK(co_await ClearAway(path, *node));
       continue;
     }
@@ -165,7 +167,6 @@ Task<absl::Status> BookieRegistration::RemoveOwn(std::string path) {
 }
 
 Task<absl::Status> BookieRegistration::ClearAway(std::string path, Node node) {
-  if (held_) co_return Taken();
   if (IsOurOld(node)) {
     co_return Deleted(co_await store_->Delete(std::move(path), node.version));
   }

@@ -72,7 +72,7 @@ class BookieRegistration {
   // Makes what is what is wanted, whenever there is reason to look.
   Task<void> Run();
   Task<absl::Status> Reconcile(std::optional<BookieMode> mode);
-  Task<absl::Status> Make(std::string path);
+  Task<absl::Status> Make(BookieMode mode);
   // Removes our registration at `path`, of this session or an old one. Somebody else's is
   // kKeyExists.
   Task<absl::Status> RemoveOld(std::string path);
@@ -102,8 +102,8 @@ class BookieRegistration {
   absl::Status result_;     // of that one
   Notification settlement_;
   uint64_t session_ = 0;  // counts the expiries
-  // Registered in this session. Then nobody else's node can be an old one of ours.
-  bool held_ = false;
+  // How we are registered in this session. Somebody else's node there is no old one of ours.
+  std::optional<BookieMode> held_;
   Signal look_;
   Signal other_changed_;
   std::unique_ptr<Watch> session_watch_;

@@ -99,8 +99,9 @@ Task<absl::StatusOr<std::optional<Versioned<Cookie>>>> ReadStored(MetadataStore*
   co_return Result({*std::move(cookie), node->version});
 }
 
-Task<absl::Status> WriteStored(MetadataStore* store, std::string path, std::string bytes,
+Task<absl::Status> WriteStored(MetadataStore* store, std::string path, Cookie cookie,
                                std::optional<Version> expected) {
+  const std::string bytes = SerializeCookie(cookie);
   absl::Status written;
   if (expected.has_value()) {
     written = (co_await store->Put(path, bytes, *expected)).status();
@@ -108,12 +109,15 @@ Task<absl::Status> WriteStored(MetadataStore* store, std::string path, std::stri
     written = co_await store->Create(path, bytes, NodeKind::kPersistent);
   }
   const ErrorCode code = CodeOf(written);
-  if (code == ErrorCode::kKeyExists || code == ErrorCode::kMetadataConflict ||
-      code == ErrorCode::kNoSuchKey) {
-    co_return MakeError(ErrorCode::kCookieMismatch,
-                        StrCat("somebody else wrote ", path, " while this bookie started"));
+  if (code != ErrorCode::kKeyExists && code != ErrorCode::kMetadataConflict &&
+      code != ErrorCode::kNoSuchKey) {
+    co_return written;
   }
-  co_return written;
+  // A write of our own earlier life may have arrived meanwhile.
+  STELE_CO_TRY(const std::optional<Versioned<Cookie>> stored, co_await ReadStored(store, path));
+  if (stored.has_value() && stored->value == cookie) co_return absl::OkStatus();
+  co_return MakeError(ErrorCode::kCookieMismatch,
+                      StrCat("somebody else wrote ", path, " while this bookie started"));
 }
 
 }  // namespace
@@ -156,9 +160,9 @@ Task<absl::Status> CheckCookies(FileSystem* files, MetadataStore* store, Cluster
   switch (plan.store) {
     case CookiePlan::Store::kKeep: break;
     case CookiePlan::Store::kCreate:
-      co_return co_await WriteStored(store, path, bytes, std::nullopt);
+      co_return co_await WriteStored(store, path, master, std::nullopt);
     case CookiePlan::Store::kUpdate:
-      co_return co_await WriteStored(store, path, bytes, stored->version);
+      co_return co_await WriteStored(store, path, master, stored->version);
   }
   co_return absl::OkStatus();
 }
