@@ -1,0 +1,138 @@
+#include "simulation/cluster.h"
+
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "metadata/cluster_init.h"
+
+namespace stele::simulation {
+namespace {
+
+constexpr char kRoot[] = "/ledgers";
+// Virtual time after which a test that waits is stuck.
+constexpr absl::Duration kPatience = absl::Minutes(10);
+
+Task<void> Initialize(Env env, metadata::MetadataStore* store, absl::Status* result) {
+  *result = co_await metadata::InitializeCluster(store, env.random, kRoot,
+                                                 metadata::LayoutType::kHierarchical);
+}
+
+Task<void> RunBookie(Env env, SimProcess* process, metadata::MetadataStore* store,
+                     bookie::BookieOptions options, observe::Log* log, bookie::Bookie** bookie,
+                     std::vector<std::string>* failures) {
+  const std::string id = options.id.value();
+  auto started = co_await bookie::Bookie::Start(
+      env, store, std::move(options), log, [failures, id](absl::Status why) {
+        failures->push_back(StrCat(id, ": ", ToStd(why.message())));
+      });
+  if (started.ok()) {
+    *bookie = process->Own(*std::move(started));
+  } else {
+    failures->push_back(StrCat(id, ": ", ToStd(started.status().message())));
+  }
+}
+
+Task<void> ConnectClient(Env env, metadata::MetadataStore* store, client::ClientOptions options,
+                         std::unique_ptr<client::Client>* client) {
+  auto cluster = co_await metadata::OpenCluster(store, kRoot, std::nullopt);
+  STELE_CHECK(cluster.ok());
+  auto connected = co_await client::Client::Connect(env, store, *std::move(cluster), options);
+  STELE_CHECK(connected.ok());
+  *client = *std::move(connected);
+}
+
+}  // namespace
+
+Cluster::Cluster(uint64_t seed, int bookie_count) : world_({.seed = seed}) {
+  SimProcess* admin = world_.AddProcess(world_.AddMachine("admin"), "admin");
+  metadata::MetadataStore* store = admin->Own(world_.NewMetadataStore(admin));
+  absl::Status made = absl::UnknownError("did not end");
+  STELE_CHECK(world_.RunToEnd(admin, Initialize(world_.env(admin), store, &made)).ok());
+  STELE_CHECK(made.ok());
+  for (int i = 1; i <= bookie_count; ++i) {
+    const std::string host = StrCat("b", i);
+    Node& node = nodes_[i];
+    node.machine = world_.AddMachine(host);
+    node.process = world_.AddProcess(node.machine, host);
+    node.bookie = std::make_unique<bookie::Bookie*>(nullptr);
+    StartBookie(i);
+  }
+  RunUntil([this] {
+    for (const auto& [number, node] : nodes_) {
+      if (*node.bookie == nullptr && failures_.empty()) return false;
+    }
+    return true;
+  });
+}
+
+Cluster::~Cluster() {
+  for (auto& [name, process] : clients_) {
+    if (process->alive()) process->Crash();
+  }
+  for (auto& [number, node] : nodes_) {
+    if (node.process->alive()) node.process->Crash();
+  }
+}
+
+bookie::BookieOptions Cluster::OptionsOf(int bookie) {
+  bookie::BookieOptions options;
+  const std::string host = StrCat("b", bookie);
+  options.id = BookieId(host + ":3181");
+  options.listen = {host, 3181};
+  options.advertised = {host, 3181};
+  options.journal_directories = {"/data/journal"};
+  options.ledger_directories = {"/data/ledgers"};
+  options.journal_size_max_bytes = 8 << 20;
+  options.entry_log_size_max_bytes = 1 << 20;
+  options.memtable_max_bytes = 256 << 10;
+  options.flush_interval = absl::Seconds(1);
+  return options;
+}
+
+void Cluster::StartBookie(int bookie) {
+  Node& node = nodes_.at(bookie);
+  metadata::MetadataStore* store = node.process->Own(world_.NewMetadataStore(node.process));
+  node.process->Spawn(RunBookie(world_.env(node.process), node.process, store, OptionsOf(bookie),
+                                &log_, node.bookie.get(), &failures_));
+}
+
+void Cluster::Kill(int bookie) {
+  *nodes_.at(bookie).bookie = nullptr;
+  nodes_.at(bookie).process->Crash();
+}
+
+void Cluster::PowerCut(int bookie) {
+  *nodes_.at(bookie).bookie = nullptr;
+  world_.PowerCut(nodes_.at(bookie).machine);
+}
+
+void Cluster::Restart(int bookie) {
+  nodes_.at(bookie).process->Restart();
+  StartBookie(bookie);
+}
+
+client::Client& Cluster::NewClient(const std::string& name, client::ClientOptions options) {
+  SimProcess* process = world_.AddProcess(world_.AddMachine(name), name);
+  metadata::MetadataStore* store = process->Own(world_.NewMetadataStore(process));
+  std::unique_ptr<client::Client> client;
+  STELE_CHECK(
+      world_.RunToEnd(process, ConnectClient(world_.env(process), store, options, &client)).ok());
+  clients_[name] = process;
+  return *process->Own(std::move(client));
+}
+
+void Cluster::CrashClient(const std::string& name) { clients_.at(name)->Crash(); }
+
+void Cluster::RunUntil(absl::FunctionRef<bool()> done) {
+  const absl::Status status =
+      world_.scheduler().RunUntil(done, world_.scheduler().Now() + kPatience);
+  if (!status.ok()) CheckFailed(__FILE__, __LINE__, status.ToString());
+}
+
+void Cluster::RunFor(absl::Duration duration) {
+  STELE_CHECK(world_.scheduler().RunFor(duration).ok());
+}
+
+}  // namespace stele::simulation
