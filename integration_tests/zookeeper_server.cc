@@ -1,5 +1,6 @@
 #include "integration_tests/zookeeper_server.h"
 
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
@@ -13,6 +14,7 @@
 
 #include "absl/time/clock.h"
 #include "common/base/check.h"
+#include "common/base/stable_hash.h"
 #include "common/base/strings.h"
 
 namespace stele::integration {
@@ -39,13 +41,24 @@ std::string MakeDirectory() {
 }  // namespace
 
 uint16_t PickFreePort() {
+  // Below the ports that the system gives to outgoing connections: else somebody's connection may
+  // take the port before the server does, or whoever tries to connect before the server listens may
+  // be given that very port, and be connected to itself.
+  constexpr uint64_t kFirst = 10'000;
+  constexpr uint64_t kCount = 20'000;
   const int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_in address = LoopbackAddress(0);
-  socklen_t size = sizeof(address);
-  STELE_CHECK_OP(bind(listener, reinterpret_cast<sockaddr*>(&address), size), ==, 0);
-  STELE_CHECK_OP(getsockname(listener, reinterpret_cast<sockaddr*>(&address), &size), ==, 0);
-  close(listener);
-  return ntohs(address.sin_port);
+  uint64_t draw =
+      static_cast<uint64_t>(absl::GetCurrentTimeNanos()) ^ (static_cast<uint64_t>(getpid()) << 40);
+  while (true) {
+    draw = StableHash(draw + 1);
+    const auto port = static_cast<uint16_t>(kFirst + draw % kCount);
+    const sockaddr_in address = LoopbackAddress(port);
+    if (bind(listener, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0) {
+      close(listener);
+      return port;
+    }
+    STELE_CHECK_OP(errno, ==, EADDRINUSE);
+  }
 }
 
 ZooKeeperServer::ZooKeeperServer(Options options) : options_(options), directory_(MakeDirectory()) {
@@ -109,6 +122,9 @@ void ZooKeeperServer::Resume() { process_->Signal(SIGCONT); }
 
 std::string ZooKeeperServer::Ask(const std::string& command) const {
   const int connection = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  // A server that is just starting may take the connection and never answer.
+  const timeval limit = {.tv_sec = 0, .tv_usec = 300'000};
+  setsockopt(connection, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
   const sockaddr_in address = LoopbackAddress(port_);
   std::string answer;
   if (connect(connection, reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
