@@ -5,8 +5,8 @@
 
 #include "client/client_options.h"
 #include "client/internal/bookie_client.h"
+#include "client/internal/bookie_memory.h"
 #include "client/internal/placement_policy.h"
-#include "client/internal/slow_bookies.h"
 #include "common/seams/env.h"
 #include "metadata/ledger_manager.h"
 
@@ -19,7 +19,7 @@ struct ClientContext {
   metadata::LedgerManager* ledgers = nullptr;
   BookieClient* bookies = nullptr;
   PlacementPolicy* placement = nullptr;
-  SlowBookies* slow_bookies = nullptr;
+  BookieMemory* slow_bookies = nullptr;
   // Of the appends of all handles that are not acknowledged.
   size_t pending_append_bytes = 0;
 };

@@ -43,7 +43,7 @@ ClientCore::ClientCore(const Env& env, metadata::MetadataStore* store, metadata:
       ledgers_(env, store, cluster.layout),
       registry_(env, store, metadata::ClusterPaths(cluster.layout.root())),
       placement_random_(env.random->Fork("client placement")),
-      placement_(placement_random_.get()),
+      placement_(placement_random_.get(), env.clock),
       bookies_(env, WireOptionsOf(options),
                {.resolve = [this](BookieId bookie) { return registry_.Resolve(std::move(bookie)); },
                 .on_unreachable = [this](const BookieId& bookie) { registry_.Forget(bookie); }}),

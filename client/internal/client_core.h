@@ -11,11 +11,11 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "client/client_options.h"
+#include "client/internal/bookie_memory.h"
 #include "client/internal/client_context.h"
 #include "client/internal/ledger_reader.h"
 #include "client/internal/ledger_writer.h"
 #include "client/internal/placement_policy.h"
-#include "client/internal/slow_bookies.h"
 #include "client/internal/wire_bookie_client.h"
 #include "common/async/launch.h"
 #include "common/async/launch_queue.h"
@@ -99,7 +99,7 @@ class ClientCore {
   metadata::BookieRegistry registry_;
   std::unique_ptr<Random> placement_random_;
   PlacementPolicy placement_;
-  SlowBookies slow_bookies_;
+  BookieMemory slow_bookies_;
   WireBookieClient bookies_;
   ClientContext context_;
   uint64_t handles_made_ = 0;

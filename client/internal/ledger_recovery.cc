@@ -203,7 +203,10 @@ class Recovery : private AddSink {
   void ReplaceFailed() {
     const std::vector<BookieIndex> failed = window_->BeginChange();
     std::set<BookieId> excluded;
-    for (BookieIndex index : failed) excluded.insert(ensemble_[static_cast<size_t>(index)]);
+    for (BookieIndex index : failed) {
+      excluded.insert(ensemble_[static_cast<size_t>(index)]);
+      context()->placement->Suspect(ensemble_[static_cast<size_t>(index)]);
+    }
     std::vector<BookieIndex> replaced;
     for (BookieIndex index : failed) {
       const auto i = static_cast<size_t>(index);
@@ -213,10 +216,8 @@ class Recovery : private AddSink {
       bookies_[i] = context()->bookies->Get(ensemble_[i]);
       replaced.push_back(index);
     }
-    if (replaced.empty()) {
-      return Fail(MakeError(ErrorCode::kNotEnoughBookies, "no replacement for a failed bookie"));
-    }
-    private_fragments_[window_->last_add_confirmed().Next()] = ensemble_;
+    // Without a spare bookie the rest of the write set has to do, as long as it is an ack quorum.
+    if (!replaced.empty()) private_fragments_[window_->last_add_confirmed().Next()] = ensemble_;
     std::optional<OutgoingAdd> add;
     for (const AppendWindow::Resend& resend : window_->FinishChange(replaced)) {
       if (!add.has_value() || add->entry().entry != resend.entry) {

@@ -124,6 +124,8 @@ Bookie* LedgerWriter::FullBookie(const quorum::WriteSet& write_set) const {
 }
 
 void LedgerWriter::SendUnsent() {
+  // The room may come from requests that failed; who follows them is decided by the change.
+  if (window_.is_changing()) return;
   while (!unsent_.empty()) {
     QueuedAppend* const append = window_.Find(unsent_.front());
     STELE_CHECK(append != nullptr && !append->sent);

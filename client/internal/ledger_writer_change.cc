@@ -52,6 +52,9 @@ absl::StatusOr<metadata::Ensemble> WithReplacements(metadata::Ensemble ensemble,
 void LedgerWriter::StartChange() { tasks_->Spawn(ChangeEnsemble()); }
 
 Task<absl::Status> LedgerWriter::WriteChange(std::vector<BookieIndex> failed) {
+  for (BookieIndex index : failed) {
+    context_->placement->Suspect(ensemble_[static_cast<size_t>(index)]);
+  }
   const EntryId first_entry = window_.last_add_confirmed().Next();
   metadata::LedgerUpdate update;
   update.needed =

@@ -38,7 +38,7 @@ class Poll : public std::enable_shared_from_this<Poll> {
     }
     const MonotonicTime now = clock()->Now();
     std::stable_partition(bookies_.begin(), bookies_.end(), [&](const BookieId& bookie) {
-      return !source_.context->slow_bookies->IsSlow(bookie, now);
+      return !source_.context->slow_bookies->IsMarked(bookie, now);
     });
   }
 

@@ -14,6 +14,15 @@ void PlacementPolicy::OnBookiesChanged(std::vector<BookieId> writable) {
   writable_ = std::move(writable);
 }
 
+void PlacementPolicy::Shuffle(std::vector<BookieId>& candidates) {
+  for (size_t i = 0; i + 1 < candidates.size(); ++i) {
+    std::swap(candidates[i], candidates[i + random_->Below(candidates.size() - i)]);
+  }
+  const MonotonicTime now = clock_->Now();
+  std::stable_partition(candidates.begin(), candidates.end(),
+                        [&](const BookieId& bookie) { return !suspects_.IsMarked(bookie, now); });
+}
+
 absl::StatusOr<metadata::Ensemble> PlacementPolicy::NewEnsemble(int ensemble_size) {
   const auto wanted = static_cast<size_t>(ensemble_size);
   if (wanted > writable_.size()) {
@@ -22,9 +31,7 @@ absl::StatusOr<metadata::Ensemble> PlacementPolicy::NewEnsemble(int ensemble_siz
                             " bookies are writable"));
   }
   std::vector<BookieId> candidates = writable_;
-  for (size_t i = 0; i < wanted; ++i) {
-    std::swap(candidates[i], candidates[i + random_->Below(candidates.size() - i)]);
-  }
+  Shuffle(candidates);
   candidates.resize(wanted);
   return candidates;
 }
@@ -42,7 +49,8 @@ absl::StatusOr<BookieId> PlacementPolicy::Replacement(const metadata::Ensemble& 
     return MakeError(ErrorCode::kNotEnoughBookies, StrCat("none of the ", writable_.size(),
                                                           " writable bookies is a replacement"));
   }
-  return candidates[random_->Below(candidates.size())];
+  Shuffle(candidates);
+  return candidates.front();
 }
 
 }  // namespace stele::client

@@ -1,12 +1,14 @@
 // PlacementPolicy: picks bookies for new ensembles, and replacements. Uniformly at random among the
-// writable ones; racks and weights are not considered.
+// writable ones, those that failed lately last; racks and weights are not considered.
 #pragma once
 
 #include <set>
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "client/internal/bookie_memory.h"
 #include "common/base/ids.h"
+#include "common/seams/clock.h"
 #include "common/seams/random.h"
 #include "metadata/ledger_metadata.h"
 
@@ -14,13 +16,16 @@ namespace stele::client {
 
 class PlacementPolicy {
  public:
-  // `random` outlives this object.
-  explicit PlacementPolicy(Random* random) : random_(random) {}
+  // `random` and `clock` outlive this object.
+  PlacementPolicy(Random* random, Clock* clock) : random_(random), clock_(clock) {}
 
   // What the registry says now. Read-only bookies are never picked.
   void OnBookiesChanged(std::vector<BookieId> writable);
 
-  // `ensemble_size` distinct writable bookies, in random order.
+  // A writer had to replace this bookie: it is picked only when there is no other, for a while.
+  void Suspect(const BookieId& bookie) { suspects_.Mark(bookie, clock_->Now()); }
+
+  // `ensemble_size` distinct writable bookies.
   //   errors   kNotEnoughBookies
   absl::StatusOr<metadata::Ensemble> NewEnsemble(int ensemble_size);
 
@@ -29,10 +34,13 @@ class PlacementPolicy {
   absl::StatusOr<BookieId> Replacement(const metadata::Ensemble& ensemble,
                                        const std::set<BookieId>& excluded);
 
-  size_t writable_count() const { return writable_.size(); }
-
  private:
+  // Brings the candidates into the order of picking.
+  void Shuffle(std::vector<BookieId>& candidates);
+
   Random* random_;
+  Clock* clock_;
+  BookieMemory suspects_;
   std::vector<BookieId> writable_;  // sorted, unique
 };
 

@@ -1,5 +1,6 @@
 #include "client/internal/placement_policy.h"
 
+#include <algorithm>
 #include <map>
 #include <memory>
 #include <string>
@@ -22,6 +23,14 @@ class CountingRandom : public Random {
   uint64_t next_ = 1;
 };
 
+class TestClock : public Clock {
+ public:
+  MonotonicTime Now() const override { return now; }
+  absl::Time WallNow() const override { return absl::UnixEpoch(); }
+  std::unique_ptr<Timer> CallAt(MonotonicTime, Job) override { return nullptr; }
+  MonotonicTime now;
+};
+
 std::vector<BookieId> Bookies(int count) {
   std::vector<BookieId> ids;
   for (int i = 1; i <= count; ++i) ids.push_back(BookieId("b" + std::to_string(i)));
@@ -30,7 +39,8 @@ std::vector<BookieId> Bookies(int count) {
 
 TEST(PlacementPolicyTest, AnEnsembleHasDistinctBookiesAndEachGetsItsShare) {
   CountingRandom random;
-  PlacementPolicy policy(&random);
+  TestClock clock;
+  PlacementPolicy policy(&random, &clock);
   policy.OnBookiesChanged(Bookies(5));
   std::map<BookieId, int> picked;
   for (int i = 0; i < 1000; ++i) {
@@ -45,14 +55,16 @@ TEST(PlacementPolicyTest, AnEnsembleHasDistinctBookiesAndEachGetsItsShare) {
 
 TEST(PlacementPolicyTest, TooFewBookies) {
   CountingRandom random;
-  PlacementPolicy policy(&random);
+  TestClock clock;
+  PlacementPolicy policy(&random, &clock);
   policy.OnBookiesChanged(Bookies(2));
   EXPECT_EQ(CodeOf(policy.NewEnsemble(3).status()), ErrorCode::kNotEnoughBookies);
 }
 
 TEST(PlacementPolicyTest, AReplacementIsNeitherMemberNorExcluded) {
   CountingRandom random;
-  PlacementPolicy policy(&random);
+  TestClock clock;
+  PlacementPolicy policy(&random, &clock);
   policy.OnBookiesChanged(Bookies(5));
   const metadata::Ensemble ensemble = Bookies(3);
   for (int i = 0; i < 50; ++i) {
@@ -60,6 +72,29 @@ TEST(PlacementPolicyTest, AReplacementIsNeitherMemberNorExcluded) {
   }
   EXPECT_EQ(CodeOf(policy.Replacement(ensemble, {BookieId("b4"), BookieId("b5")}).status()),
             ErrorCode::kNotEnoughBookies);
+}
+
+TEST(PlacementPolicyTest, WhoFailedLatelyIsPickedLast) {
+  CountingRandom random;
+  TestClock clock;
+  PlacementPolicy policy(&random, &clock);
+  policy.OnBookiesChanged(Bookies(4));
+  policy.Suspect(BookieId("b1"));
+  for (int i = 0; i < 50; ++i) {
+    const metadata::Ensemble ensemble = policy.NewEnsemble(3).value();
+    EXPECT_EQ(std::count(ensemble.begin(), ensemble.end(), BookieId("b1")), 0);
+    EXPECT_NE(policy.Replacement({BookieId("b4")}, {}).value(), BookieId("b1"));
+  }
+  EXPECT_TRUE(policy.NewEnsemble(4).ok());
+  EXPECT_EQ(policy.Replacement({BookieId("b2"), BookieId("b3"), BookieId("b4")}, {}).value(),
+            BookieId("b1"));
+  clock.now = clock.now + kBookieMemory;
+  int picked = 0;
+  for (int i = 0; i < 50; ++i) {
+    const metadata::Ensemble ensemble = policy.NewEnsemble(3).value();
+    picked += static_cast<int>(std::count(ensemble.begin(), ensemble.end(), BookieId("b1")));
+  }
+  EXPECT_GT(picked, 0);
 }
 
 }  // namespace

@@ -31,7 +31,7 @@ std::vector<BookieId> ReplicasOf(ClientContext* context, const metadata::LedgerM
   }
   const MonotonicTime now = context->env.clock->Now();
   std::stable_partition(replicas.begin(), replicas.end(), [&](const BookieId& bookie) {
-    return !context->slow_bookies->IsSlow(bookie, now);
+    return !context->slow_bookies->IsMarked(bookie, now);
   });
   return replicas;
 }

@@ -111,6 +111,11 @@ void FakeBookie::Release() {
   }
 }
 
+void FakeBookie::ReleaseLastFirst() {
+  std::reverse(held_.begin(), held_.end());
+  Release();
+}
+
 bool FakeBookie::Has(LedgerId id, EntryId entry) const {
   const auto place = ledgers_.find(id);
   return place != ledgers_.end() && place->second.entries.contains(entry);

@@ -48,8 +48,10 @@ class FakeBookie : private AcceptHandler {
 
   // Asked for each request that arrives from now on; none: serve everything.
   void SetScript(Script script) { script_ = std::move(script); }
-  // Lets go what was held, in order of arrival. The script is not asked again.
+  // Lets go what was held, in order of arrival or the other way round. The script is not asked
+  // again.
   void Release();
+  void ReleaseLastFirst();
   size_t held() const { return held_.size(); }
 
   // What it has.

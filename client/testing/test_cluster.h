@@ -46,6 +46,8 @@ class TestCluster {
   // A client in a process of its own.
   Client& NewClient(const std::string& name, ClientOptions options = {});
   GatedStore& store(const std::string& client) { return *clients_.at(client).store; }
+  simulation::SimProcess* process(const std::string& client) { return clients_.at(client).process; }
+  simulation::World& world() { return world_; }
   // The process ends without a word.
   void Crash(const std::string& client);
 

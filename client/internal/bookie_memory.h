@@ -1,4 +1,5 @@
-// SlowBookies: bookies that another replica has overtaken lately. Reads ask them last.
+// BookieMemory: bookies that made a bad impression lately: overtaken by another replica, or
+// replaced by a writer. They are asked, or picked, last.
 #pragma once
 
 #include <map>
@@ -9,13 +10,13 @@
 
 namespace stele::client {
 
-inline constexpr absl::Duration kSlowBookieMemory = absl::Seconds(60);
+inline constexpr absl::Duration kBookieMemory = absl::Seconds(60);
 
-class SlowBookies {
+class BookieMemory {
  public:
-  void Mark(const BookieId& bookie, MonotonicTime now) { until_[bookie] = now + kSlowBookieMemory; }
+  void Mark(const BookieId& bookie, MonotonicTime now) { until_[bookie] = now + kBookieMemory; }
 
-  bool IsSlow(const BookieId& bookie, MonotonicTime now) {
+  bool IsMarked(const BookieId& bookie, MonotonicTime now) {
     const auto place = until_.find(bookie);
     if (place == until_.end()) return false;
     if (now < place->second) return true;
