@@ -13,7 +13,7 @@
 namespace stele::bookie {
 namespace {
 
-constexpr std::string_view kPreparedSuffix = ".pre";
+constexpr std::string_view kPreparedSuffix = ".txn.pre";
 
 // Large enough for the device's full rate, small enough to let batches through in between.
 constexpr uint64_t kZeroStepBytes = 512 << 10;
@@ -90,7 +90,8 @@ Task<absl::Status> RemoveJournalFilesBefore(FileSystem* files, std::string direc
 Task<absl::StatusOr<std::unique_ptr<JournalFile>>> PrepareJournalFile(
     FileSystem* files, PrepareOptions options, const PrepareControl* control) {
   const std::string name = JournalFileName(options.header.file_id);
-  const std::string prepared = StrCat(options.directory, "/", name, kPreparedSuffix);
+  const std::string prepared =
+      StrCat(options.directory, "/", absl::Hex(options.header.file_id), kPreparedSuffix);
   auto result = std::make_unique<JournalFile>();
   result->id = options.header.file_id;
   result->path = StrCat(options.directory, "/", name);

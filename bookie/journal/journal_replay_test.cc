@@ -391,6 +391,15 @@ TEST_F(SteleReplayTest, BatchesOfOtherPlacesAreNone) {
   EXPECT_EQ(spliced.size(), kBlock);
 }
 
+// A footer that says that its batch began before the end of the last good one says nothing.
+TEST_F(SteleReplayTest, AFooterThatReachesIntoAGoodBatchIsNone) {
+  const SteleFileBuilder good = FirstFile(4).Batch(1, 0, One(0));
+  const SteleFileBuilder liar = FirstFile(4).Batch(9, 9, {EntryBody(7, std::string(kBlock, 'x'))});
+  ASSERT_EQ(liar.size(), 3 * kBlock);
+  Put(4, SteleFileBuilder(good).Raw(liar.content().substr(2 * kBlock)).content());
+  EXPECT_EQ(Expect({0}).torn_tails, 1);
+}
+
 TEST_F(SteleReplayTest, F2ATruncatedTailEndsAndAClaimElsewhereIsDamage) {
   const SteleFileBuilder file = FirstFile(4).Batch(1, 0, One(0)).Batch(2, 1, One(1));
   for (const size_t size : {2 * kBlock, 2 * kBlock + 1, 3 * kBlock - 1}) {

@@ -388,7 +388,7 @@ TEST(JournalTest, IdsFollowTheDirectoryThenTheMarkThenTheClock) {
 TEST(JournalTest, WhatWasInPreparationIsRemovedAtStart) {
   JournalRig rig;
   rig.WriteFile("5.txn.pre", "rest of a crash");
-  rig.WriteFile("notes", "not ours");
+  rig.WriteFile("notes.pre", "not ours");
   rig.Open();
   EXPECT_EQ(rig.FileNames().size(), 2u);
   rig.WriteFile("zz.txn", "");
