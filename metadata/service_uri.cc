@@ -82,20 +82,23 @@ absl::StatusOr<std::optional<LayoutType>> LayoutOf(std::string_view uri, std::st
                            "\" is not one of hierarchical, longhierarchical and flat"));
 }
 
-absl::Status CheckRoot(std::string_view uri, std::string_view root) {
-  if (root.empty()) return Wrong(uri, "the ledgers root path is missing: add /ledgers");
+absl::Status CheckRoot(std::string_view root) {
+  const auto wrong = [](std::string_view detail) {
+    return MakeError(ErrorCode::kConfig, StrCat("the ledgers root path ", detail));
+  };
+  if (root.empty()) return wrong("is missing: add /ledgers");
+  if (root.front() != '/') return wrong("does not begin with /");
   if (root.find_first_of(kForbiddenInRoot) != std::string_view::npos) {
-    return Wrong(uri, StrCat("the ledgers root path has one of ", kForbiddenInRoot));
+    return wrong(StrCat("has one of ", kForbiddenInRoot));
   }
   for (size_t begin = 1; begin <= root.size();) {
     const size_t end = std::min(root.find('/', begin), root.size());
     const std::string_view part = root.substr(begin, end - begin);
-    if (part.empty())
-      return Wrong(uri, "the ledgers root path has an empty part, or a / at its end");
-    if (part == "." || part == "..") return Wrong(uri, "the ledgers root path has a part . or ..");
+    if (part.empty()) return wrong("has an empty part, or a / at its end");
+    if (part == "." || part == "..") return wrong("has a part . or ..");
     if (std::any_of(part.begin(), part.end(),
                     [](char c) { return static_cast<unsigned char>(c) < 0x20 || c == 0x7f; })) {
-      return Wrong(uri, "the ledgers root path has a control character");
+      return wrong("has a control character");
     }
     begin = end + 1;
   }
@@ -107,7 +110,9 @@ absl::StatusOr<ServiceUri> ZooKeeperUri(std::string_view uri, Parts parts) {
   if (parts.authority.empty()) return Wrong(uri, "the servers are missing: zk://host:2181/ledgers");
   result.servers = std::move(parts.authority);
   std::replace(result.servers.begin(), result.servers.end(), ';', ',');
-  STELE_TRY_OK(CheckRoot(uri, parts.path));
+  if (const absl::Status root = CheckRoot(parts.path); !root.ok()) {
+    return Wrong(uri, ToStd(root.message()));
+  }
   result.root = std::move(parts.path);
   return result;
 }
@@ -137,6 +142,30 @@ absl::StatusOr<ServiceUri> ParseServiceUri(std::string_view uri) {
           ? SqliteUri(uri, std::move(parts))
           : Wrong(uri, StrCat("the scheme \"", parts.driver, "\" is not one of zk and sqlite"));
   if (result.ok()) result->layout = layout;
+  return result;
+}
+
+absl::StatusOr<ServiceUri> ServiceUriOfOldKeys(const OldMetadataKeys& keys) {
+  if (keys.zk_servers.empty()) {
+    return MakeError(ErrorCode::kConfig, "neither metadataServiceUri nor zkServers is set");
+  }
+  ServiceUri result;
+  result.servers = keys.zk_servers;
+  std::replace(result.servers.begin(), result.servers.end(), ';', ',');
+  if (!keys.zk_ledgers_root_path.empty()) {
+    STELE_TRY_OK(WithContext(CheckRoot(keys.zk_ledgers_root_path), "zkLedgersRootPath"));
+    result.root = keys.zk_ledgers_root_path;
+  }
+  if (!keys.ledger_manager_factory_class.empty()) {
+    const absl::StatusOr<LayoutType> layout =
+        ParseLayout(StrCat("2\n", keys.ledger_manager_factory_class, ":1"));
+    if (!layout.ok()) {
+      return MakeError(ErrorCode::kConfig,
+                       StrCat("ledgerManagerFactoryClass \"", keys.ledger_manager_factory_class,
+                              "\" is not supported; set metadataServiceUri"));
+    }
+    result.layout = *layout;
+  }
   return result;
 }
 

@@ -28,4 +28,15 @@ struct ServiceUri {
 //   kConfig   a sentence that says what to write instead
 absl::StatusOr<ServiceUri> ParseServiceUri(std::string_view uri);
 
+// What configurations from before there was a URI mean; for files that have these keys and no
+// metadataServiceUri. Empty: the key is not set.
+struct OldMetadataKeys {
+  std::string zk_servers;                    // zkServers
+  std::string zk_ledgers_root_path;          // zkLedgersRootPath
+  std::string ledger_manager_factory_class;  // ledgerManagerFactoryClass
+};
+
+// kConfig.
+absl::StatusOr<ServiceUri> ServiceUriOfOldKeys(const OldMetadataKeys& keys);
+
 }  // namespace stele::metadata

@@ -80,5 +80,32 @@ TEST(ServiceUriTest, WrongUrisSayWhatToWrite) {
             "sqlite:///data/meta.db");
 }
 
+TEST(ServiceUriTest, OldKeysMeanTheSame) {
+  const auto uri =
+      ServiceUriOfOldKeys({.zk_servers = "a:1,b:2",
+                           .zk_ledgers_root_path = "/bk/ledgers",
+                           .ledger_manager_factory_class =
+                               "org.apache.bookkeeper.meta.LongHierarchicalLedgerManagerFactory"});
+  ASSERT_TRUE(uri.ok()) << uri.status();
+  EXPECT_EQ(uri->driver, ServiceUri::Driver::kZooKeeper);
+  EXPECT_EQ(uri->servers, "a:1,b:2");
+  EXPECT_EQ(uri->root, "/bk/ledgers");
+  EXPECT_EQ(uri->layout, LayoutType::kLongHierarchical);
+  const auto defaults = ServiceUriOfOldKeys({.zk_servers = "a:1;b:2"});
+  EXPECT_EQ(defaults->servers, "a:1,b:2");
+  EXPECT_EQ(defaults->root, "/ledgers");
+  EXPECT_EQ(defaults->layout, std::nullopt);
+  EXPECT_EQ(CodeOf(ServiceUriOfOldKeys({}).status()), ErrorCode::kConfig);
+  EXPECT_EQ(
+      CodeOf(ServiceUriOfOldKeys({.zk_servers = "a", .zk_ledgers_root_path = "/x/"}).status()),
+      ErrorCode::kConfig);
+  EXPECT_EQ(CodeOf(ServiceUriOfOldKeys({.zk_servers = "a", .zk_ledgers_root_path = "x"}).status()),
+            ErrorCode::kConfig);
+  EXPECT_EQ(CodeOf(ServiceUriOfOldKeys(
+                       {.zk_servers = "a", .ledger_manager_factory_class = "org.example.Factory"})
+                       .status()),
+            ErrorCode::kConfig);
+}
+
 }  // namespace
 }  // namespace stele::metadata
