@@ -66,6 +66,11 @@ absl::Status World::RunToEnd(SimProcess* process, Task<void> task) {
 }
 
 void World::PowerCut(SimMachine* machine) {
+  const SimExecutor* current = scheduler_.current();
+  for (const Resident& resident : residents_) {
+    STELE_CHECK(resident.machine != machine || current == nullptr ||
+                current->process() != resident.process);
+  }
   machine->disk().BeginPowerCut();
   for (Resident& resident : residents_) {
     if (resident.machine == machine && resident.process->alive()) resident.process->Crash();

@@ -69,7 +69,8 @@ class World {
   // task that did not end stays in its process, so what it points to must too.
   absl::Status RunToEnd(SimProcess* process, Task<void> task);
 
-  // Crashes the processes of the machine, and leaves on its disk what the seed lets survive.
+  // Crashes the processes of the machine, and leaves on its disk what the seed lets survive. Not
+  // from a job of one of them.
   void PowerCut(SimMachine* machine);
 
  private:
