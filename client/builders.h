@@ -77,12 +77,13 @@ class OpenLedgerBuilder {
   std::future<absl::StatusOr<ReadHandle>> Open(UseFuture);
   void Open(Callback<ReadHandle> done);
 
-  // Becomes the one writer of a ledger that was created with kUnclaimedMark and never written: takes
-  // the mark away, so that nobody else can.
+  // Becomes the one writer of a ledger that was created with kUnclaimedMark and never written:
+  // takes the mark away, so that nobody else can.
   //   errors   kMetadataConflict     not applied: the ledger has or had a writer, or somebody
   //                                  recovers it
   //            kNoSuchLedgerMetadata, kUnauthorized   not applied
-  //            kMetadataUnavailable  EffectOf() tells; unknown: the ledger may be left claimed, with
+  //            kMetadataUnavailable  EffectOf() tells; unknown: the ledger may be left claimed,
+  //            with
   //                                  nobody to write it
   Task<absl::StatusOr<WriteHandle>> Claim();
   std::future<absl::StatusOr<WriteHandle>> Claim(UseFuture);

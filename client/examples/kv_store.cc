@@ -1,15 +1,16 @@
 // A replicated key-value store on Stele, in one file, to copy from.
 //
-// Every change is an entry. The entries are in a chain of ledgers: reign r of the store, the time of
-// one primary, is ledger base + r. A primary answers "ok" when its entry is acknowledged, so a change
-// that was answered is on enough bookies to outlive any one of them, and the primary.
-// A standby tails the chain. To take over it opens each ledger *with recovery*: that fences the old
+// Every change is an entry. The entries are in a chain of ledgers: reign r of the store, the time
+// of one primary, is ledger base + r. A primary answers "ok" when its entry is acknowledged, so a
+// change that was answered is on enough bookies to outlive any one of them, and the primary. A
+// standby tails the chain. To take over it opens each ledger *with recovery*: that fences the old
 // primary (none of its later changes is acknowledged), finds the true end, and closes the ledger.
-// Then it replays what it has not seen and begins the next ledger. Creating base + r succeeds for one
-// process only, so two standbys cannot both reign.
+// Then it replays what it has not seen and begins the next ledger. Creating base + r succeeds for
+// one process only, so two standbys cannot both reign.
 //
 //   kv_store primary --metadata URI --base 1000     reads "set KEY VALUE" and "get KEY" lines
-//   kv_store standby --metadata URI --base 1000     follows; on the line "takeover" it is the primary
+//   kv_store standby --metadata URI --base 1000     follows; on the line "takeover" it is the
+//   primary
 #include <condition_variable>
 #include <cstdio>
 #include <iostream>
