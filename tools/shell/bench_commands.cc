@@ -1,11 +1,15 @@
 #include "tools/shell/bench_commands.h"
 
+#include <cstdio>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "client/client.h"
 #include "common/base/strings.h"
-#include "tools/shell/session.h"
+#include "common/base/try.h"
+#include "tools/bench/reporter.h"
+#include "tools/shell/ledger_flags.h"
 
 namespace stele::shell {
 namespace {
@@ -22,6 +26,83 @@ Record LatencyRecord(std::string what, const observe::Histogram& nanoseconds) {
   return record;
 }
 
+bench::Reporter MakeReporter(const BenchOptions& options) {
+  return bench::Reporter({.server_pids = options.server_pids,
+                          .peer_protocol = options.peer_protocol,
+                          .format = options.common.format});
+}
+
+Task<absl::Status> MeasureWrites(Env env, const BenchWriteCommand* command, bench::WriteLoad* load,
+                                 bench::Reporter* reporter) {
+  STELE_CO_TRY_OK(co_await load->Start());
+  co_await SleepFor(env.executor, env.clock, absl::Seconds(command->bench.warmup_seconds));
+  for (int64_t i = 0; i < command->windows && load->failure().ok(); ++i) {
+    STELE_CO_TRY_OK(reporter->BeginWindow());
+    load->BeginWindow();
+    co_await SleepFor(env.executor, env.clock, absl::Seconds(command->window_seconds));
+    STELE_CO_TRY_OK(reporter->EndWindow(load->EndWindow()));
+  }
+  co_return co_await load->Stop();
+}
+
+absl::Status BenchWrite(Session& session, const BenchWriteCommand& command) {
+  STELE_TRY(client::Client* const client, session.Connect());
+  bench::WriteLoadOptions options = command.load;
+  STELE_TRY(options.password, PasswordOf(session, command.bench.password));
+  bench::WriteLoad load(session.env(), client, std::move(options));
+  bench::Reporter reporter = MakeReporter(command.bench);
+  const absl::Status measured =
+      session.shard().RunUntil(MeasureWrites(session.env(), &command, &load, &reporter));
+  reporter.Print();
+  for (const LedgerId ledger : load.ledgers()) {
+    if (command.keep) {
+      std::fprintf(stderr, "ledger %lld\n", static_cast<long long>(ledger.value()));
+    } else {
+      STELE_TRY_OK(session.shard().RunUntil(client->DeleteLedger(ledger)));
+    }
+  }
+  return measured;
+}
+
+absl::StatusOr<bench::Window> ReadOnce(Session& session, const BenchReadCommand& command,
+                                       int64_t ledger, MonotonicTime end) {
+  STELE_TRY(client::Client* const client, session.Connect());
+  STELE_TRY(std::string password, PasswordOf(session, command.bench.password));
+  STELE_TRY(client::ReadHandle reader,
+            session.shard().RunUntil(
+                client->OpenLedger(LedgerId(ledger)).Password(std::move(password)).Open()));
+  bench::ReadLoad load(session.env(), &reader, command.load);
+  return session.shard().RunUntil(load.Run(end));
+}
+
+absl::Status MeasureRead(Session& session, const BenchReadCommand& command, int64_t ledger,
+                         bench::Reporter& reporter) {
+  STELE_TRY_OK(reporter.BeginWindow());
+  STELE_TRY(const bench::Window window,
+            ReadOnce(session, command, ledger, MonotonicTime::Infinite()));
+  return reporter.EndWindow(window);
+}
+
+absl::Status BenchRead(Session& session, const BenchReadCommand& command) {
+  const Clock* const clock = session.env().clock;
+  const MonotonicTime warm = clock->Now() + absl::Seconds(command.bench.warmup_seconds);
+  while (command.warmup_ledger.has_value() && clock->Now() < warm) {
+    STELE_TRY_OK(ReadOnce(session, command, *command.warmup_ledger, warm).status());
+  }
+  bench::Reporter reporter = MakeReporter(command.bench);
+  for (const int64_t ledger : command.ledgers) {
+    if (command.cold) {
+      reporter.DropPageCache();
+      reporter.SetLabel("cold");
+      STELE_TRY_OK(MeasureRead(session, command, ledger, reporter));
+      reporter.SetLabel("warm");
+    }
+    STELE_TRY_OK(MeasureRead(session, command, ledger, reporter));
+  }
+  reporter.Print();
+  return absl::OkStatus();
+}
+
 }  // namespace
 
 ExitCode RunBenchDevice(const BenchDeviceCommand& command) {
@@ -36,6 +117,16 @@ ExitCode RunBenchDevice(const BenchDeviceCommand& command) {
                                   figures->round_trip_nanoseconds));
   PrintRecords(records, command.format, "");
   return ExitCode::kOk;
+}
+
+ExitCode RunBenchWrite(const BenchWriteCommand& command) {
+  return RunInSession(command.bench.common,
+                      [&](Session& session) { return BenchWrite(session, command); });
+}
+
+ExitCode RunBenchRead(const BenchReadCommand& command) {
+  return RunInSession(command.bench.common,
+                      [&](Session& session) { return BenchRead(session, command); });
 }
 
 }  // namespace stele::shell

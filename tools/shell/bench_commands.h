@@ -1,9 +1,17 @@
 // stele bench device|write|read: figures of this machine and of a cluster.
 #pragma once
 
+#include <cstdint>
+#include <optional>
+#include <vector>
+
 #include "tools/bench/device_bench.h"
+#include "tools/bench/read_load.h"
+#include "tools/bench/write_load.h"
 #include "tools/shell/exit_code.h"
+#include "tools/shell/ledger_commands.h"
 #include "tools/shell/output.h"
+#include "tools/shell/session.h"
 
 namespace stele::shell {
 
@@ -12,5 +20,32 @@ struct BenchDeviceCommand {
   Format format = Format::kTable;
 };
 ExitCode RunBenchDevice(const BenchDeviceCommand& command);
+
+// What the measuring commands share.
+struct BenchOptions {
+  CommonOptions common;
+  PasswordOptions password;
+  int64_t warmup_seconds = 2;        // --warmup
+  std::vector<int64_t> server_pids;  // --server-pid
+  bool peer_protocol = false;        // --peer-protocol
+};
+
+struct BenchWriteCommand {
+  BenchOptions bench;
+  bench::WriteLoadOptions load;
+  int64_t window_seconds = 5;  // --window
+  int64_t windows = 3;         // --windows
+  bool keep = false;           // --keep: the ledgers stay, their ids are printed
+};
+ExitCode RunBenchWrite(const BenchWriteCommand& command);
+
+struct BenchReadCommand {
+  BenchOptions bench;
+  bench::ReadLoadOptions load;
+  std::vector<int64_t> ledgers;          // one pass over each is one window
+  std::optional<int64_t> warmup_ledger;  // --warmup-ledger: read before, for --warmup seconds
+  bool cold = false;  // --cold: each ledger twice, first with an empty page cache
+};
+ExitCode RunBenchRead(const BenchReadCommand& command);
 
 }  // namespace stele::shell

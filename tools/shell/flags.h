@@ -4,6 +4,8 @@
 
 #include <functional>
 
+#include "common/base/digest_type.h"
+#include "common/quorum/write_set.h"
 #include "tools/shell/exit_code.h"
 
 namespace CLI {
@@ -13,6 +15,7 @@ class App;
 namespace stele::shell {
 
 struct CommonOptions;
+struct PasswordOptions;
 
 // What to do, set by the command that was given.
 using Run = std::function<ExitCode()>;
@@ -24,5 +27,10 @@ void AddToolCommands(CLI::App& app, Run& run);     // dump, bench, version
 
 // --metadata and --json.
 void AddCommonFlags(CLI::App& command, CommonOptions& options);
+// --password and --password-file.
+void AddPasswordFlags(CLI::App& command, PasswordOptions& options);
+// --ensemble, --write-quorum, --ack-quorum and --digest, whose values so far are the defaults.
+void AddReplicationFlags(CLI::App& command, quorum::Replication& replication,
+                         DigestType& digest_type);
 
 }  // namespace stele::shell

@@ -5,18 +5,37 @@
 
 #include <CLI/CLI.hpp>
 
+#include "common/base/strings.h"
 #include "tools/shell/flags.h"
 #include "tools/shell/ledger_commands.h"
 
 namespace stele::shell {
-namespace {
 
-void AddPassword(CLI::App& command, PasswordOptions& options) {
+void AddPasswordFlags(CLI::App& command, PasswordOptions& options) {
   command.add_option("--password", options.password,
                      "Of the ledger; default: empty. Other users of this machine can see it");
   command.add_option("--password-file", options.password_file, "A file that holds the password")
       ->check(CLI::ExistingFile);
 }
+
+void AddReplicationFlags(CLI::App& command, quorum::Replication& replication,
+                         DigestType& digest_type) {
+  const std::map<std::string, DigestType> digests = {{"crc32c", DigestType::kCrc32c},
+                                                     {"crc32", DigestType::kCrc32},
+                                                     {"mac", DigestType::kMac},
+                                                     {"dummy", DigestType::kDummy}};
+  command.add_option("-E,--ensemble", replication.ensemble_size,
+                     StrCat("Bookies that share a ledger; default ", replication.ensemble_size));
+  command.add_option("-W,--write-quorum", replication.write_quorum_size,
+                     StrCat("Copies of each entry; default ", replication.write_quorum_size));
+  command.add_option(
+      "-A,--ack-quorum", replication.ack_quorum_size,
+      StrCat("Copies before an entry is acknowledged; default ", replication.ack_quorum_size));
+  command.add_option("--digest", digest_type, "crc32c (default), crc32, mac or dummy")
+      ->transform(CLI::CheckedTransformer(digests));
+}
+
+namespace {
 
 void AddLedger(CLI::App& command, LedgerId& ledger) {
   command
@@ -27,18 +46,7 @@ void AddLedger(CLI::App& command, LedgerId& ledger) {
 }
 
 void AddCreateFlags(CLI::App& command, CreateOptions& options) {
-  const std::map<std::string, DigestType> digests = {{"crc32c", DigestType::kCrc32c},
-                                                     {"crc32", DigestType::kCrc32},
-                                                     {"mac", DigestType::kMac},
-                                                     {"dummy", DigestType::kDummy}};
-  command.add_option("-E,--ensemble", options.replication.ensemble_size,
-                     "Bookies that share the ledger; default 3");
-  command.add_option("-W,--write-quorum", options.replication.write_quorum_size,
-                     "Copies of each entry; default 2");
-  command.add_option("-A,--ack-quorum", options.replication.ack_quorum_size,
-                     "Copies before an entry is acknowledged; default 2");
-  command.add_option("--digest", options.digest_type, "crc32c (default), crc32, mac or dummy")
-      ->transform(CLI::CheckedTransformer(digests));
+  AddReplicationFlags(command, options.replication, options.digest_type);
   command
       .add_option_function<int64_t>(
           "--id", [&options](int64_t id) { options.id = LedgerId(id); },
@@ -62,7 +70,7 @@ void AddCreate(CLI::App& ledger, Run& run) {
   CLI::App* command = ledger.add_subcommand("create", "Make a ledger and print its id");
   auto options = std::make_shared<LedgerCreateCommand>();
   AddCommonFlags(*command, options->common);
-  AddPassword(*command, options->password);
+  AddPasswordFlags(*command, options->password);
   AddCreateFlags(*command, options->create);
   command->footer(
       "The ledger waits for one stele ledger append.\n"
@@ -79,7 +87,7 @@ void AddAppend(CLI::App& ledger, Run& run) {
   auto create = std::make_shared<CreateOptions>();
   auto is_create = std::make_shared<bool>(false);
   AddCommonFlags(*command, options->common);
-  AddPassword(*command, options->password);
+  AddPasswordFlags(*command, options->password);
   command
       ->add_option_function<int64_t>(
           "ledger", [options](int64_t id) { options->ledger = LedgerId(id); },
@@ -130,7 +138,7 @@ void AddRead(CLI::App& ledger, Run& run) {
   CLI::App* command = ledger.add_subcommand("read", "Print entries of a ledger");
   auto options = std::make_shared<LedgerReadCommand>();
   AddCommonFlags(*command, options->common);
-  AddPassword(*command, options->password);
+  AddPasswordFlags(*command, options->password);
   AddLedger(*command, options->ledger);
   command->add_option_function<int64_t>(
       "--first", [options](int64_t entry) { options->first = EntryId(entry); }, "Default 0");
@@ -154,7 +162,7 @@ void AddTail(CLI::App& ledger, Run& run) {
       ledger.add_subcommand("tail", "Print entries as they come, until the ledger is closed");
   auto options = std::make_shared<LedgerReadCommand>();
   AddCommonFlags(*command, options->common);
-  AddPassword(*command, options->password);
+  AddPasswordFlags(*command, options->password);
   AddLedger(*command, options->ledger);
   command->add_option_function<int64_t>(
       "--first", [options](int64_t entry) { options->first = EntryId(entry); }, "Default 0");
@@ -169,7 +177,7 @@ void AddSimple(CLI::App& ledger, Run& run, const char* name, const char* what, R
   CLI::App* command = ledger.add_subcommand(name, what);
   auto options = std::make_shared<LedgerCommand>();
   AddCommonFlags(*command, options->common);
-  AddPassword(*command, options->password);
+  AddPasswordFlags(*command, options->password);
   AddLedger(*command, options->ledger);
   command->footer(std::string("Example:\n  stele ledger ") + name + " 7");
   command->callback([options, function, &run] { run = [=] { return function(*options); }; });

@@ -47,11 +47,76 @@ void AddBenchDevice(CLI::App& bench, Run& run) {
   command->callback([options, &run] { run = [options] { return RunBenchDevice(*options); }; });
 }
 
+void AddBenchFlags(CLI::App& command, BenchOptions& options) {
+  AddCommonFlags(command, options.common);
+  AddPasswordFlags(command, options.password);
+  command
+      .add_option("--warmup", options.warmup_seconds, "Seconds before the first window; default 2")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option("--server-pid", options.server_pids,
+                     "Count the CPU time of this process too; repeatable");
+  command.add_flag("--peer-protocol", options.peer_protocol,
+                   "Print @start and @end around windows, for a runner");
+}
+
+void AddBenchWrite(CLI::App& bench, Run& run) {
+  CLI::App* command = bench.add_subcommand("write", "Append as fast as it goes, or at a rate");
+  auto options = std::make_shared<BenchWriteCommand>();
+  bench::WriteLoadOptions& load = options->load;
+  AddBenchFlags(*command, options->bench);
+  AddReplicationFlags(*command, load.replication, load.digest_type);
+  command->add_option("--ledgers", load.ledgers, "Default 1")->check(CLI::Range(1, 100'000));
+  command
+      ->add_option("--outstanding", load.outstanding,
+                   "Appends under way, of all ledgers together; default 1000")
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--entry-size", load.entry_size_bytes, "Bytes; default 1024")
+      ->check(CLI::Range(0, 5'000'000));
+  command
+      ->add_option("--rate", load.rate_per_second,
+                   "Open loop: so many appends a second, latency from the time due")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--window", options->window_seconds, "Seconds; default 5")
+      ->check(CLI::PositiveNumber);
+  command->add_option("--windows", options->windows, "Default 3")->check(CLI::NonNegativeNumber);
+  command->add_flag("--keep", options->keep, "Keep the ledgers and print their ids on stderr");
+  command->footer(
+      "Examples:\n"
+      "  stele bench write --outstanding 1000 --server-pid $(pidof -s stele)\n"
+      "  stele bench write --outstanding 1            one append at a time\n"
+      "  stele bench write --rate 10000 --ledgers 10  open loop");
+  command->callback([options, &run] { run = [options] { return RunBenchWrite(*options); }; });
+}
+
+void AddBenchRead(CLI::App& bench, Run& run) {
+  CLI::App* command = bench.add_subcommand("read", "Read ledgers from the first to the last entry");
+  auto options = std::make_shared<BenchReadCommand>();
+  AddBenchFlags(*command, options->bench);
+  command->add_option("ledgers", options->ledgers, "Each is read once, in one window")->required();
+  command->add_option("--entries", options->load.entries_per_request, "A request; default 100")
+      ->check(CLI::Range(1, 100'000));
+  command->add_option("--in-flight", options->load.in_flight, "Requests under way; default 8")
+      ->check(CLI::Range(1, 10'000));
+  command->add_flag("--batch", options->load.batch,
+                    "Ask one bookie for many entries at once (ensemble = write quorum only)");
+  command->add_option_function<int64_t>(
+      "--warmup-ledger", [options](int64_t id) { options->warmup_ledger = id; },
+      "Read this one during the warm-up");
+  command->add_flag("--cold", options->cold,
+                    "Each ledger twice: with an empty page cache (needs a runner), then again");
+  command->footer(
+      "Example:\n"
+      "  stele bench write --keep --windows 1 && stele bench read 1");
+  command->callback([options, &run] { run = [options] { return RunBenchRead(*options); }; });
+}
+
 }  // namespace
 
 void AddToolCommands(CLI::App& app, Run& run) {
   CLI::App* bench = app.add_subcommand("bench", "Measure");
   bench->require_subcommand(1);
+  AddBenchWrite(*bench, run);
+  AddBenchRead(*bench, run);
   AddBenchDevice(*bench, run);
 
   CLI::App* dump = app.add_subcommand("dump", "Show what is in a file of a bookie");

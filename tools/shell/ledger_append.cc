@@ -30,6 +30,8 @@ using client::WriteHandle;
 
 // What a frame has besides the entry.
 constexpr size_t kFrameOverheadBytes = 256;
+// Below what a handle accepts.
+constexpr size_t kPendingSizeMaxBytes = 32 * 1024 * 1024;
 
 // The run of one append command: cuts the input into entries and keeps up to outstanding_max of
 // them on their way.
@@ -62,6 +64,10 @@ class Appender {
 
   Task<absl::Status> AppendInput();
   Task<absl::Status> AppendOne(Buffer payload);
+  bool IsFull(size_t next_size) const {
+    return std::ssize(pending_) >= command_.outstanding_max ||
+           (!pending_.empty() && pending_bytes_ + next_size > kPendingSizeMaxBytes);
+  }
   void OnAppended(absl::StatusOr<EntryId> entry);
 
   const Env env_;
@@ -76,6 +82,7 @@ class Appender {
   absl::Status failure_;         // the first one
   MonotonicTime started_;
   MonotonicTime ended_;
+  size_t pending_bytes_ = 0;
   int64_t begun_ = 0;
   int64_t acknowledged_ = 0;
   int64_t bytes_ = 0;
@@ -119,12 +126,11 @@ Task<absl::Status> Appender::AppendOne(Buffer payload) {
     const MonotonicTime due = started_ + begun_ * absl::Seconds(1) / command_.rate_per_second;
     if (env_.clock->Now() < due) co_await SleepUntil(env_.executor, env_.clock, due);
   }
-  while (failure_.ok() && std::ssize(pending_) >= command_.outstanding_max) {
-    co_await changed_.Wait();
-  }
+  while (failure_.ok() && IsFull(payload.size())) co_await changed_.Wait();
   if (!failure_.ok()) co_return failure_;
   if (ack_log_ != nullptr && !ack_log_->status().ok()) co_return ack_log_->status();
   ++begun_;
+  pending_bytes_ += payload.size();
   pending_.push_back({payload, env_.clock->Now()});
   writer_.Append(std::move(payload),
                  [this](absl::StatusOr<EntryId> entry) { OnAppended(std::move(entry)); });
@@ -134,6 +140,7 @@ Task<absl::Status> Appender::AppendOne(Buffer payload) {
 void Appender::OnAppended(absl::StatusOr<EntryId> entry) {
   const Pending pending = std::move(pending_.front());
   pending_.pop_front();
+  pending_bytes_ -= pending.payload.size();
   changed_.NotifyAll();
   if (!entry.ok()) {
     if (failure_.ok()) failure_ = std::move(entry).status();

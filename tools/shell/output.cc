@@ -36,6 +36,7 @@ std::string JsonText(std::string_view text) {
 std::string JsonValue(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return JsonText(*text);
   if (const auto* number = std::get_if<int64_t>(&value)) return StrCat(*number);
+  if (const auto* number = std::get_if<double>(&value)) return absl::StrFormat("%.2f", *number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "true" : "false";
   std::string list;
   if (const auto* records = std::get_if<std::vector<Record>>(&value)) {
@@ -51,6 +52,7 @@ std::string JsonValue(const Value& value) {
 std::string PlainValue(const Value& value) {
   if (const auto* text = std::get_if<std::string>(&value)) return *text;
   if (const auto* number = std::get_if<int64_t>(&value)) return StrCat(*number);
+  if (const auto* number = std::get_if<double>(&value)) return absl::StrFormat("%.2f", *number);
   if (const auto* yes = std::get_if<bool>(&value)) return *yes ? "yes" : "no";
   if (const auto* records = std::get_if<std::vector<Record>>(&value)) {
     std::vector<std::string> lines;
@@ -185,9 +187,13 @@ void Progress::Print(int64_t done, MonotonicTime now) {
   const auto amount = [&](int64_t value) {
     return bytes ? HumanBytes(value) : StrCat(value, " ", unit_);
   };
-  std::string line = StrCat(what_, ": ", amount(done));
-  if (total_ > 0)
-    line += absl::StrFormat(" of %s (%.0f %%)", amount(total_), 100.0 * done / total_);
+  std::string line = StrCat(what_, ": ");
+  if (total_ > 0) {
+    line += absl::StrFormat("%s of %s (%.0f %%)", bytes ? HumanBytes(done) : StrCat(done),
+                            amount(total_), 100.0 * done / total_);
+  } else {
+    line += amount(done);
+  }
   line += StrCat(", ", amount(static_cast<int64_t>(done / seconds)), "/s");
   if (total_ > done && done > 0) {
     line += StrCat(", ", HumanDuration(absl::Seconds(seconds * (total_ - done) / done)), " left");

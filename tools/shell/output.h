@@ -17,9 +17,10 @@ namespace stele::shell {
 
 class Record;
 
-// A value of a result: text, number, yes or no, several texts, or results of its own.
+// A value of a result: text, number (shown with two decimals when it is a double), yes or no,
+// several texts, or results of its own.
 using Value =
-    std::variant<std::string, int64_t, bool, std::vector<std::string>, std::vector<Record>>;
+    std::variant<std::string, int64_t, double, bool, std::vector<std::string>, std::vector<Record>>;
 
 // One result: named values in order.
 class Record {

@@ -19,6 +19,15 @@ TEST(OutputTest, JsonEscapesWhatOutsideTextMayContain) {
             "\"list\": [\"x\", \"y\\t\"]}");
 }
 
+TEST(OutputTest, RecordsMayHoldRecords) {
+  Record record;
+  record.Set("rate", 2.0 / 3)
+      .Set("parts", std::vector<Record>{Record().Set("n", int64_t{1}).Set("of", std::string("x")),
+                                        Record().Set("n", int64_t{2})});
+  EXPECT_EQ(ToJson(record), "{\"rate\": 0.67, \"parts\": [{\"n\": 1, \"of\": \"x\"}, {\"n\": 2}]}");
+  EXPECT_EQ(ToLine(record), "rate=0.67 parts=n=1 of=x; n=2");
+}
+
 TEST(OutputTest, TablesAlignTheirColumns) {
   testing::internal::CaptureStdout();
   PrintRecords({Record().Set("bookie", std::string("b1")).Set("ledgers", int64_t{12}),
