@@ -139,7 +139,7 @@ followed=$(cat followed)
 "$stele" ledger tail "$followed" --lines > followed.lines &
 pid[tail]=$!
 seq 1 100 >&7
-wait_for "the tail" grep -q '^99$' followed.lines
+wait_for "the tail" grep -q '^100$' followed.lines
 expect 0 "$stele" ledger recover "$followed"
 contains out '^last_entry +99$'
 wait_for "the end of the tail" sh -c "! kill -0 ${pid[tail]} 2> /dev/null"

@@ -32,6 +32,7 @@ using client::WriteHandle;
 constexpr size_t kFrameOverheadBytes = 256;
 // Below what a handle accepts.
 constexpr size_t kPendingSizeMaxBytes = 32 * 1024 * 1024;
+constexpr absl::Duration kExplicitLacInterval = absl::Milliseconds(100);
 
 // The run of one append command: cuts the input into entries and keeps up to outstanding_max of
 // them on their way.
@@ -193,6 +194,8 @@ absl::Status Append(Session& session, const LedgerAppendCommand& command) {
   client::ClientOptions options;
   options.pending_appends_max =
       std::max<size_t>(options.pending_appends_max, static_cast<size_t>(command.outstanding_max));
+  // Who follows a slow stream sees its last line too.
+  options.explicit_lac_interval = kExplicitLacInterval;
   STELE_TRY(Client* const client, session.Connect(options));
   std::unique_ptr<AckLog> ack_log;
   if (!command.ack_log.empty()) {
