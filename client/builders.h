@@ -82,7 +82,8 @@ class OpenLedgerBuilder {
   //   errors   kMetadataConflict     not applied: the ledger has or had a writer, or somebody
   //                                  recovers it
   //            kNoSuchLedgerMetadata, kUnauthorized   not applied
-  //            kMetadataUnavailable  EffectOf() tells; unknown: the ledger may be left claimed, with
+  //            kMetadataUnavailable  EffectOf() tells; unknown: the ledger may be left claimed,
+  //                                  with
   //                                  nobody to write it
   Task<absl::StatusOr<WriteHandle>> Claim();
   std::future<absl::StatusOr<WriteHandle>> Claim(UseFuture);
