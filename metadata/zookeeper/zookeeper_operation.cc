@@ -81,6 +81,9 @@ Task<absl::StatusOr<ZooKeeperReply>> ZooKeeperOperation::Write(Send send) {
   while (true) {
     STELE_CO_TRY_OK(co_await WaitForConnection());
     epoch_of_last_write_ = requests_->connection()->epoch();
+    if (bound_to_epoch_.value_or(epoch_of_last_write_) != epoch_of_last_write_) {
+      co_return ZooKeeperReply{.code = ZooKeeperCode::kNoNode};
+    }
     std::optional<ZooKeeperReply> reply = co_await requests_->Await(&send, deadline_);
     const bool is_clear = reply.has_value() && reply->code != ZooKeeperCode::kLost &&
                           reply->code != ZooKeeperCode::kRefused;
@@ -105,7 +108,7 @@ Task<absl::StatusOr<ZooKeeperReply>> ZooKeeperOperation::Repeat(Send send) {
 
 Task<absl::Status> ZooKeeperOperation::WaitForSameSession() {
   STELE_CO_TRY_OK(co_await WaitForConnection());
-  if (requests_->connection()->epoch() == epoch_of_last_write_) co_return absl::OkStatus();
+  if (IsSameSession()) co_return absl::OkStatus();
   co_return Unavailable("the ZooKeeper session ended while a write was on its way");
 }
 

@@ -74,6 +74,10 @@ class ZooKeeperOperation {
   // kStopped, kOverloaded; without effect.
   absl::Status Admit(size_t operations_max) const;
 
+  // From now on a write makes sense in the present session only: in another it is not sent, and
+  // the reply is kNoNode. For what an own ephemeral node is to suffer.
+  void BindToSession() { bound_to_epoch_ = requests_->connection()->epoch(); }
+
   // Sends a write once; sends again what surely was not applied. The reply may be kLost, and from
   // then on the effect is unknown; also after kRefused, whose meaning we do not know.
   Task<absl::StatusOr<ZooKeeperReply>> Write(Send send);
@@ -84,6 +88,11 @@ class ZooKeeperOperation {
   // After kLost: waits for a connection. An error when it is one of a new session: nobody can say
   // any more what became of the write.
   Task<absl::Status> WaitForSameSession();
+
+  // Of the last Write().
+  uint64_t epoch() const { return epoch_of_last_write_; }
+  // Whether its session still is the store's.
+  bool IsSameSession() const { return requests_->connection()->epoch() == epoch(); }
 
   // Of what Write() has sent so far, if the operation fails now.
   Effect effect() const { return effect_; }
@@ -100,6 +109,7 @@ class ZooKeeperOperation {
   ZooKeeperRequests* const requests_;
   const MonotonicTime deadline_;
   uint64_t epoch_of_last_write_ = 0;
+  std::optional<uint64_t> bound_to_epoch_;
   Effect effect_ = Effect::kNone;
 };
 

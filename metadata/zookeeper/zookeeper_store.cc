@@ -8,7 +8,6 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/btree_map.h"
 #include "absl/strings/match.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -109,8 +108,8 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     if (reply.code != ZooKeeperCode::kOk) co_return ErrorOf(reply, path);
     Node node{.value = reply.text, .version = reply.stat.version};
     if (reply.stat.ephemeral_owner != 0) {
-      node.owner = reply.stat.ephemeral_owner == session_id_ ? EphemeralOwner::kThisSession
-                                                             : EphemeralOwner::kOther;
+      node.owner = reply.stat.ephemeral_owner == seen_.session() ? EphemeralOwner::kThisSession
+                                                                 : EphemeralOwner::kOther;
     }
     co_return node;
   }
@@ -135,14 +134,15 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     bool lost = false;
     while (true) {
       STELE_CO_TRY(const ZooKeeperReply reply, co_await SendCreate(&operation, path, value, mode));
-      if (reply.code == ZooKeeperCode::kOk) co_return absl::OkStatus();
+      if (reply.code == ZooKeeperCode::kOk) co_return Made(operation, kind);
       if (reply.code == ZooKeeperCode::kLost) {
         lost = true;
         STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
       } else if (reply.code == ZooKeeperCode::kNoNode) {
         STELE_CO_TRY_OK(co_await CreateParents(&operation, std::string(ParentPath(path))));
       } else if (reply.code == ZooKeeperCode::kNodeExists && lost) {
-        co_return co_await JudgeCreate(&operation, path, value, kind);
+        STELE_CO_TRY_OK(co_await JudgeCreate(&operation, path, value, kind));
+        co_return Made(operation, kind);
       } else {
         co_return ErrorOf(reply, path, operation.effect());
       }
@@ -160,7 +160,10 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     while (true) {
       STELE_CO_TRY(const ZooKeeperReply reply,
                    co_await SendCreate(&operation, path_prefix, value, mode));
-      if (reply.code == ZooKeeperCode::kOk) co_return reply.text;
+      if (reply.code == ZooKeeperCode::kOk) {
+        STELE_CO_TRY_OK(Made(operation, kind));
+        co_return reply.text;
+      }
       if (reply.code == ZooKeeperCode::kLost) {
         STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
         // Nothing tells a persistent one of ours from others.
@@ -169,7 +172,10 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
         }
         STELE_CO_TRY(std::optional<std::string> made,
                      co_await FindLostSequential(&operation, path_prefix));
-        if (made.has_value()) co_return *std::move(made);
+        if (made.has_value()) {
+          STELE_CO_TRY_OK(Made(operation, kind));
+          co_return *std::move(made);
+        }
       } else if (reply.code == ZooKeeperCode::kNoNode) {
         STELE_CO_TRY_OK(co_await CreateParents(&operation, std::string(ParentPath(path_prefix))));
       } else {
@@ -186,9 +192,11 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     STELE_CO_TRY_OK(CheckNodeValue(path, value));
     STELE_CO_TRY_OK(CheckVersion(path, expected));
     bool lost = false;
+    KnownNode known;
     while (true) {
       STELE_CO_TRY(const ZooKeeperReply reply,
                    co_await operation.Write([&](ZooKeeperSession* session, Done done) {
+                     if (!lost) known = seen_.Know(path);
                      session->Set(path, value, static_cast<int32_t>(expected), std::move(done));
                    }));
       if (reply.code == ZooKeeperCode::kOk) co_return reply.stat.version;
@@ -199,8 +207,9 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
       STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
       STELE_CO_TRY(const ZooKeeperReply found, co_await Read(&operation, path));
       if (found.code != ZooKeeperCode::kOk) co_return ErrorOf(found, path, operation.effect());
-      const LostWrite verdict = expected == kAnyVersion ? JudgeLostBlindPut(found, value)
-                                                        : JudgeLostPut(found, value, expected);
+      const LostWrite verdict = expected == kAnyVersion
+                                    ? JudgeLostBlindPut(found, value)
+                                    : JudgeLostPut(found, value, expected, known);
       if (verdict == LostWrite::kApplied) co_return found.stat.version;
       if (verdict == LostWrite::kLostRace) {
         co_return ErrorOf({.code = ZooKeeperCode::kBadVersion}, path);
@@ -217,23 +226,33 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     STELE_CO_TRY_OK(CheckNodePath(path));
     STELE_CO_TRY_OK(CheckVersion(path, expected));
     bool lost = false;
+    KnownNode known = seen_.Know(path);
+    // An ephemeral node of ours goes with the session; what is there in the next is another's.
+    if (known.own.has_value()) operation.BindToSession();
     while (true) {
       STELE_CO_TRY(const ZooKeeperReply reply,
                    co_await operation.Write([&](ZooKeeperSession* session, Done done) {
-                     session->Delete(path, static_cast<int32_t>(expected), std::move(done));
+                     if (!lost) known = seen_.Know(path);
+                     session->Delete(path, static_cast<int32_t>(expected),
+                                     NoteWhenDeleted(path, std::move(done)));
                    }));
       // That it is gone is what was asked for, whoever did it.
-      const bool gone =
-          reply.code == ZooKeeperCode::kOk || (reply.code == ZooKeeperCode::kNoNode && lost);
-      if (gone) {
-        own_ephemerals_.erase(path);
-        co_return absl::OkStatus();
-      }
-      if (reply.code != ZooKeeperCode::kLost) {
-        co_return ErrorOf(reply, path, operation.effect());
-      }
+      if (reply.code == ZooKeeperCode::kOk) co_return absl::OkStatus();
+      if (reply.code == ZooKeeperCode::kNoNode && lost) co_return absl::OkStatus();
+      if (reply.code != ZooKeeperCode::kLost) co_return ErrorOf(reply, path, operation.effect());
       lost = true;
       STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
+      STELE_CO_TRY(const ZooKeeperReply found, co_await Read(&operation, path));
+      if (found.code == ZooKeeperCode::kNoNode) co_return absl::OkStatus();
+      if (found.code != ZooKeeperCode::kOk) co_return ErrorOf(found, path, operation.effect());
+      const LostWrite verdict = JudgeLostDelete(found, expected, known);
+      if (verdict == LostWrite::kApplied) co_return absl::OkStatus();
+      if (verdict == LostWrite::kLostRace) {
+        co_return ErrorOf({.code = ZooKeeperCode::kBadVersion}, path);
+      }
+      if (verdict == LostWrite::kUnknown) {
+        co_return operation.Unavailable("the answer to a delete was lost");
+      }
     }
   }
 
@@ -257,8 +276,12 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
 
  private:
   Task<absl::StatusOr<ZooKeeperReply>> Read(ZooKeeperOperation* operation, std::string path) {
-    co_return co_await operation->Repeat(
-        [&](ZooKeeperSession* session, Done done) { session->Get(path, std::move(done)); });
+    co_return co_await operation->Repeat([&](ZooKeeperSession* session, Done done) {
+      session->Get(path, [this, done = std::move(done)](ZooKeeperReply reply) mutable {
+        if (reply.code == ZooKeeperCode::kOk) seen_.See(reply.stat);
+        done(std::move(reply));
+      });
+    });
   }
 
   Task<absl::StatusOr<ZooKeeperReply>> List(ZooKeeperOperation* operation, std::string path) {
@@ -269,14 +292,21 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
   Task<absl::StatusOr<ZooKeeperReply>> SendCreate(ZooKeeperOperation* operation, std::string path,
                                                   std::string value, CreateMode mode) {
     co_return co_await operation->Write([&](ZooKeeperSession* session, Done done) {
-      // Noted when the reply comes, which is before the replies to all later requests: whoever
-      // looks for the node of a lost create knows by then which nodes belong to others.
       session->Create(path, value, mode,
                       [this, done = std::move(done)](ZooKeeperReply reply) mutable {
-                        if (reply.code == ZooKeeperCode::kOk) NoteCreated(reply.text, reply.stat);
+                        const bool made = reply.code == ZooKeeperCode::kOk;
+                        if (made) seen_.NoteCreated(reply.text, reply.stat);
                         done(std::move(reply));
                       });
     });
+  }
+
+  Done NoteWhenDeleted(const std::string& path, Done done) {
+    return [this, path, done = std::move(done)](ZooKeeperReply reply) mutable {
+      const bool gone = reply.code == ZooKeeperCode::kOk || reply.code == ZooKeeperCode::kNoNode;
+      if (gone) seen_.NoteDeleted(path);
+      done(std::move(reply));
+    };
   }
 
   // Makes `path` and what is missing above it, persistent and empty. Others may be doing the same,
@@ -300,29 +330,51 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     co_return absl::OkStatus();
   }
 
-  // Remembers which ephemeral nodes of this session are spoken for.
-  void NoteCreated(const std::string& path, const ZooKeeperStat& stat) {
-    if (stat.ephemeral_owner != 0 && stat.ephemeral_owner == session_id_) {
-      own_ephemerals_.insert_or_assign(path, stat.created);
-    }
+  // The session may have ended, and its end been told, between the reply and now. Whoever was told
+  // so must not be given an ephemeral node of that session afterwards.
+  static absl::Status Made(const ZooKeeperOperation& operation, NodeKind kind) {
+    if (kind == NodeKind::kPersistent || operation.IsSameSession()) return absl::OkStatus();
+    return MakeError(ErrorCode::kMetadataUnavailable, Effect::kUnknown,
+                     "the ZooKeeper session of the node ended");
   }
 
-  std::optional<int64_t> OwnCreated(const std::string& path) const {
-    const auto found = own_ephemerals_.find(path);
-    if (found == own_ephemerals_.end()) return std::nullopt;
-    return found->second;
+  struct Judged {
+    ZooKeeperReply found;
+    LostWrite verdict = LostWrite::kUnknown;
+  };
+
+  // Looks at the node of a lost create.
+  Task<absl::StatusOr<Judged>> LookAtCreated(ZooKeeperOperation* operation, std::string path,
+                                             std::string value, NodeKind kind) {
+    // Shared: the reply may come when this task is gone.
+    const auto verdict = std::make_shared<LostWrite>(LostWrite::kUnknown);
+    STELE_CO_TRY(ZooKeeperReply found,
+                 co_await operation->Repeat([&](ZooKeeperSession* session, Done done) {
+                   session->Get(path, [this, path, value, kind, verdict, epoch = operation->epoch(),
+                                       done = std::move(done)](ZooKeeperReply reply) mutable {
+                     // In a later session it would be the node of another call.
+                     const bool is_same_session = epoch == connection_.epoch();
+                     if (reply.code == ZooKeeperCode::kOk && is_same_session) {
+                       *verdict = seen_.JudgeLostCreate(path, reply, value, kind);
+                     }
+                     done(std::move(reply));
+                   });
+                 }));
+    co_return Judged{.found = std::move(found), .verdict = *verdict};
   }
 
   // A create was lost, was sent again, and the node exists.
   Task<absl::Status> JudgeCreate(ZooKeeperOperation* operation, std::string path, std::string value,
                                  NodeKind kind) {
-    STELE_CO_TRY(const ZooKeeperReply found, co_await Read(operation, path));
-    if (found.code == ZooKeeperCode::kNoNode) {
+    STELE_CO_TRY(const Judged judged, co_await LookAtCreated(operation, path, value, kind));
+    if (judged.found.code == ZooKeeperCode::kNoNode) {
       co_return operation->Unavailable("the answer to a create was lost, and the node is gone");
     }
-    if (found.code != ZooKeeperCode::kOk) co_return ErrorOf(found, path, Effect::kUnknown);
-    switch (JudgeLostCreate(found, value, kind, session_id_, OwnCreated(path))) {
-      case LostWrite::kApplied: NoteCreated(path, found.stat); co_return absl::OkStatus();
+    if (judged.found.code != ZooKeeperCode::kOk) {
+      co_return ErrorOf(judged.found, path, Effect::kUnknown);
+    }
+    switch (judged.verdict) {
+      case LostWrite::kApplied: co_return absl::OkStatus();
       case LostWrite::kLostRace: co_return ErrorOf({.code = ZooKeeperCode::kNodeExists}, path);
       case LostWrite::kNotApplied:
       case LostWrite::kUnknown: break;
@@ -343,25 +395,22 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     size_t looked_at = 0;
     for (const std::string& name : list.children) {
       const std::string path = parent == "/" ? StrCat("/", name) : StrCat(parent, "/", name);
-      if (!IsSequentialName(name, NodeName(path_prefix)) || OwnCreated(path).has_value()) continue;
+      if (!IsSequentialName(name, NodeName(path_prefix)) || seen_.Know(path).own.has_value())
+        continue;
       if (++looked_at > kLostSequentialsMax) {
         co_return operation->Unavailable("the answer to a sequential create was lost");
       }
-      STELE_CO_TRY(const ZooKeeperReply found, co_await Read(operation, path));
-      if (found.code != ZooKeeperCode::kOk || found.stat.ephemeral_owner != session_id_) continue;
-      // Another lost create may have claimed it while we were reading.
-      if (OwnCreated(path).has_value()) continue;
-      NoteCreated(path, found.stat);
-      co_return std::optional<std::string>(path);
+      STELE_CO_TRY(const Judged judged,
+                   co_await LookAtCreated(operation, path, "", NodeKind::kEphemeral));
+      const bool ours =
+          judged.found.code == ZooKeeperCode::kOk && judged.verdict == LostWrite::kApplied;
+      if (ours) co_return std::optional<std::string>(path);
     }
     co_return std::optional<std::string>();
   }
 
   void OnConnected(bool new_session) override {
-    if (new_session) {
-      own_ephemerals_.clear();
-      session_id_ = connection_.session()->id();
-    }
+    if (new_session) seen_.BeginSession(connection_.session()->id());
     watches_.OnConnected(new_session);
     session_watches_->NotifyAll(SessionState::kConnected);
   }
@@ -372,6 +421,7 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
   }
 
   void OnSessionEnded(bool had_begun) override {
+    seen_.EndSession();
     requests_.LoseAll();
     if (had_begun) session_watches_->NotifyAll(SessionState::kExpired);
   }
@@ -379,9 +429,7 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
   void OnWatch(uint64_t watch) override { watches_.OnWatch(watch); }
 
   const ZooKeeperStoreOptions options_;
-  int64_t session_id_ = 0;
-  // Ephemeral nodes that calls of this session are known to have made, and in which transaction.
-  absl::btree_map<std::string, int64_t> own_ephemerals_;
+  SeenNodes seen_;
   const std::shared_ptr<Subscriptions<SessionState>> session_watches_;
   ZooKeeperWatches watches_;
   ZooKeeperRequests requests_;
