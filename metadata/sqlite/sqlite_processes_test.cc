@@ -30,6 +30,7 @@ class SqliteProcessesTest : public testing::Test {
   ~SqliteProcessesTest() override { std::filesystem::remove_all(directory_); }
 
   std::string path() const { return directory_ + "/meta.db"; }
+  std::string uri() const { return "sqlite://" + path(); }
 
   std::unique_ptr<MetadataStore> Open() {
     auto store = Run(OpenSqliteStore({.path = path(),
@@ -43,7 +44,7 @@ class SqliteProcessesTest : public testing::Test {
   std::unique_ptr<ChildProcess> Start(std::vector<std::string> arguments) {
     arguments.insert(arguments.begin(),
                      StrCat(std::getenv("TEST_SRCDIR"), "/", std::getenv("TEST_WORKSPACE"),
-                            "/metadata/sqlite/store_test_process"));
+                            "/metadata/drivers/store_test_process"));
     return ChildProcess::Start({.argv = std::move(arguments)});
   }
 
@@ -58,7 +59,7 @@ class SqliteProcessesTest : public testing::Test {
 
 TEST_F(SqliteProcessesTest, EphemeralNodesOfAKilledProcessVanish) {
   const auto store = Open();
-  const auto child = Start({"hold", path(), "/available/b1"});
+  const auto child = Start({"hold", uri(), "/available/b1"});
   EXPECT_EQ(child->ReadLine(), "ready");
   EXPECT_EQ(child->ReadLine(), "done");
   EXPECT_EQ(Run(store->Get("/available/b1"))->owner, EphemeralOwner::kOther);
@@ -73,7 +74,7 @@ TEST_F(SqliteProcessesTest, EphemeralNodesOfAKilledProcessVanish) {
 
 TEST_F(SqliteProcessesTest, AStoppedProcessKeepsItsEphemeralNodes) {
   const auto store = Open();
-  const auto child = Start({"hold", path(), "/e"});
+  const auto child = Start({"hold", uri(), "/e"});
   EXPECT_EQ(child->ReadLine(), "ready");
   EXPECT_EQ(child->ReadLine(), "done");
   child->Signal(SIGSTOP);
@@ -86,7 +87,7 @@ TEST_F(SqliteProcessesTest, AStoppedProcessKeepsItsEphemeralNodes) {
 
 TEST_F(SqliteProcessesTest, ANewStoreSweepsWhatAKilledProcessLeft) {
   {
-    const auto child = Start({"hold", path(), "/e"});
+    const auto child = Start({"hold", uri(), "/e"});
     EXPECT_EQ(child->ReadLine(), "ready");
     EXPECT_EQ(child->ReadLine(), "done");
   }
@@ -96,7 +97,7 @@ TEST_F(SqliteProcessesTest, ANewStoreSweepsWhatAKilledProcessLeft) {
 
 TEST_F(SqliteProcessesTest, WatchesCrossProcesses) {
   const auto store = Open();
-  const auto child = Start({"watch", path(), "/node"});
+  const auto child = Start({"watch", uri(), "/node"});
   EXPECT_EQ(child->ReadLine(), "ready");
   EXPECT_EQ(child->ReadLine(), "changed");
   ASSERT_TRUE(Run(store->Create("/node", "", NodeKind::kPersistent)).ok());
@@ -114,7 +115,7 @@ TEST_F(SqliteProcessesTest, IncrementsByEightProcessesAddUp) {
   ASSERT_TRUE(Run(store->Create("/counter", "0", NodeKind::kPersistent)).ok());
   std::vector<std::unique_ptr<ChildProcess>> children;
   for (int i = 0; i < kProcesses; ++i) {
-    children.push_back(Start({"increment", path(), "/counter", std::to_string(kIncrements)}));
+    children.push_back(Start({"increment", uri(), "/counter", std::to_string(kIncrements)}));
   }
   for (const auto& child : children) {
     EXPECT_EQ(child->ReadLine(), "ready");
@@ -131,7 +132,7 @@ TEST_F(SqliteProcessesTest, WhatAKilledProcessWasToldIsThere) {
   ASSERT_TRUE(Run(store->Create("/list", "", NodeKind::kPersistent)).ok());
   std::vector<std::string> told;
   for (int round = 0; round < 3; ++round) {
-    const auto child = Start({"append", path(), "/list"});
+    const auto child = Start({"append", uri(), "/list"});
     EXPECT_EQ(child->ReadLine(), "ready");
     for (int i = 0; i < 10; ++i) told.push_back(child->ReadLine().value_or("nothing"));
     child->Signal(SIGKILL);

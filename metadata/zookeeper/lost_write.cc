@@ -53,7 +53,8 @@ LostWrite JudgeLostBlindPut(const ZooKeeperReply& found, std::string_view value)
 
 LostWrite JudgeLostDelete(const ZooKeeperReply& found, Version expected, const KnownNode& known) {
   if (known.own.has_value() && *known.own != found.stat.created) return LostWrite::kApplied;
-  // Made after we had last seen anything: by whoever came after us, or before us and we never saw it.
+  // Made after we had last seen anything: by whoever came after us, or before us and we never saw
+  // it.
   if (found.stat.created > known.newest) return LostWrite::kUnknown;
   const bool changed = expected != kAnyVersion && found.stat.version != expected;
   return changed ? LostWrite::kLostRace : LostWrite::kNotApplied;

@@ -1,5 +1,5 @@
-// The store under connections that break and sessions that expire at random. No answer may be a lie:
-// what was called done is there once, what was called not applied is not there, a lock has one
+// The store under connections that break and sessions that expire at random. No answer may be a
+// lie: what was called done is there once, what was called not applied is not there, a lock has one
 // holder, and a watch does not miss the last change.
 #include <iterator>
 #include <memory>

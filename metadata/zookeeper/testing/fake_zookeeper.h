@@ -1,6 +1,6 @@
 // FakeZooKeeper: ZooKeeper's rules in memory, behind the driver's own seam, with the faults that a
-// real server cannot be made to show on demand: a reply that is lost before or after the request was
-// applied, a connection that drops at a given moment, a session that expires.
+// real server cannot be made to show on demand: a reply that is lost before or after the request
+// was applied, a connection that drops at a given moment, a session that expires.
 #pragma once
 
 #include <cstdint>

@@ -1,5 +1,5 @@
-// ZooKeeperRig: a test fixture with the store on FakeZooKeeper and the simulation's scheduler: ready
-// jobs run in an order drawn from the seed, the test's parameter, and time is virtual.
+// ZooKeeperRig: a test fixture with the store on FakeZooKeeper and the simulation's scheduler:
+// ready jobs run in an order drawn from the seed, the test's parameter, and time is virtual.
 #pragma once
 
 #include <cstdint>

@@ -1,24 +1,17 @@
-// A process of its own on a metadata file, for sqlite_processes_test.cc. Says "ready" when it has a
-// store, then does what it is told:
-//   hold FILE NODE            makes NODE ephemeral, says "done", waits until its input ends
-//   increment FILE NODE N     adds 1 to the number in NODE, N times; says "done"
-//   append FILE NODE          makes sequential children of NODE for ever, says the path of each
-//   watch FILE NODE           says "changed" whenever NODE's watch calls
-#include <cstdio>
-#include <cstdlib>
-#include <memory>
-#include <string>
-#include <string_view>
-#include <utility>
-
+// A process of its own with a metadata store, for the tests of the drivers. Says "ready" when it has
+// one, then does what it is told:
+//   hold URI NODE            makes NODE ephemeral, says "done", waits until its input ends
+//   increment URI NODE N     adds 1 to the number in NODE, N times; says "done"
+//   append URI NODE          makes sequential children of NODE for ever, says the path of each
+//   watch URI NODE           says "changed" whenever NODE's watch calls
 #include <unistd.h>
 
 #include "common/async/notification.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/real/shard.h"
+#include "metadata/drivers/open_metadata_store.h"
 #include "metadata/metadata_store.h"
-#include "metadata/sqlite/sqlite_store.h"
 
 namespace stele::metadata {
 namespace {
@@ -63,9 +56,9 @@ int Main(int argc, char** argv) {
   const std::string_view command = argv[1];
   const std::string node = argv[3];
   real::Shard shard;
-  auto store =
-      shard.RunUntil(OpenSqliteStore({.path = argv[2], .poll_interval = absl::Milliseconds(5)},
-                                     shard.executor(), shard.env().clock));
+  auto store = shard.RunUntil(
+      OpenMetadataStore(std::string(argv[2]), shard.executor(), shard.env().clock,
+                        OpenMetadataStoreOptions{.session_timeout = absl::Seconds(1)}));
   STELE_CHECK(store.ok());
   Say("ready");
   if (command == "hold") {
