@@ -26,6 +26,8 @@ namespace stele::real {
 namespace {
 
 constexpr size_t kEngineThreadsMax = 4;
+// A journal has few writes in flight; several journals may share the shard.
+constexpr size_t kSyncedWriteThreadsMax = 4;
 constexpr mode_t kFileMode = 0644;
 constexpr mode_t kDirectoryMode = 0755;
 
@@ -161,7 +163,10 @@ std::unique_ptr<DiskEngine> MakeEngine(EventLoop* loop, FileBackend backend) {
 }  // namespace
 
 RealFileSystem::RealFileSystem(EventLoop* loop, BlockingPool* pool, FileBackend backend)
-    : loop_(loop), pool_(pool), engine_(MakeEngine(loop, backend)) {}
+    : loop_(loop),
+      pool_(pool),
+      engine_(MakeEngine(loop, backend)),
+      synced_engine_(std::make_unique<ThreadEngine>(loop, kSyncedWriteThreadsMax)) {}
 
 RealFileSystem::~RealFileSystem() = default;
 
@@ -171,7 +176,9 @@ Task<absl::StatusOr<std::unique_ptr<File>>> RealFileSystem::Open(std::string pat
                co_await pool_->Run(loop_, [path, options, pool = pool_] {
                  return OpenBlocking(path, options, pool);
                }));
-  co_return std::make_unique<RealFile>(std::move(file), loop_, engine_.get());
+  const bool each_write = options.sync == OpenOptions::Sync::kEachWrite;
+  DiskEngine* const engine = each_write ? synced_engine_.get() : engine_.get();
+  co_return std::make_unique<RealFile>(std::move(file), loop_, engine);
 }
 
 Task<absl::StatusOr<FileInfo>> RealFileSystem::Stat(std::string path) {

@@ -42,12 +42,20 @@ class RealFileSystem final : public FileSystem {
   Task<absl::StatusOr<std::unique_ptr<DirectoryLock>>> LockDirectory(std::string path) override;
 
   // Blocks the thread until no read, write or sync is in flight.
-  void WaitForAll() { engine_->WaitForAll(); }
+  void WaitForAll() {
+    engine_->WaitForAll();
+    synced_engine_->WaitForAll();
+  }
 
  private:
   EventLoop* const loop_;
   BlockingPool* const pool_;
   std::unique_ptr<DiskEngine> engine_;
+  // For files opened with Sync::kEachWrite. Where the disk cannot write through its cache, a synced
+  // write ends in a flush that the kernel does on a worker thread of its own after io_uring's
+  // completion: on a busy machine that worker waits for milliseconds. A thread that waits in the
+  // system call does not (docs/decisions/0003-threads-for-synced-writes.md).
+  std::unique_ptr<DiskEngine> synced_engine_;
 };
 
 }  // namespace stele::real
