@@ -15,8 +15,8 @@ namespace stele::bookie {
 
 void EntryLogWriter::Begin(uint64_t bytes) {
   if (flushing_) {
-    // The last flush was dropped in the middle, perhaps of a write that still happens. The log stays
-    // as it is; a scan will sort it out.
+    // The last flush was dropped in the middle, perhaps of a write that still happens. The log
+    // stays as it is; a scan will sort it out.
     if (log_ != nullptr) logs_->MarkClosed(log_->id);
     log_ = nullptr;
     buffered_ = 0;

@@ -1,10 +1,10 @@
 // EntryLogWriter: appends the records of flushes to the current entry log, a few large writes at a
 // time, and starts a new log when one is full or has failed.
 //
-// A flush is: Begin, for each entry { MakeRoom unless HasRoom; Add }, Sync. Only when Sync succeeded
-// may a location be stored. After an error: Abandon, which cuts the log back to what was synced
-// before, seals it, and makes the next log go to another directory; then the flush adds everything
-// again. No file is synced again after a failure: what it has lost would stay lost.
+// A flush is: Begin, for each entry { MakeRoom unless HasRoom; Add }, Sync. Only when Sync
+// succeeded may a location be stored. After an error: Abandon, which cuts the log back to what was
+// synced before, seals it, and makes the next log go to another directory; then the flush adds
+// everything again. No file is synced again after a failure: what it has lost would stay lost.
 #pragma once
 
 #include <cstddef>

@@ -66,9 +66,9 @@ Task<absl::Status> EntryLogs::Enumerate() {
   co_return absl::OkStatus();
 }
 
-// What Java's transactional compaction leaves when it is interrupted. Its copy has a name of its own
-// until it is linked as an entry log, and the source goes last: so the copy is superfluous while the
-// source or the link exists.
+// What Java's transactional compaction leaves when it is interrupted. Its copy has a name of its
+// own until it is linked as an entry log, and the source goes last: so the copy is superfluous
+// while the source or the link exists.
 Task<absl::Status> EntryLogs::RemoveCompactionLeftovers(size_t directory,
                                                         std::vector<std::string> names) {
   for (const std::string& name : names) {

@@ -1,8 +1,9 @@
 // Flush: writes one generation to entry logs and index files.
-//   1 entries, by ledger and id, to entry logs; logs durable   (again as a whole, elsewhere, on error)
-//   2 locations and headers to the index files; files durable  (again on error, same locations)
+//   1 entries, by ledger and id, to entry logs; logs durable
+//   2 locations and headers to the index files; files durable
 //   3 names of new index files durable
-// A generation is kept until all three have succeeded.
+// A generation is kept until all three have succeeded. A failed step 1 is done again as a whole, in
+// a log elsewhere; a failed step 2 or 3 with the same locations.
 #pragma once
 
 #include <cstdint>

@@ -229,18 +229,19 @@ Task<absl::Status> IndexStore::Write(IndexUpdate update) {
   WriteGuard guard(this, ledger);
   Pages written;
   if (const auto found = directory_of_.find(ledger); found != directory_of_.end()) {
+    const uint8_t directory = found->second;
     STELE_CO_TRY_OK(WithoutAbsence(
-        co_await WriteFile(PathOf(found->second, ledger), update, /*is_new=*/false, &written)));
-    if (!synced_names_[found->second].inner[NameBits(ledger)]) {
-      doubtful_names_[ledger] = found->second;
-    }
+        co_await WriteFile(PathOf(directory, ledger), update, /*is_new=*/false, &written)));
+    if (!synced_names_[directory].inner[NameBits(ledger)]) doubtful_names_[ledger] = directory;
   } else {
     STELE_CHECK(update.header.has_value());
     STELE_CO_TRY(const size_t directory, co_await ChooseForNew(ledger));
     const std::string path = PathOf(directory, ledger);
     const std::string temporary = StrCat(path, kIndexNewSuffix.substr(kIndexSuffix.size()));
-    STELE_CO_TRY_OK(co_await env_.files->MakeDirectories(
-        StrCat(options_.directories[directory], "/", IndexFileDirectory(ledger))));
+    if (!synced_names_[directory].inner[NameBits(ledger)]) {
+      STELE_CO_TRY_OK(co_await env_.files->MakeDirectories(
+          StrCat(options_.directories[directory], "/", IndexFileDirectory(ledger))));
+    }
     STELE_CO_TRY_OK(co_await WriteFile(temporary, update, /*is_new=*/true, &written));
     // Remembered first: the rename may happen although it fails.
     unsynced_names_[ledger] = static_cast<uint8_t>(directory);

@@ -124,7 +124,7 @@ class IndexStore {
   // Files of an earlier process that were written: it may have been killed before it had synced
   // their names. Once for each directory.
   std::map<LedgerId, uint8_t> doubtful_names_;
-  std::vector<SyncedNames> synced_names_;  // by directory
+  std::vector<SyncedNames> synced_names_;  // by directory; those exist
 };
 
 }  // namespace stele::bookie

@@ -105,7 +105,8 @@ class LedgerStorage {
   virtual const LedgerState* CreateLedger(LedgerId ledger, std::optional<wire::MasterKey> key) = 0;
 
   // Stores `body` (an entry packet of this ledger and entry, at least 24 bytes; it is copied) in
-  // memory and raises the LAC by the one it carries. The ledger is loaded, 0 <= entry <= kEntryIdMax.
+  // memory and raises the LAC by the one it carries. The ledger is loaded; entry is at most
+  // kEntryIdMax.
   virtual PutResult Put(LedgerId ledger, EntryId entry, Buffer body) = 0;
   // As Put, but compares with the disk when it must; the caller keeps other changes of this ledger
   // waiting. An equal entry that an earlier process wrote is stored again (kStored), because
@@ -122,8 +123,9 @@ class LedgerStorage {
   // A packet that is not 16 .. kExplicitLacSizeMaxBytes long only raises the LAC.
   virtual void SetExplicitLac(LedgerId ledger, EntryId lac, Buffer packet) = 0;
   virtual void SetKeyInJournal(LedgerId ledger) = 0;
-  // For a ledger without one; a master key never changes. False: it has another. The key of a replayed
-  // record is given here also when the ledger has it, and so becomes durable with the next flush.
+  // For a ledger without one; a master key never changes. False: it has another. The key of a
+  // replayed record is given here also when the ledger has it, and so becomes durable with the next
+  // flush.
   virtual bool SetMasterKey(LedgerId ledger, const wire::MasterKey& key) = 0;
 
   // The entry packet. kNoSuchLedger, kNoSuchEntry (certain), kUnknownLedgerState, kCorruptData,

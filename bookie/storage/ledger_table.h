@@ -1,4 +1,5 @@
-// LedgerTable: the ledgers whose state is in memory. Idle ones are forgotten when there are too many.
+// LedgerTable: the ledgers whose state is in memory. When there are too many, idle ones are
+// forgotten.
 #pragma once
 
 #include <cstddef>
@@ -40,8 +41,8 @@ class LedgerTable {
   LedgerRecord* Insert(LedgerId ledger);
   void Erase(LedgerId ledger);
 
-  // Makes room for one more record, if those that `may_evict` accepts allow it: second chance. Looks
-  // at no more than `steps_max` records, because it runs between requests.
+  // Makes room for one more record, if those that `may_evict` accepts allow it: second chance.
+  // Looks at no more than `steps_max` records, because it runs between requests.
   void EvictIdle(size_t steps_max, absl::FunctionRef<bool(const LedgerRecord&)> may_evict);
 
   size_t size() const { return records_.size(); }

@@ -2,9 +2,9 @@
 // almost in order, so each ledger has a vector that is appended to and a small map for the rest.
 //
 // Memory. The bytes of an entry are copied into chunks of this memtable. A view into the block that
-// the network read would be cheaper by one copy (about 60 ns for 1 KiB, storage_bench), but a single
-// entry that stays would keep a block of 256 KiB. So bytes() is what a generation takes, but for the
-// unused rest of its last chunk and spare room of its vectors.
+// the network read would be cheaper by one copy (about 60 ns for 1 KiB, storage_bench), but a
+// single entry that stays would keep a block of 256 KiB. So bytes() is what a generation takes, but
+// for the unused rest of its last chunk and spare room of its vectors.
 #pragma once
 
 #include <cstddef>

@@ -7,8 +7,8 @@
 
 namespace stele::bookie {
 
-// Two packets of one ledger and entry are the same entry when length field and payload are equal; the
-// LAC, and with it the digest, may differ, because recovery writes an entry with its own LAC.
+// Two packets of one ledger and entry are the same entry when length field and payload are equal;
+// the LAC, and with it the digest, may differ, because recovery writes an entry with its own LAC.
 // Where the payload begins depends on the digest type, which no packet names. CRC32C and CRC32 are
 // found by trying; else the digest is a MAC or there is none, and both readings count.
 class EntryComparer {

@@ -133,8 +133,8 @@ TEST_F(StorageTest, AComparisonThatCannotBeMadeIsAnError) {
 }
 
 TEST_F(StorageTest, AnEqualEntryOfAKilledProcessIsStoredAgain) {
-  // The flush of a killed process may be in the page cache only. A re-ADD that relied on it would be
-  // lost with the power.
+  // The flush of a killed process may be in the page cache only. A re-ADD that relied on it would
+  // be lost with the power.
   MustPut(kLedger, EntryId(0), "only copy");
   faults.Set([&](const simulation::FileRequest& request) {
     // The kill strikes when everything is written and only the names are not synced yet.
@@ -195,6 +195,23 @@ TEST_F(StorageTest, F12AFenceOfAnIdleLedgerReachesTheDisk) {
   EXPECT_EQ(state->explicit_lac, MakeLacPacket(kLedger, EntryId(0)));
   EXPECT_EQ(state->lac, EntryId(0));
   EXPECT_TRUE(Read(kLedger, EntryId(0)).ok());
+}
+
+TEST_F(StorageTest, AReplayedFenceIsWrittenAlthoughItWasFound) {
+  MustPut(kLedger, EntryId(0));
+  MustFlush();
+  storage->SetFenced(kLedger);
+  faults.Fail(FileOperation::kSync, ".idx");
+  EXPECT_FALSE(Flush().ok());
+  faults.Clear();
+  Reopen();
+  // The page cache has the fence, the disk has not.
+  EXPECT_TRUE(MustLoad(kLedger)->fenced);
+  storage->SetFenced(kLedger);
+  MustFlush();
+  PowerCut();
+  MustOpen();
+  EXPECT_TRUE(MustLoad(kLedger)->fenced);
 }
 
 TEST_F(StorageTest, AFenceWithoutAKeyTakesTheKeyLater) {

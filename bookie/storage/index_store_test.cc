@@ -1,0 +1,149 @@
+// IndexStore alone: any pattern of entries, in any sequence of updates, against a model.
+#include "bookie/storage/index_store.h"
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "bookie/storage/storage_rig.h"
+#include "simulation/sim_random.h"
+
+namespace stele::bookie {
+namespace {
+
+using simulation::FileOperation;
+
+constexpr LedgerId kLedger{0x109};
+
+struct IndexStoreTest : testing::Test, StorageRig {
+  void OpenStore(uint64_t cache_bytes) {
+    auto opened = Await(IndexStore::Open(
+        world.env(process), {.directories = {"/d0"}, .location_cache_max_bytes = cache_bytes}));
+    ASSERT_TRUE(opened.ok()) << opened.status();
+    store = process->Own(*std::move(opened));
+  }
+  absl::Status Write(const std::map<int64_t, int64_t>& locations) {
+    std::vector<int64_t> ids;
+    std::vector<int64_t> packed;
+    for (const auto& [id, location] : locations) {
+      ids.push_back(id);
+      packed.push_back(location);
+    }
+    IndexUpdate update{.ledger = kLedger, .entries = ids, .locations = packed};
+    if (!store->Contains(kLedger)) update.header = IndexHeader{.master_key = KeyOf(kLedger)};
+    const absl::Status written = Await(store->Write(std::move(update)));
+    if (!written.ok()) return written;
+    return Await(store->SyncNames());
+  }
+  IndexStore* store = nullptr;
+};
+
+TEST_F(IndexStoreTest, AnyPatternOfEntriesIsFoundAgain) {
+  for (uint64_t seed = 1; seed <= 6; ++seed) {
+    SCOPED_TRACE(seed);
+    simulation::SimRandom random(seed);
+    const uint64_t cache_bytes = random.Below(3) * 4096 * (1 + random.Below(20));
+    OpenStore(cache_bytes);
+    if (store->Contains(kLedger)) ASSERT_TRUE(Await(store->Remove(kLedger)).ok());
+    std::map<int64_t, int64_t> model;
+    for (int update = 0; update < 8; ++update) {
+      std::map<int64_t, int64_t> changes;
+      // A run with or without gaps, somewhere, that may lie over earlier ones.
+      auto id = static_cast<int64_t>(random.Below(1 << random.Below(17)));
+      const auto step = static_cast<int64_t>(1 + random.Below(random.Below(2) == 0 ? 4 : 2000));
+      for (uint64_t i = random.Below(300); i-- > 0; id += step) {
+        changes[id] = EntryLocation(EntryLogId(static_cast<int32_t>(random.Below(100))),
+                                    4096 + random.Below(1 << 30))
+                          .packed();
+      }
+      ASSERT_TRUE(Write(changes).ok());
+      for (const auto& [changed, location] : changes) model[changed] = location;
+      if (random.Below(4) == 0) {
+        PowerCut();
+        OpenStore(cache_bytes);
+      }
+    }
+    std::vector<EntryId> ids;
+    for (const auto& [entry, location] : model) {
+      ids.emplace_back(entry);
+      for (const int64_t near : {entry - 1, entry, entry + 1}) {
+        if (near < 0) continue;
+        const auto found = Await(store->Find(kLedger, EntryId(near)));
+        ASSERT_TRUE(found.ok()) << found.status();
+        const auto expected = model.find(near);
+        EXPECT_EQ(found->packed(), expected == model.end() ? 0 : expected->second) << near;
+      }
+    }
+    EXPECT_EQ(*Await(store->List(kLedger)), ids);
+    if (!model.empty()) {
+      EXPECT_EQ(Await(store->Load(kLedger))->last_entry, ids.back());
+    }
+  }
+}
+
+TEST_F(IndexStoreTest, APageReadBeforeAWriteIsNotKept) {
+  OpenStore(1 << 20);
+  const int64_t location = EntryLocation(EntryLogId(1), 4096).packed();
+  ASSERT_TRUE(Write({{0, location}}).ok());
+  // Many interleavings of one read of the page and one write to it; the page is not in the cache.
+  for (uint64_t i = 0; i < 60; ++i) {
+    OpenStore(1 << 20);
+    std::optional<absl::StatusOr<EntryLocation>> found;
+    std::optional<absl::Status> written;
+    const std::vector<int64_t> ids = {static_cast<int64_t>(i) + 1};
+    const std::vector<int64_t> packed = {location};
+    process->Spawn(StorageRig::Keep(store->Find(kLedger, EntryId(0)), &found));
+    const uint64_t begin = world.scheduler().steps();
+    ASSERT_TRUE(world.scheduler()
+                    .RunUntil([&] {
+                      return world.scheduler().steps() >= begin + i % 12 || found.has_value();
+                    })
+                    .ok());
+    process->Spawn(StorageRig::Keep(
+        store->Write({.ledger = kLedger, .entries = ids, .locations = packed}), &written));
+    ASSERT_TRUE(
+        world.scheduler().RunUntil([&] { return found.has_value() && written.has_value(); }).ok());
+    ASSERT_TRUE(written->ok());
+    EXPECT_EQ(Await(store->Find(kLedger, EntryId(static_cast<int64_t>(i) + 1)))->packed(), location)
+        << i;
+  }
+}
+
+TEST_F(IndexStoreTest, AFileThatIsGoneIsAnErrorNotAnAbsence) {
+  OpenStore(0);
+  ASSERT_TRUE(Write({{0, EntryLocation(EntryLogId(1), 4096).packed()}}).ok());
+  EXPECT_EQ(CodeOf(Await(store->Find(LedgerId(5), EntryId(0))).status()), ErrorCode::kNoSuchLedger);
+  OpenStore(0);
+  RemoveFile("/d0/1/9/109.idx");
+  EXPECT_EQ(CodeOf(Await(store->Find(kLedger, EntryId(0))).status()), ErrorCode::kIoError);
+  EXPECT_EQ(CodeOf(Await(store->Load(kLedger)).status()), ErrorCode::kIoError);
+  EXPECT_EQ(CodeOf(Write({{1, 1}})), ErrorCode::kIoError);
+}
+
+TEST_F(IndexStoreTest, F41AFileOfAKilledProcessGetsItsNameSynced) {
+  for (uint64_t i = 0; i < 20; ++i) {
+    OpenStore(0);
+    if (store->Contains(kLedger)) ASSERT_TRUE(Await(store->Remove(kLedger)).ok());
+    const int64_t location = EntryLocation(EntryLogId(1), 4096).packed();
+    const std::vector<int64_t> ids = {0};
+    const std::vector<int64_t> packed = {location};
+    ASSERT_TRUE(
+        Await(
+            store->Write(
+                {.ledger = kLedger, .header = IndexHeader{}, .entries = ids, .locations = packed}))
+            .ok());
+    Kill();  // before SyncNames
+    OpenStore(0);
+    ASSERT_TRUE(store->Contains(kLedger));
+    ASSERT_TRUE(Write({{0, location}}).ok());
+    PowerCut();
+    OpenStore(0);
+    ASSERT_TRUE(store->Contains(kLedger)) << i;
+    EXPECT_EQ(Await(store->Find(kLedger, EntryId(0)))->packed(), location);
+  }
+}
+
+}  // namespace
+}  // namespace stele::bookie
