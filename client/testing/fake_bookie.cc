@@ -13,7 +13,6 @@
 namespace stele::client {
 namespace {
 
-constexpr uint16_t kPort = 3181;
 constexpr absl::Duration kPollStep = absl::Milliseconds(1);
 
 }  // namespace
@@ -61,8 +60,8 @@ class FakeBookie::Session : public ConnectionHandler,
   std::unique_ptr<Connection> connection_;
 };
 
-FakeBookie::FakeBookie(const Env& env, const std::string& host) : env_(env), tasks_(env.executor) {
-  auto listener = env_.transport->Listen({.host = host, .port = kPort}, TransportLimits{}, this);
+FakeBookie::FakeBookie(const Env& env, const Endpoint& at) : env_(env), tasks_(env.executor) {
+  auto listener = env_.transport->Listen(at, TransportLimits{}, this);
   STELE_CHECK(listener.ok());
   listener_ = *std::move(listener);
 }
@@ -81,6 +80,7 @@ void FakeBookie::OnRequest(const std::shared_ptr<Session>& session, wire::Reques
   switch (action.kind) {
     case Action::Kind::kIgnore: return;
     case Action::Kind::kHangUp: return session->HangUp();
+    case Action::Kind::kBabble: return session->Send({.head = "babble", .body = {}});
     case Action::Kind::kHoldRequest:
       held_.push_back({session, std::move(request), false, {}});
       return;

@@ -30,6 +30,7 @@ class FakeBookie : private AcceptHandler {
       kHoldReply,    // done now, answered at Release()
       kRefuse,       // answered with `code`, not done
       kHangUp,       // the connection is closed, nothing is done
+      kBabble,       // answered with bytes that are no reply
     };
     Kind kind = Kind::kServe;
     wire::ReplyCode code = wire::ReplyCode::kOk;
@@ -39,12 +40,14 @@ class FakeBookie : private AcceptHandler {
   static constexpr Action kHoldRequest{Action::Kind::kHoldRequest, {}};
   static constexpr Action kHoldReply{Action::Kind::kHoldReply, {}};
   static constexpr Action kHangUp{Action::Kind::kHangUp, {}};
+  static constexpr Action kBabble{Action::Kind::kBabble, {}};
   static constexpr Action Refuse(wire::ReplyCode code) { return {Action::Kind::kRefuse, code}; }
   using Script = std::function<Action(const wire::Request&)>;
 
-  // Listens on port 3181 of `host`.
-  FakeBookie(const Env& env, const std::string& host);
+  FakeBookie(const Env& env, const Endpoint& at);
   ~FakeBookie() override;
+
+  Endpoint endpoint() const { return listener_->endpoint(); }
 
   // Asked for each request that arrives from now on; none: serve everything.
   void SetScript(Script script) { script_ = std::move(script); }

@@ -12,6 +12,7 @@ namespace {
 
 constexpr absl::Duration kPatience = absl::Minutes(2);
 constexpr char kRoot[] = "/ledgers";
+constexpr uint16_t kBookiePort = 3181;
 
 std::string HostOf(const BookieId& id) { return id.value().substr(0, id.value().find(':')); }
 
@@ -55,15 +56,16 @@ TestCluster::~TestCluster() {
   }
 }
 
-BookieId TestCluster::Id(int number) { return BookieId(StrCat("b", number, ":3181")); }
+BookieId TestCluster::Id(int number) { return BookieId(StrCat("b", number, ":", kBookiePort)); }
 
 void TestCluster::AddBookies(int count) {
   for (int i = 0; i < count; ++i) {
     const BookieId id = Id(static_cast<int>(bookies_.size()) + 1);
     const std::string host = HostOf(id);
     simulation::SimProcess* process = world_.AddProcess(world_.AddMachine(host), host);
-    bookies_[id.value()] = {process, std::make_unique<FakeBookie>(world_.env(process), host),
-                            world_.NewMetadataStore(process)};
+    bookies_[id.value()] = {
+        process, std::make_unique<FakeBookie>(world_.env(process), Endpoint{host, kBookiePort}),
+        world_.NewMetadataStore(process)};
     Register(id);
   }
 }

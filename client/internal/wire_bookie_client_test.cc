@@ -1,0 +1,280 @@
+#include "client/internal/wire_bookie_client.h"
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "client/testing/fake_bookie.h"
+#include "common/wire/entry_packet.h"
+#include "simulation/world.h"
+
+namespace stele::client {
+namespace {
+
+constexpr LedgerId kLedger(7);
+
+Task<absl::StatusOr<Endpoint>> AddressOf(BookieId bookie) {
+  co_return Endpoint{bookie.value(), 3181};
+}
+
+// Writes down what adds come to: "3:Ok".
+class Sink : public AddSink {
+ public:
+  void OnAddReply(const AddTag& tag, ErrorCode code) override {
+    replies.push_back(std::to_string(tag.entry.value()) + ":" + std::string(NameOf(code)));
+  }
+  void OnRoom() override { ++rooms; }
+  std::vector<std::string> replies;
+  int rooms = 0;
+};
+using Replies = std::vector<std::string>;
+
+class WireBookieClientTest : public testing::Test {
+ protected:
+  WireBookieClientTest() : world_({.seed = 5}) {
+    bookie_process_ = world_.AddProcess(world_.AddMachine("b1"), "b1");
+    bookie_ = std::make_unique<FakeBookie>(world_.env(bookie_process_), Endpoint{"b1", 3181});
+    process_ = world_.AddProcess(world_.AddMachine("client"), "client");
+    Connect({});
+  }
+
+  void Connect(WireOptions options) {
+    client_ = std::make_unique<WireBookieClient>(
+        world_.env(process_), options,
+        BookieAddresses{.resolve = AddressOf,
+                        .on_unreachable = [this](const BookieId&) { ++unreachable_; }});
+    to_ = client_->Get(BookieId("b1"));
+  }
+
+  enum class Kind { kNormal, kRecovery };
+  void Add(int64_t entry, Sink* sink, Kind kind = Kind::kNormal) {
+    const wire::EntryHeader header{kLedger, EntryId(entry), EntryId(entry - 1), 5};
+    const OutgoingAdd add({.ledger = kLedger,
+                           .entry = EntryId(entry),
+                           .master_key = wire::MakeMasterKey(""),
+                           .recovery = kind == Kind::kRecovery,
+                           .head = wire::EntryHead(header, "hello", digester_),
+                           .payload = Buffer::Borrow("hello")});
+    to_->Add(add, sink, {.entry = EntryId(entry)});
+  }
+  void Call(wire::RequestBody request, CallOptions options = {}) {
+    to_->Call(std::move(request), options,
+              [this](Answer answer) { answers_.push_back(std::string(NameOf(answer.code))); });
+  }
+  void Read(int64_t entry) { Call(wire::ReadRequest{.ledger = kLedger, .entry = EntryId(entry)}); }
+  void RunFor(absl::Duration duration) { ASSERT_TRUE(world_.scheduler().RunFor(duration).ok()); }
+  std::vector<std::string> TakeAnswers() { return std::exchange(answers_, {}); }
+  size_t CountVersion(wire::ProtocolVersion version) {
+    return bookie_->CountRequests(
+        [&](const wire::Request& request) { return request.header.version == version; });
+  }
+  static FakeBookie::Action Ignore(const wire::Request&) { return FakeBookie::kIgnore; }
+
+  simulation::World world_;
+  simulation::SimProcess* bookie_process_;
+  simulation::SimProcess* process_;
+  std::unique_ptr<FakeBookie> bookie_;
+  std::unique_ptr<WireBookieClient> client_;
+  Bookie* to_ = nullptr;
+  int unreachable_ = 0;
+  std::vector<std::string> answers_;
+  wire::Digester digester_{DigestType::kCrc32c};
+};
+
+TEST_F(WireBookieClientTest, AddsAndPlainReadsGoByV2WhatIsAVoteByV3) {
+  Sink sink;
+  Add(0, &sink);
+  Add(1, &sink);
+  EXPECT_TRUE(sink.replies.empty());
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies, (Replies{"0:Ok", "1:Ok"}));
+  Read(1);
+  Read(9);
+  Call(wire::BatchReadRequest{
+      .ledger = kLedger, .first_entry = EntryId(0), .count_max = 2, .size_max_bytes = 1000});
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Ok", "NoSuchEntry", "Ok"}));
+  EXPECT_EQ(CountVersion(wire::ProtocolVersion::kV3), 0u);
+  Add(2, &sink, Kind::kRecovery);
+  Call(wire::ReadRequest{
+      .ledger = kLedger, .entry = EntryId(0), .fence_key = wire::MakeMasterKey("")});
+  Call(wire::ReadRequest{.ledger = kLedger, .entry = kNoEntry});
+  Call(wire::ReadLacRequest{.ledger = kLedger});
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies.back(), "2:Ok");
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Ok", "Ok", "Ok"}));
+  EXPECT_EQ(CountVersion(wire::ProtocolVersion::kV3), 4u);
+}
+
+TEST_F(WireBookieClientTest, ASecondAddOfAnEntryCannotTakeTheFirstOnesReply) {
+  Sink first;
+  Sink second;
+  bookie_->SetScript([](const wire::Request& request) {
+    return request.header.version == wire::ProtocolVersion::kV2
+               ? FakeBookie::Refuse(wire::ReplyCode::kFenced)
+               : FakeBookie::kServe;
+  });
+  Add(0, &first);
+  Add(0, &second);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(first.replies, (Replies{"0:LedgerFenced"}));
+  EXPECT_EQ(second.replies, (Replies{"0:Ok"}));
+}
+
+TEST_F(WireBookieClientTest, EveryRequestIsAnsweredAtItsDeadline) {
+  Connect({.lane = {.add_timeout = absl::Seconds(2),
+                    .read_timeout = absl::Seconds(1),
+                    .silence_max = absl::Minutes(1)}});
+  bookie_->SetScript(Ignore);
+  Sink sink;
+  Add(0, &sink);
+  Read(0);
+  Call(wire::ReadLacRequest{.ledger = kLedger});
+  Call(wire::ReadLacRequest{.ledger = kLedger}, {.timeout = absl::Seconds(3)});
+  RunFor(absl::Milliseconds(500));
+  Add(1, &sink);
+  RunFor(absl::Milliseconds(600));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Deadline", "Deadline"}));
+  EXPECT_TRUE(sink.replies.empty());
+  RunFor(absl::Seconds(1));
+  EXPECT_EQ(sink.replies, (Replies{"0:Deadline"}));
+  RunFor(absl::Seconds(1));
+  EXPECT_EQ(sink.replies, (Replies{"0:Deadline", "1:Deadline"}));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Deadline"}));
+  // What comes later answers nobody, and the next request is as good as any.
+  bookie_->SetScript(nullptr);
+  Add(2, &sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies.back(), "2:Ok");
+}
+
+TEST_F(WireBookieClientTest, ALostConnectionFailsWhatIsOutstandingAndTheNextRequestReconnects) {
+  bookie_->SetScript([](const wire::Request& request) {
+    return IsAddOf(request, EntryId(2)) ? FakeBookie::kHangUp : FakeBookie::kIgnore;
+  });
+  Sink sink;
+  for (int64_t entry = 0; entry < 3; ++entry) Add(entry, &sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies, (Replies{"0:ConnectionLost", "1:ConnectionLost", "2:ConnectionLost"}));
+  bookie_->SetScript(nullptr);
+  Add(3, &sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies.back(), "3:Ok");
+}
+
+TEST_F(WireBookieClientTest, AnUnreachableBookieFailsFastAndIsTriedAgainLater) {
+  bookie_.reset();
+  Sink sink;
+  Add(0, &sink);
+  RunFor(absl::Milliseconds(10));
+  EXPECT_EQ(sink.replies, (Replies{"0:ConnectionLost"}));
+  EXPECT_EQ(unreachable_, 1);
+  Add(1, &sink);
+  Add(2, &sink);
+  EXPECT_EQ(sink.replies.size(), 1u);  // never from within the call
+  RunFor(absl::Milliseconds(1));
+  EXPECT_EQ(sink.replies.size(), 3u);
+  EXPECT_EQ(unreachable_, 1);  // no new attempt so soon
+  bookie_ = std::make_unique<FakeBookie>(world_.env(bookie_process_), Endpoint{"b1", 3181});
+  RunFor(absl::Seconds(1));
+  Add(3, &sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies.back(), "3:Ok");
+}
+
+TEST_F(WireBookieClientTest, BytesThatAreNoReplyEndTheConnection) {
+  for (bool v3 : {false, true}) {
+    bookie_->SetScript([](const wire::Request&) { return FakeBookie::kBabble; });
+    if (v3) {
+      Call(wire::ReadLacRequest{.ledger = kLedger});
+    } else {
+      Read(0);
+    }
+    RunFor(absl::Milliseconds(100));
+    EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"ConnectionLost"}));
+  }
+}
+
+TEST_F(WireBookieClientTest, ASilentConnectionIsGivenUp) {
+  Connect({.lane = {.add_timeout = absl::Seconds(1), .silence_max = absl::Seconds(2)}});
+  bookie_->SetScript(Ignore);
+  Sink sink;
+  for (int64_t entry = 0; entry < 5; ++entry) {
+    Add(entry, &sink);
+    RunFor(absl::Milliseconds(450));
+  }
+  RunFor(absl::Milliseconds(400));
+  EXPECT_EQ(sink.replies, (Replies{"0:Deadline", "1:Deadline", "2:Deadline", "3:Deadline",
+                                   "4:ConnectionLost"}));
+}
+
+TEST_F(WireBookieClientTest, ABookieMayOweOnlySoMuch) {
+  Connect({.add_debt = {.adds_max = 4, .bytes_max = 1 << 20}});
+  bookie_->SetScript([](const wire::Request&) { return FakeBookie::kHoldReply; });
+  Sink sink;
+  for (int64_t entry = 0; entry < 4; ++entry) {
+    EXPECT_TRUE(to_->HasRoom());
+    Add(entry, &sink);
+  }
+  EXPECT_FALSE(to_->HasRoom());
+  to_->CallWhenRoom(&sink);
+  to_->CallWhenRoom(&sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.rooms, 0);
+  bookie_->Release();
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.rooms, 1);
+  EXPECT_TRUE(to_->HasRoom());
+  Connect({.add_debt = {.adds_max = 100, .bytes_max = 100}});
+  Add(10, &sink);
+  EXPECT_TRUE(to_->HasRoom());
+  Add(11, &sink);
+  Add(12, &sink);
+  EXPECT_FALSE(to_->HasRoom());
+  client_->DropSink(&sink);  // its debts are still owed
+  EXPECT_FALSE(to_->HasRoom());
+}
+
+TEST_F(WireBookieClientTest, ADroppedSinkHearsNothing) {
+  auto sink = std::make_unique<Sink>();
+  Add(0, sink.get());
+  Add(1, sink.get(), Kind::kRecovery);
+  client_->DropSink(sink.get());
+  sink.reset();
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(bookie_->ledger(kLedger).entries.size(), 2u);
+}
+
+TEST_F(WireBookieClientTest, StopAnswersEverythingNowAndLater) {
+  bookie_->SetScript(Ignore);
+  Sink sink;
+  Add(0, &sink);
+  Read(0);
+  Call(wire::ReadLacRequest{.ledger = kLedger});
+  RunFor(absl::Milliseconds(100));
+  client_->Stop();
+  EXPECT_EQ(sink.replies, (Replies{"0:Stopped"}));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Stopped", "Stopped"}));
+  Add(1, &sink);
+  Read(1);
+  RunFor(absl::Milliseconds(10));
+  EXPECT_EQ(sink.replies.back(), "1:Stopped");
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Stopped"}));
+}
+
+TEST(CodeOfReplyTest, UnspecificRefusalsFollowTheOperation) {
+  using wire::Operation;
+  using wire::ReplyCode;
+  EXPECT_EQ(CodeOfReply(Operation::kAdd, ReplyCode::kIoError), ErrorCode::kWriteFailed);
+  EXPECT_EQ(CodeOfReply(Operation::kRead, ReplyCode::kIoError), ErrorCode::kReadFailed);
+  EXPECT_EQ(CodeOfReply(Operation::kForceLedger, ReplyCode::kBadRequest), ErrorCode::kWriteFailed);
+  EXPECT_EQ(CodeOfReply(Operation::kBatchRead, ReplyCode::kBadRequest), ErrorCode::kReadFailed);
+  EXPECT_EQ(CodeOfReply(Operation::kAdd, ReplyCode::kFenced), ErrorCode::kLedgerFenced);
+  EXPECT_EQ(CodeOfReply(Operation::kRead, ReplyCode::kUnknownLedgerState),
+            ErrorCode::kUnknownLedgerState);
+}
+
+}  // namespace
+}  // namespace stele::client
