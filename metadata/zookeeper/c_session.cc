@@ -70,6 +70,16 @@ ZooKeeperReply ReplyFor(int code, const Stat* stat) {
 
 void Drop(const char*) {}
 
+// The level belongs to the whole process: nothing, until somebody asks for a log. (The client
+// formats addresses for its log into a buffer that all its threads share.)
+void SetLogLevel(bool wanted) {
+  static const bool silenced = [] {
+    zoo_set_debug_level(static_cast<ZooLogLevel>(0));
+    return true;
+  }();
+  if (silenced && wanted) zoo_set_debug_level(ZOO_LOG_LEVEL_WARN);
+}
+
 class CSession;
 
 // What jobs on their way to the shard know of the session. Used on the shard only.
@@ -92,6 +102,7 @@ class CSession : public ZooKeeperSession {
         executor_(executor),
         listener_(listener),
         receiver_(std::make_shared<Receiver>(Receiver{.session = this})) {
+    SetLogLevel(options_.log != nullptr);
     thread_ = std::thread([this] { ThreadMain(); });
   }
 

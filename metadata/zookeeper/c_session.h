@@ -17,7 +17,9 @@ namespace stele::metadata {
 struct CSessionOptions {
   std::string connect_string;  // as ToCConnectString gives it
   absl::Duration session_timeout;
-  void (*log)(const char* message) = nullptr;  // any thread; nullptr: nowhere
+  // Gets the client's warnings and errors, on any thread; nullptr: nowhere. For finding faults:
+  // with several sessions in the process their texts may be mixed up.
+  void (*log)(const char* message) = nullptr;
 };
 
 // What the C client understands: a port for each server (2181 where it is left out), no brackets

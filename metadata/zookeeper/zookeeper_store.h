@@ -24,7 +24,8 @@ struct ZooKeeperStoreOptions {
   absl::Duration operation_timeout = absl::Seconds(30);
   // One more gives kOverloaded.
   size_t operations_in_flight_max = 4096;
-  // Gets the log of the C client, on any thread; nullptr: nowhere.
+  // Gets the C client's warnings and errors, on any thread; nullptr: nowhere. For finding faults:
+  // with several stores in the process their texts may be mixed up.
   void (*log)(const char* message) = nullptr;
 };
 

@@ -1,5 +1,5 @@
-// A process of its own with a metadata store, for the tests of the drivers. Says "ready" when it has
-// one, then does what it is told:
+// A process of its own with a metadata store, for the tests of the drivers. Says "ready" when it
+// has one, then does what it is told:
 //   hold URI NODE            makes NODE ephemeral, says "done", waits until its input ends
 //   increment URI NODE N     adds 1 to the number in NODE, N times; says "done"
 //   append URI NODE          makes sequential children of NODE for ever, says the path of each

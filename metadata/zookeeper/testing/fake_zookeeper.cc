@@ -25,8 +25,7 @@ struct FakeZooKeeper::Connection : std::enable_shared_from_this<FakeZooKeeper::C
 
   FakeZooKeeper* server;
   Executor* executor;
-  ZooKeeperSessionListener*
-      listener;  // nullptr when the client has closed or destroyed its session
+  ZooKeeperSessionListener* listener;  // nullptr after Forget()
   int64_t id = 0;
   bool connected = false;
   bool ended = false;
@@ -35,6 +34,13 @@ struct FakeZooKeeper::Connection : std::enable_shared_from_this<FakeZooKeeper::C
   std::vector<uint64_t> fired;  // while there was no connection
   std::set<std::pair<std::string, uint64_t>> node_watches;
   std::set<std::pair<std::string, uint64_t>> child_watches;
+
+  // The client has closed or destroyed its session. (Requests keep their connection.)
+  void Forget() {
+    listener = nullptr;
+    requests.clear();
+    deliveries.clear();
+  }
 
   // Jobs of one executor have no order; what a session says has.
   void Deliver(Job job) {
@@ -125,7 +131,7 @@ struct FakeZooKeeper::Connection : std::enable_shared_from_this<FakeZooKeeper::C
 class FakeZooKeeper::Session : public ZooKeeperSession {
  public:
   explicit Session(std::shared_ptr<Connection> connection) : connection_(std::move(connection)) {}
-  ~Session() override { connection_->listener = nullptr; }
+  ~Session() override { connection_->Forget(); }
 
   int64_t id() const override { return connection_->id; }
 
@@ -174,7 +180,7 @@ class FakeZooKeeper::Session : public ZooKeeperSession {
     });
   }
   Task<void> Close() override {
-    connection_->listener = nullptr;
+    connection_->Forget();
     connection_->server->EndSession(connection_.get());
     connection_->connected = false;
     Completion<bool> closed(connection_->executor);
@@ -194,7 +200,7 @@ class FakeZooKeeper::Session : public ZooKeeperSession {
 };
 
 FakeZooKeeper::~FakeZooKeeper() {
-  for (const auto& connection : connections_) connection->listener = nullptr;
+  for (const auto& connection : connections_) connection->Forget();
 }
 
 ZooKeeperSessionFactory FakeZooKeeper::Factory() {
