@@ -82,7 +82,6 @@ void EventLoop::RunUntil(const std::function<bool()>& done) {
 }
 
 void EventLoop::Turn() {
-  RunReadyJobs();
   io_->poll();
   RunReadyJobs();
   RunTurnEndJobs();

@@ -1,9 +1,9 @@
 // EventLoop: the executor of one shard, on top of one boost::asio::io_context.
 //
-// A turn of the loop: run the ready jobs, take what the operating system has ready, run the jobs
-// that it woke, run the jobs of PostAtTurnEnd, let the edges flush (sockets write, the ring
-// submits), and block only when nothing is ready. So all that one turn gathers leaves in as few
-// system calls as possible, and nothing waits for a timer to be sent.
+// A turn of the loop: take what the operating system has ready, run the ready jobs, run the jobs of
+// PostAtTurnEnd, let the edges flush (sockets write, the ring submits), and block only when nothing
+// is ready. So all that one turn gathers leaves in as few system calls as possible, and nothing
+// waits for a timer to be sent.
 #pragma once
 
 #include <atomic>

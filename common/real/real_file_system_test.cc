@@ -192,6 +192,20 @@ TEST(RealFileSystemShutdownTest, AShardThatNeverHadAThreadEndsWithOperationsInFl
   }
 }
 
+TEST(RealFileSystemShutdownTest, ASuspendedTaskMayOutliveItsShard) {
+  for (const FileBackend backend : {FileBackend::kUring, FileBackend::kThreads}) {
+    RealSeamWorld scratch(backend, testing::TempDir());
+    auto shard = std::make_unique<Shard>(ShardOptions{.file_backend = backend});
+    std::unique_ptr<File> file;
+    shard->RunUntil(OpenForTest(shard->env(), scratch.scratch_directory() + "/f", &file));
+    TaskScope scope(shard->executor());
+    // More than there are threads, so that some have not begun.
+    for (int i = 0; i < 20; ++i) scope.Spawn(WriteMegabytes(file.get(), 2));
+    file.reset();
+    shard.reset();
+  }
+}
+
 Task<void> AbandonNames(Env env, std::string directory) {
   STELE_CO_EXPECT_OK(co_await env.files->MakeDirectories(directory + "/x"));
   for (int i = 0; i < 50; ++i) {

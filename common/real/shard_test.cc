@@ -137,6 +137,21 @@ TEST(ShardTest, DestructionDropsJobsThatWereNotRun) {
   EXPECT_EQ(held.use_count(), 1);
 }
 
+TEST(EventLoopTest, DropJobsDropsAlsoWhatTheDroppedOnesPost) {
+  EventLoop loop;
+  auto held = std::make_shared<int>(1);
+  struct PostsWhenDropped {
+    EventLoop* loop;
+    std::shared_ptr<int> held;
+    ~PostsWhenDropped() {
+      if (held != nullptr) loop->Post([kept = held] { FAIL(); });
+    }
+  };
+  loop.Post([dropped = std::make_unique<PostsWhenDropped>(&loop, held)] { FAIL(); });
+  loop.DropJobs();
+  EXPECT_EQ(held.use_count(), 1);
+}
+
 TEST(ShardTest, StartsAgainAfterStop) {
   Shard shard;
   for (int i = 0; i < 3; ++i) {

@@ -28,8 +28,8 @@ enum class Names {
   kLookUp,  // asks the resolver, which may block for long
 };
 
-// The addresses of `endpoint`, never none. kConnectionLost when it is unknown, or is a name and only
-// addresses are asked for. An empty host stands for all addresses of this machine.
+// The addresses of `endpoint`, never none. kConnectionLost when it is unknown, or when it is a name
+// and only addresses are asked for. An empty host stands for all addresses of this machine.
 absl::StatusOr<std::vector<SocketAddress>> Resolve(const Endpoint& endpoint, Names names);
 
 // A non-blocking TCP socket; kConnectionLost.

@@ -4,7 +4,6 @@
 #include <span>
 #include <utility>
 
-#include <limits.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 
@@ -14,6 +13,12 @@
 #include "common/real/errno_error.h"
 
 namespace stele::real {
+namespace {
+
+// Pieces of the queue that one system call gets: at least a megabyte, as far as there is so much.
+constexpr size_t kPiecesPerCallMax = 256;
+
+}  // namespace
 
 TcpLink::TcpLink(LinkContext* context, UniqueFd fd, TransportLimits limits, std::string peer)
     : context_(context),
@@ -148,10 +153,10 @@ void TcpLink::OnWritable() {
 
 void TcpLink::SendFront() {
   if (!queue_.empty()) {
-    iovec places[IOV_MAX];
+    iovec places[kPiecesPerCallMax];
     msghdr message = {};
     message.msg_iov = places;
-    message.msg_iovlen = queue_.Front(places, IOV_MAX);
+    message.msg_iovlen = queue_.Front(places, kPiecesPerCallMax);
     ssize_t sent = -1;
     do {
       sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
