@@ -58,12 +58,13 @@ Task<absl::Status> JournalRecovery::Apply(Buffer body) {
     ++report_.skipped_records;  // no key anywhere: the ledger was deleted before the journal was
     co_return absl::OkStatus();
   }
-  const LedgerState* state = storage_->FindLoaded(record.ledger);
-  STELE_CHECK(state != nullptr);
+  STELE_CHECK(storage_->FindLoaded(record.ledger) != nullptr);
   switch (record.kind) {
     case JournalRecord::Kind::kMasterKey:
-      if (!state->has_master_key && keys_.contains(record.ledger)) {
-        storage_->SetMasterKey(record.ledger, keys_[record.ledger]);
+      // Also when storage has it: what a killed process wrote may never have been synced. A key
+      // that differs changes nothing: the first one counts.
+      if (keys_.contains(record.ledger)) {
+        static_cast<void>(storage_->SetMasterKey(record.ledger, keys_[record.ledger]));
       }
       break;
     case JournalRecord::Kind::kFence: storage_->SetFenced(record.ledger); break;

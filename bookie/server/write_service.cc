@@ -185,11 +185,12 @@ void WriteService::FenceInTurn(LedgerId ledger, wire::MasterKey key,
     return answer.Set(MakeError(ErrorCode::kUnauthorized, "wrong master key"));
   }
   Extra& extra = extras_[ledger];
-  if (!state->fenced) {
-    storage_->SetFenced(ledger);
+  if (!state->fenced) storage_->SetFenced(ledger);
+  // Once per process, also for a fence that was found on disk: a process that was killed may have
+  // written it to the index and not synced it.
+  if (extra.fence_sequence == 0) {
     extra.fence_sequence = AppendToJournal(ledger, MakeFenceRecord(ledger));
   }
-  // A fence that was found on disk has sequence 0, which is always durable.
   scope_.Spawn(AnswerFence(ledger, extra.fence_sequence, std::move(answer)));
 }
 

@@ -117,8 +117,8 @@ void BM_Append(benchmark::State& state) {
       metadata::Versioned<metadata::LedgerMetadata>{
           metadata::LedgerMetadata::Create(std::move(fields)).value(), 0},
       absl::Seconds(1));
-  LedgerWriter writer(&context, cell,
-                      std::make_shared<const LedgerKeys>(DigestType::kCrc32c, ""), {});
+  LedgerWriter writer(&context, cell, std::make_shared<const LedgerKeys>(DigestType::kCrc32c, ""),
+                      {});
   const Buffer payload = Buffer::FromString(std::string(size, 'x'));
   int64_t acknowledged = 0;
   for (auto _ : state) {

@@ -206,8 +206,8 @@ TEST_F(WireBookieClientTest, ASilentConnectionIsGivenUp) {
     RunFor(absl::Milliseconds(450));
   }
   RunFor(absl::Milliseconds(400));
-  EXPECT_EQ(sink.replies, (Replies{"0:Deadline", "1:Deadline", "2:Deadline", "3:Deadline",
-                                   "4:ConnectionLost"}));
+  EXPECT_EQ(sink.replies,
+            (Replies{"0:Deadline", "1:Deadline", "2:Deadline", "3:Deadline", "4:ConnectionLost"}));
 }
 
 TEST_F(WireBookieClientTest, ABookieMayOweOnlySoMuch) {

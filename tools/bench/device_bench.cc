@@ -52,8 +52,16 @@ class Descriptor {
   int fd_ = -1;
 };
 
+// Removes the file at the end: an unlinked file would make each synced write wait for the file
+// system's own journal.
+struct RemoveAtEnd {
+  std::string path;
+  ~RemoveAtEnd() { unlink(path.c_str()); }
+};
+
 absl::Status MeasureWrites(const DeviceOptions& options, DeviceFigures& figures) {
   const std::string path = StrCat(options.directory, "/stele-bench-device.tmp");
+  const RemoveAtEnd remove{path};
   Descriptor prepare(open(path.c_str(), O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
   if (!prepare.ok()) return SystemError(path);
   const std::vector<char> zeroes(1 << 20, 0);
@@ -70,7 +78,6 @@ absl::Status MeasureWrites(const DeviceOptions& options, DeviceFigures& figures)
     file = Descriptor(open(path.c_str(), O_WRONLY | O_DSYNC | O_CLOEXEC));
   }
   if (!file.ok()) return SystemError(path);
-  unlink(path.c_str());
   MutableBuffer block(kBlock, kBlock);
   std::memset(block.data(), 0x5a, kBlock);
   for (int i = 0; i < options.writes; ++i) {
