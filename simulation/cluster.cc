@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "common/base/try.h"
 #include "metadata/cluster_init.h"
 
 namespace stele::simulation {
@@ -19,39 +20,37 @@ Task<void> Initialize(Env env, metadata::MetadataStore* store, absl::Status* res
                                                  metadata::LayoutType::kHierarchical);
 }
 
+using FailureHandler = std::function<void(const absl::Status&)>;
+
 Task<void> RunBookie(Env env, SimProcess* process, metadata::MetadataStore* store,
                      bookie::BookieOptions options, observe::Log* log, bookie::Bookie** bookie,
-                     std::vector<std::string>* failures) {
-  const std::string id = options.id.value();
-  auto started = co_await bookie::Bookie::Start(
-      env, store, std::move(options), log, [failures, id](absl::Status why) {
-        failures->push_back(StrCat(id, ": ", ToStd(why.message())));
-      });
+                     FailureHandler on_failure) {
+  auto started = co_await bookie::Bookie::Start(env, store, std::move(options), log, on_failure);
   if (started.ok()) {
     *bookie = process->Own(*std::move(started));
   } else {
-    failures->push_back(StrCat(id, ": ", ToStd(started.status().message())));
+    on_failure(started.status());
   }
 }
 
 Task<void> ConnectClient(Env env, metadata::MetadataStore* store, client::ClientOptions options,
                          std::unique_ptr<client::Client>* client) {
-  auto cluster = co_await metadata::OpenCluster(store, kRoot, std::nullopt);
-  STELE_CHECK(cluster.ok());
-  auto connected = co_await client::Client::Connect(env, store, *std::move(cluster), options);
+  auto connected = co_await Cluster::Connect(env, store, options);
   STELE_CHECK(connected.ok());
   *client = *std::move(connected);
 }
 
 }  // namespace
 
-Cluster::Cluster(uint64_t seed, int bookie_count) : world_({.seed = seed}) {
+Cluster::Cluster(ClusterOptions cluster_options)
+    : options_(std::move(cluster_options)),
+      world_(options_.scheduler, options_.network, options_.metadata) {
   SimProcess* admin = world_.AddProcess(world_.AddMachine("admin"), "admin");
   metadata::MetadataStore* store = admin->Own(world_.NewMetadataStore(admin));
   absl::Status made = absl::UnknownError("did not end");
   STELE_CHECK(world_.RunToEnd(admin, Initialize(world_.env(admin), store, &made)).ok());
   STELE_CHECK(made.ok());
-  for (int i = 1; i <= bookie_count; ++i) {
+  for (int i = 1; i <= options_.bookies; ++i) {
     const std::string host = StrCat("b", i);
     Node& node = nodes_[i];
     node.machine = world_.AddMachine(host);
@@ -76,26 +75,34 @@ Cluster::~Cluster() {
   }
 }
 
-bookie::BookieOptions Cluster::OptionsOf(int bookie) {
+bookie::BookieOptions Cluster::OptionsOf(int bookie) const {
   bookie::BookieOptions options;
   const std::string host = StrCat("b", bookie);
-  options.id = BookieId(host + ":3181");
-  options.listen = {host, 3181};
-  options.advertised = {host, 3181};
+  options.id = BookieId(StrCat(host, ":", kBookiePort));
+  options.listen = {host, kBookiePort};
+  options.advertised = {host, kBookiePort};
   options.journal_directories = {"/data/journal"};
   options.ledger_directories = {"/data/ledgers"};
   options.journal_size_max_bytes = 8 << 20;
   options.entry_log_size_max_bytes = 1 << 20;
   options.memtable_max_bytes = 256 << 10;
   options.flush_interval = absl::Seconds(1);
+  if (options_.adjust_bookie) options_.adjust_bookie(bookie, &options);
   return options;
 }
 
 void Cluster::StartBookie(int bookie) {
   Node& node = nodes_.at(bookie);
   metadata::MetadataStore* store = node.process->Own(world_.NewMetadataStore(node.process));
-  node.process->Spawn(RunBookie(world_.env(node.process), node.process, store, OptionsOf(bookie),
-                                &log_, node.bookie.get(), &failures_));
+  observe::Log* log = options_.log != nullptr ? options_.log : &log_;
+  node.process->Spawn(RunBookie(
+      world_.env(node.process), node.process, store, OptionsOf(bookie), log, node.bookie.get(),
+      [this, bookie](const absl::Status& why) { OnFailure(bookie, why); }));
+}
+
+void Cluster::OnFailure(int bookie, const absl::Status& why) {
+  failures_.push_back(StrCat("b", bookie, ":", kBookiePort, ": ", ToStd(why.message())));
+  if (options_.on_failure) options_.on_failure(bookie, why);
 }
 
 void Cluster::Kill(int bookie) {
@@ -111,6 +118,12 @@ void Cluster::PowerCut(int bookie) {
 void Cluster::Restart(int bookie) {
   nodes_.at(bookie).process->Restart();
   StartBookie(bookie);
+}
+
+Task<absl::StatusOr<std::unique_ptr<client::Client>>> Cluster::Connect(
+    Env env, metadata::MetadataStore* store, client::ClientOptions options) {
+  STELE_CO_TRY(metadata::Cluster found, co_await metadata::OpenCluster(store, kRoot, std::nullopt));
+  co_return co_await client::Client::Connect(env, store, std::move(found), options);
 }
 
 client::Client& Cluster::NewClient(const std::string& name, client::ClientOptions options) {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -32,10 +33,27 @@ class ClusterLog final : public observe::Log {
   int64_t lines_ = 0;
 };
 
+inline constexpr uint16_t kBookiePort = 3181;
+
+struct ClusterOptions {
+  int bookies = 3;
+  SchedulerOptions scheduler;
+  SimNetworkOptions network;
+  SimMetadataOptions metadata;
+  // May change what a bookie is told at each of its starts.
+  std::function<void(int bookie, bookie::BookieOptions* options)> adjust_bookie;
+  // Of the bookies; null: counted only. Outlives the cluster.
+  observe::Log* log = nullptr;
+  // A bookie could not start, or cannot go on. It may be killed, though not from within this call.
+  std::function<void(int bookie, const absl::Status& why)> on_failure;
+};
+
 class Cluster {
  public:
-  // Starts bookies 1 .. bookie_count ("b1:3181", ...).
-  Cluster(uint64_t seed, int bookie_count);
+  // Starts bookies 1 .. options.bookies ("b1:3181", ...), and waits until they serve or one cannot.
+  explicit Cluster(ClusterOptions options);
+  Cluster(uint64_t seed, int bookie_count)
+      : Cluster(ClusterOptions{.bookies = bookie_count, .scheduler = {.seed = seed}}) {}
   ~Cluster();
 
   World& world() { return world_; }
@@ -46,11 +64,20 @@ class Cluster {
   // Begins to start it again; it serves after a while.
   void Restart(int bookie);
   bool IsServing(int bookie) const { return *nodes_.at(bookie).bookie != nullptr; }
+  SimProcess* process(int bookie) { return nodes_.at(bookie).process; }
+  SimMachine* machine(int bookie) { return nodes_.at(bookie).machine; }
+  // Null while it does not serve.
+  bookie::Bookie* bookie(int number) { return *nodes_.at(number).bookie; }
   // Why a bookie could not start or go on, if one could not.
   const std::vector<std::string>& failures() const { return failures_; }
 
+  // Connects a client; for code that runs in a process of its own.
+  //   store   of the process
+  static Task<absl::StatusOr<std::unique_ptr<client::Client>>> Connect(
+      Env env, metadata::MetadataStore* store, client::ClientOptions options);
   // A client in a new process.
   client::Client& NewClient(const std::string& name, client::ClientOptions options = {});
+  SimProcess* client_process(const std::string& name) { return clients_.at(name); }
   void CrashClient(const std::string& name);
 
   // Runs the world until the future has its value; fails the process when nothing goes on.
@@ -76,9 +103,11 @@ class Cluster {
     std::unique_ptr<bookie::Bookie*> bookie;
   };
 
-  static bookie::BookieOptions OptionsOf(int bookie);
+  bookie::BookieOptions OptionsOf(int bookie) const;
   void StartBookie(int bookie);
+  void OnFailure(int bookie, const absl::Status& why);
 
+  const ClusterOptions options_;
   World world_;
   ClusterLog log_;
   std::map<int, Node> nodes_;
