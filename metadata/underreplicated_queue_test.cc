@@ -1,0 +1,208 @@
+#include "metadata/underreplicated_queue.h"
+
+#include <algorithm>
+
+#include <gtest/gtest.h>
+
+#include "common/base/errors.h"
+#include "metadata/testing/metadata_test.h"
+
+namespace stele::metadata {
+namespace {
+
+constexpr LedgerId kLedger(42);
+constexpr char kTaskPath[] = "/ledgers/underreplication/ledgers/0000/0000/0000/002a/urL0000000042";
+constexpr char kLockPath[] = "/ledgers/underreplication/locks/urL0000000042";
+
+class UnderreplicatedQueueTest : public MetadataTest {
+ protected:
+  UnderreplicatedQueueTest() {
+    Put("/ledgers");
+    EXPECT_TRUE(Run(queue_.Start()).ok());
+    EXPECT_TRUE(RunIn(other_process_, other_.Start()).ok());
+  }
+
+  bool Mark(LedgerId ledger, std::vector<BookieId> replicas) {
+    const auto marked = Run(queue_.Mark(ledger, std::move(replicas)));
+    EXPECT_TRUE(marked.ok()) << marked.status();
+    return marked.ok() && *marked;
+  }
+  RepairTask Find(LedgerId ledger) {
+    const auto task = Run(queue_.Find(ledger));
+    EXPECT_TRUE(task.ok() && task->has_value());
+    return **task;
+  }
+  std::vector<LedgerId> List(size_t count_max = 1000) {
+    const auto tasks = Run(queue_.List(count_max));
+    EXPECT_TRUE(tasks.ok()) << tasks.status();
+    std::vector<LedgerId> ledgers;
+    for (const RepairTask& task : *tasks) ledgers.push_back(task.ledger);
+    std::sort(ledgers.begin(), ledgers.end());
+    return ledgers;
+  }
+
+  const BookieId a_{"a:1"};
+  const BookieId b_{"b:1"};
+  const ClusterPaths paths_{"/ledgers"};
+  UnderreplicatedQueue queue_{env_, &store_, paths_, "host"};
+  UnderreplicatedQueue other_{world_.env(other_process_), other_session_.get(), paths_, "other"};
+};
+
+TEST_F(UnderreplicatedQueueTest, TheFirstUserMakesTheNodesOfApache) {
+  EXPECT_EQ(ValueOf("/ledgers/underreplication/LAYOUT"), "type: \"BASIC\"\nversion: 1\n");
+  EXPECT_TRUE(Exists("/ledgers/underreplication/ledgers"));
+  EXPECT_TRUE(Exists("/ledgers/underreplication/locks"));
+}
+
+TEST_F(UnderreplicatedQueueTest, AnotherLayoutIsRefused) {
+  EXPECT_TRUE(Run(rival_session_->Put("/ledgers/underreplication/LAYOUT",
+                                      "type: \"OTHER\"\nversion: 1\n", kAnyVersion))
+                  .ok());
+  EXPECT_EQ(CodeOf(Run(queue_.Start())), ErrorCode::kUnsupported);
+}
+
+TEST_F(UnderreplicatedQueueTest, MarkingAgainAddsWhatIsNewAndNothingElse) {
+  EXPECT_TRUE(Mark(kLedger, {a_}));
+  const RepairTask first = Find(kLedger);
+  EXPECT_EQ(first.mark.replicas, std::vector<BookieId>{a_});
+  ASSERT_TRUE(first.mark.marked_at.has_value());
+  RunFor(absl::Seconds(1));
+  EXPECT_FALSE(Mark(kLedger, {a_}));
+  EXPECT_EQ(Find(kLedger).mark, first.mark);
+  EXPECT_TRUE(Mark(kLedger, {b_}));
+  EXPECT_EQ(Find(kLedger).mark.replicas, (std::vector<BookieId>{a_, b_}));
+  EXPECT_GT(*Find(kLedger).mark.marked_at, *first.mark.marked_at);
+  EXPECT_EQ(Find(kLedger).version, 1);
+}
+
+TEST_F(UnderreplicatedQueueTest, MarksOfRivalsAreMerged) {
+  store_.Before(Op::kPut, "urL", [this]() -> Task<void> {
+    return [](UnderreplicatedQueue* other, BookieId bookie) -> Task<void> {
+      EXPECT_TRUE((co_await other->Mark(kLedger, {bookie})).ok());
+    }(&other_, BookieId("c:1"));
+  });
+  EXPECT_TRUE(Mark(kLedger, {a_}));
+  EXPECT_TRUE(Mark(kLedger, {b_}));
+  EXPECT_EQ(Find(kLedger).mark.replicas, (std::vector<BookieId>{a_, BookieId("c:1"), b_}));
+}
+
+TEST_F(UnderreplicatedQueueTest, AMarkWhoseAnswerIsLostIsThere) {
+  store_.Fail(Op::kCreate, "urL", Fault::kLostAnswer);
+  EXPECT_FALSE(Mark(kLedger, {a_}));
+  EXPECT_EQ(Find(kLedger).mark.replicas, std::vector<BookieId>{a_});
+}
+
+TEST_F(UnderreplicatedQueueTest, ATaskThatCannotBeReadIsATaskWithoutReplicas) {
+  Put(kTaskPath, "rubbish");
+  EXPECT_EQ(Find(kLedger).mark, UnderreplicationMark());
+  EXPECT_EQ(CodeOf(Run(queue_.Mark(kLedger, {a_})).status()), ErrorCode::kCorruptData);
+}
+
+TEST_F(UnderreplicatedQueueTest, ListGivesAllTasksAndRemovesWhatIsEmpty) {
+  std::vector<LedgerId> expected;
+  for (int64_t id : {int64_t{0}, int64_t{1}, int64_t{42}, int64_t{65536}, int64_t{4294967296}}) {
+    Mark(LedgerId(id), {a_});
+    expected.emplace_back(id);
+  }
+  Put("/ledgers/underreplication/ledgers/0000/0000/0007");
+  Put("/ledgers/underreplication/ledgers/strange");
+  EXPECT_EQ(List(), expected);
+  EXPECT_FALSE(Exists("/ledgers/underreplication/ledgers/0000/0000/0007"));
+  EXPECT_EQ(List(2).size(), 2u);
+}
+
+TEST_F(UnderreplicatedQueueTest, OneOwnerPerLock) {
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"host\"\n");
+  EXPECT_FALSE(*Run(queue_.Lock(kLedger)));
+  EXPECT_FALSE(*RunIn(other_process_, other_.Lock(kLedger)));
+  EXPECT_EQ(*Run(queue_.Locked()), std::vector<LedgerId>{kLedger});
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_TRUE(*RunIn(other_process_, other_.Lock(kLedger)));
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());  // not ours: nothing happens
+  EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"other\"\n");
+}
+
+// T29
+TEST_F(UnderreplicatedQueueTest, AnOwnerRecognisesItsLockAfterALostAnswer) {
+  store_.Fail(Op::kCreate, "locks", Fault::kLostAnswer);
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  EXPECT_TRUE(queue_.Holds(kLedger));
+  EXPECT_FALSE(*RunIn(other_process_, other_.Lock(kLedger)));
+  store_.Fail(Op::kDelete, "locks", Fault::kLostAnswer);
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_FALSE(Exists(kLockPath));
+}
+
+TEST_F(UnderreplicatedQueueTest, ALostUnlockDoesNotTakeAnothersLock) {
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  store_.Fail(Op::kDelete, "locks", Fault::kLostAnswer);
+  store_.Before(Op::kGet, "locks", [this]() -> Task<void> {
+    return [](MetadataStore* store) -> Task<void> {
+      EXPECT_TRUE((co_await store->Create(kLockPath, "theirs", NodeKind::kEphemeral)).ok());
+    }(rival_session_.get());
+  });
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_EQ(ValueOf(kLockPath), "theirs");
+}
+
+TEST_F(UnderreplicatedQueueTest, LocksEndWithTheSession) {
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  world_.metadata().Expire(process_);
+  RunFor(absl::Seconds(1));
+  EXPECT_FALSE(queue_.Holds(kLedger));
+  EXPECT_TRUE(*RunIn(other_process_, other_.Lock(kLedger)));
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_TRUE(other_.Holds(kLedger));
+  EXPECT_FALSE(*Run(queue_.Lock(kLedger)));
+}
+
+TEST_F(UnderreplicatedQueueTest, AFinishedTaskIsRemovedWithItsDirectory) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));
+  EXPECT_FALSE(Exists("/ledgers/underreplication/ledgers/0000/0000/0000/002a"));
+  EXPECT_TRUE(*Run(queue_.Finish({.ledger = kLedger})));  // none: done
+}
+
+// T15
+TEST_F(UnderreplicatedQueueTest, ATaskMarkedMeanwhileStays) {
+  Mark(kLedger, {a_});
+  const RepairTask task = Find(kLedger);
+  Mark(kLedger, {b_});
+  EXPECT_FALSE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(Find(kLedger).mark.replicas, (std::vector<BookieId>{a_, b_}));
+}
+
+TEST_F(UnderreplicatedQueueTest, AFinishWhoseAnswerIsLostDoesNotRemoveANewTask) {
+  Mark(kLedger, {a_});
+  const RepairTask task = Find(kLedger);
+  store_.Fail(Op::kDelete, "urL", Fault::kLostAnswer);
+  // Marked anew behind the deletion: the new node has the version of the old one.
+  store_.Before(Op::kGet, "urL", [this]() -> Task<void> {
+    return [](UnderreplicatedQueue* other, BookieId bookie) -> Task<void> {
+      EXPECT_TRUE((co_await other->Mark(kLedger, {bookie})).ok());
+    }(&other_, b_);
+  });
+  EXPECT_FALSE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(Find(kLedger).mark.replicas, std::vector<BookieId>{b_});
+  EXPECT_EQ(Find(kLedger).version, task.version);
+}
+
+TEST_F(UnderreplicatedQueueTest, AnOutageIsWaitedFor) {
+  Mark(kLedger, {a_});
+  world_.metadata().Stop();
+  const auto task = Start(queue_.Find(kLedger));
+  const auto locked = Start(queue_.Lock(kLedger));
+  const auto marked = Start(queue_.Mark(LedgerId(7), {b_}));
+  RunFor(absl::Minutes(2));
+  EXPECT_FALSE(task->has_value() || locked->has_value() || marked->has_value());
+  world_.metadata().Start();
+  RunFor(absl::Seconds(30));
+  ASSERT_TRUE(task->has_value() && locked->has_value() && marked->has_value());
+  EXPECT_TRUE((*task)->ok());
+  EXPECT_TRUE(***locked);
+  EXPECT_EQ(List(), (std::vector<LedgerId>{LedgerId(7), kLedger}));
+}
+
+}  // namespace
+}  // namespace stele::metadata
