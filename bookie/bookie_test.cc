@@ -294,21 +294,6 @@ TEST_P(BookieTest, AnotherBookiesDirectoriesAreRefused) {
   EXPECT_TRUE(Started());
 }
 
-TEST_P(BookieTest, LedgersUnknownToMetadataAreCollectedAfterTwoPasses) {
-  Add(0, "zero");
-  const auto collect = [&] {
-    absl::Status status;
-    world_.Run([](Bookie* bookie, absl::Status* to) -> Task<void> {
-      *to = co_await bookie->CollectGarbage();
-    }(world_.bookie(), &status));
-    EXPECT_TRUE(status.ok()) << status;
-  };
-  collect();
-  EXPECT_EQ(Read(0), "zero");
-  collect();
-  EXPECT_EQ(Read(0), NameOf(ReplyCode::kNoSuchLedger));
-}
-
 Task<void> FloodWithReads(BookieWorld* world, int reads, int* answered) {
   WireClient client(world->peer_env(), ProtocolVersion::kV2);
   EXPECT_TRUE((co_await client.Connect(world->endpoint())).ok());

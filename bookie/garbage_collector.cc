@@ -1,7 +1,6 @@
 #include "bookie/garbage_collector.h"
 
 #include <algorithm>
-#include <iterator>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -10,14 +9,15 @@
 
 namespace stele::bookie {
 
-std::vector<LedgerId> GarbagePlan::Decide(int64_t ledger_count, std::vector<LedgerId> absent) {
-  std::vector<LedgerId> garbage;
-  std::set_intersection(absent.begin(), absent.end(), absent_before_.begin(), absent_before_.end(),
-                        std::back_inserter(garbage));
-  const size_t limit = std::max<size_t>(kRemovedPerPassMin, static_cast<size_t>(ledger_count) / 10);
-  if (garbage.size() > limit) garbage.resize(limit);
-  absent_before_ = std::move(absent);
-  return garbage;
+void GarbagePlan::BeginPass() { absent_before_ = std::exchange(absent_, {}); }
+
+bool GarbagePlan::OnAbsent(LedgerId ledger) {
+  absent_.insert(ledger);
+  return absent_before_.contains(ledger);
+}
+
+size_t GarbagePlan::RemovedPerPassMax(size_t ledger_count) {
+  return std::max(kRemovedPerPassMin, ledger_count / 10);
 }
 
 GarbageCollector::GarbageCollector(Env env, absl::Duration interval, LedgerStorage* storage,
@@ -45,17 +45,34 @@ Task<void> GarbageCollector::Loop() {
 }
 
 Task<absl::Status> GarbageCollector::Run() {
+  plan_.BeginPass();
   const std::vector<LedgerId> local = storage_->Ledgers();
-  std::vector<LedgerId> absent;
+  std::vector<LedgerId> garbage;
   for (const LedgerId ledger : local) {
-    const absl::Status read = (co_await ledgers_->Read(ledger)).status();
-    if (CodeOf(read) == ErrorCode::kNoSuchLedgerMetadata) {
-      absent.push_back(ledger);
-    } else if (CodeOf(read) == ErrorCode::kMetadataUnavailable) {
-      co_return read;  // no use in asking for the others
-    }
+    STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
+    if (absent && plan_.OnAbsent(ledger)) garbage.push_back(ledger);
   }
-  co_return co_await Remove(plan_.Decide(static_cast<int64_t>(local.size()), std::move(absent)));
+  const size_t limit = GarbagePlan::RemovedPerPassMax(local.size());
+  if (garbage.size() > limit) garbage.resize(limit);
+  STELE_CO_TRY_OK(co_await Remove(std::move(garbage)));
+  co_return co_await RemoveEntryLogs();
+}
+
+Task<absl::StatusOr<bool>> GarbageCollector::IsAbsent(LedgerId ledger) {
+  const absl::Status read = (co_await ledgers_->Read(ledger)).status();
+  if (CodeOf(read) == ErrorCode::kMetadataUnavailable) co_return read;
+  co_return CodeOf(read) == ErrorCode::kNoSuchLedgerMetadata;
+}
+
+Task<absl::StatusOr<bool>> GarbageCollector::AreGarbage(std::vector<LedgerId> ledgers) {
+  bool all = true;
+  for (const LedgerId ledger : ledgers) {
+    STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
+    if (!absent) co_return false;
+    // The others are asked about as well, or each would cost a pass of its own.
+    all = plan_.OnAbsent(ledger) && all;
+  }
+  co_return all;
 }
 
 Task<absl::Status> GarbageCollector::Remove(std::vector<LedgerId> garbage) {
@@ -70,7 +87,14 @@ Task<absl::Status> GarbageCollector::Remove(std::vector<LedgerId> garbage) {
     log_->Write(observe::LogLevel::kInfo, "removed a ledger that metadata no longer knows",
                 {{"ledger", ledger.value()}});
   }
-  STELE_CO_TRY(const int64_t logs, co_await storage_->RemoveDeadEntryLogs());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> GarbageCollector::RemoveEntryLogs() {
+  STELE_CO_TRY(const int64_t logs,
+               co_await storage_->RemoveDeadEntryLogs([this](std::vector<LedgerId> ledgers) {
+                 return AreGarbage(std::move(ledgers));
+               }));
   if (logs > 0) {
     log_->Write(observe::LogLevel::kInfo, "removed entry logs without live ledgers",
                 {{"entry_logs", logs}});

@@ -1,16 +1,19 @@
 // GarbageCollector: removes the data of ledgers that metadata no longer knows.
 //
-// It never trusts a listing. A ledger is garbage when metadata, asked for this very ledger, says
-// that there is none, in two passes one after the other; errors and time-outs keep it. A pass
-// removes a bounded share of the ledgers, so that a metadata store that lies is noticed before it
-// costs everything.
+// It never trusts a listing, nor that a ledger is not known here: its index file may have been
+// lost while its entries are in an entry log. A ledger is garbage when metadata, asked for this
+// very ledger, says that there is none, in two passes one after the other; errors and time-outs
+// keep it. A pass removes a bounded share of the ledgers, so that a metadata store that lies is
+// noticed before it costs everything.
 #pragma once
 
-#include <cstdint>
+#include <cstddef>
 #include <vector>
 
+#include "absl/container/btree_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/time/time.h"
 #include "bookie/storage/ledger_storage.h"
 #include "common/async/task.h"
@@ -22,17 +25,21 @@
 
 namespace stele::bookie {
 
-// Which of the ledgers that metadata does not know go in this pass. Pure.
+// Which ledgers metadata does not know, in this pass and in the one before. Pure.
 class GarbagePlan {
  public:
-  // absent: ascending. Gives those that were absent in the last pass too, at most a tenth of
-  // `ledger_count` but at least kRemovedPerPassMin.
-  std::vector<LedgerId> Decide(int64_t ledger_count, std::vector<LedgerId> absent);
-
   static constexpr size_t kRemovedPerPassMin = 1000;
 
+  void BeginPass();
+  // Metadata has just said that there is no such ledger. True: it said so in the last pass too.
+  bool OnAbsent(LedgerId ledger);
+  // How many of `ledger_count` local ledgers may go in one pass: a tenth, but at least
+  // kRemovedPerPassMin.
+  static size_t RemovedPerPassMax(size_t ledger_count);
+
  private:
-  std::vector<LedgerId> absent_before_;
+  absl::btree_set<LedgerId> absent_before_;
+  absl::btree_set<LedgerId> absent_;
 };
 
 class GarbageCollector {
@@ -50,7 +57,12 @@ class GarbageCollector {
 
  private:
   Task<void> Loop();
+  // Does metadata say now that there is no such ledger? An error: it cannot be asked at all.
+  Task<absl::StatusOr<bool>> IsAbsent(LedgerId ledger);
+  // Is each of them garbage?
+  Task<absl::StatusOr<bool>> AreGarbage(std::vector<LedgerId> ledgers);
   Task<absl::Status> Remove(std::vector<LedgerId> garbage);
+  Task<absl::Status> RemoveEntryLogs();
 
   Env env_;
   absl::Duration interval_;

@@ -5,7 +5,7 @@
 #include <utility>
 #include <vector>
 
-#include "absl/container/flat_hash_set.h"
+#include "absl/container/btree_set.h"
 #include "bookie/storage/entry_log_format.h"
 #include "bookie/storage/entry_log_scanner.h"
 #include "common/base/buffer.h"
@@ -29,7 +29,7 @@ Task<absl::StatusOr<std::optional<LogContent>>> AskMap(File* file, uint64_t size
       header->ledgers_map_offset >= static_cast<int64_t>(size)) {
     co_return std::nullopt;
   }
-  absl::flat_hash_set<LedgerId> ledgers;
+  absl::btree_set<LedgerId> ledgers;
   uint64_t offset = static_cast<uint64_t>(header->ledgers_map_offset);
   while (ledgers.size() < static_cast<size_t>(header->ledgers_count)) {
     STELE_CO_TRY(const Buffer head, co_await file->ReadAt(offset, kMapRecordHeadBytes));
@@ -41,7 +41,9 @@ Task<absl::StatusOr<std::optional<LogContent>>> AskMap(File* file, uint64_t size
     if (!entries.ok()) co_return std::nullopt;
     for (const LedgerBytes& entry : *entries) {
       // A ledger that comes twice makes the map worthless, unless it lives.
-      if (is_known(entry.ledger)) co_return LogContent{Verdict::kLive, entry.ledger};
+      if (is_known(entry.ledger)) {
+        co_return LogContent{.verdict = Verdict::kLive, .known_ledger = entry.ledger};
+      }
       if (!ledgers.insert(entry.ledger).second) co_return std::nullopt;
     }
     offset += *record_size;
@@ -52,17 +54,18 @@ Task<absl::StatusOr<std::optional<LogContent>>> AskMap(File* file, uint64_t size
   if (behind.size() == kMapRecordHeadBytes && ParseMapRecordSize(behind.view()).ok()) {
     co_return std::nullopt;
   }
-  co_return LogContent{.verdict = Verdict::kDead};
+  co_return LogContent{.verdict = Verdict::kStray, .ledgers = std::move(ledgers)};
 }
 
 }  // namespace
 
-Task<absl::StatusOr<LogContent>> FindLiveLedger(File* file, uint32_t entry_size_max_bytes,
+Task<absl::StatusOr<LogContent>> ReadLogContent(File* file, uint32_t entry_size_max_bytes,
                                                 absl::FunctionRef<bool(LedgerId)> is_known) {
   STELE_CO_TRY(const uint64_t size, co_await file->Size());
   STELE_CO_TRY(const std::optional<LogContent> by_map, co_await AskMap(file, size, is_known));
   if (by_map.has_value()) co_return *by_map;
   EntryLogScanner scanner(size, entry_size_max_bytes);
+  absl::btree_set<LedgerId> ledgers;
   Buffer window;
   uint64_t window_offset = 0;
   for (;;) {
@@ -71,7 +74,7 @@ Task<absl::StatusOr<LogContent>> FindLiveLedger(File* file, uint32_t entry_size_
         window_offset = scanner.position();
         STELE_CO_TRY(window, co_await file->ReadAt(window_offset, kScanWindowBytes));
         if (window.size() < kRecordHeadBytes && window_offset + window.size() < size) {
-          co_return LogContent{.verdict = Verdict::kUnclear};  // it was cut while we read
+          co_return LogContent{};  // it was cut while we read
         }
         break;
       }
@@ -79,14 +82,17 @@ Task<absl::StatusOr<LogContent>> FindLiveLedger(File* file, uint32_t entry_size_
       case EntryLogScanner::Step::kCandidate:
       case EntryLogScanner::Step::kRecord:
         if (is_known(scanner.record().ledger)) {
-          co_return LogContent{Verdict::kLive, scanner.record().ledger};
+          co_return LogContent{.verdict = Verdict::kLive, .known_ledger = scanner.record().ledger};
         }
+        ledgers.insert(scanner.record().ledger);
+        if (ledgers.size() > static_cast<size_t>(kLedgersInMapMax)) co_return LogContent{};
         break;
       case EntryLogScanner::Step::kEnd: {
         // A file without a whole header was cut by something that may have cut records too.
         const bool is_whole = size == 0 || size >= kEntryLogHeaderSize;
         const bool is_clear = is_whole && scanner.summary().damages == 0;
-        co_return LogContent{.verdict = is_clear ? Verdict::kDead : Verdict::kUnclear};
+        if (!is_clear) co_return LogContent{};
+        co_return LogContent{.verdict = Verdict::kStray, .ledgers = std::move(ledgers)};
       }
     }
   }

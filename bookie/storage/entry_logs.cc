@@ -138,13 +138,14 @@ Task<absl::StatusOr<Buffer>> EntryLogs::Read(EntryLocation location, LedgerId le
   co_return body;
 }
 
-Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known) {
+Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known,
+                                                    AreLedgersGone are_gone) {
   std::vector<EntryLogId> ids;
   for (const auto& [id, log] : logs_) ids.push_back(id);
   int64_t removed = 0;
   absl::Status problem;
   for (const EntryLogId id : ids) {
-    const absl::StatusOr<bool> gone = co_await RemoveIfDead(id, is_known);
+    const absl::StatusOr<bool> gone = co_await RemoveIfDead(id, is_known, &are_gone);
     if (gone.ok()) {
       removed += *gone ? 1 : 0;
     } else if (problem.ok()) {
@@ -156,22 +157,28 @@ Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(absl::FunctionRef<bool(Ledge
 }
 
 Task<absl::StatusOr<bool>> EntryLogs::RemoveIfDead(EntryLogId log,
-                                                   absl::FunctionRef<bool(LedgerId)> is_known) {
+                                                   absl::FunctionRef<bool(LedgerId)> is_known,
+                                                   AreLedgersGone* are_gone) {
   auto found = logs_.find(log);
   if (found == logs_.end() || !found->second.closed) co_return false;
-  if (found->second.some_ledger.IsValid() && is_known(found->second.some_ledger)) co_return false;
+  if (found->second.known_ledger.IsValid() && is_known(found->second.known_ledger)) {
+    co_return false;
+  }
   const size_t directory = found->second.directory;
   const std::string path = PathOf(log, directory);
   LogContent content;
   {
     STELE_CO_TRY(const std::unique_ptr<File> file, co_await env_.files->Open(path, OpenOptions{}));
     STELE_CO_TRY(content,
-                 co_await FindLiveLedger(file.get(), options_.entry_size_max_bytes, is_known));
+                 co_await ReadLogContent(file.get(), options_.entry_size_max_bytes, is_known));
   }
   found = logs_.find(log);
   if (found == logs_.end()) co_return false;
-  found->second.some_ledger = content.some_ledger;
-  if (content.verdict != LogContent::Verdict::kDead) co_return false;
+  found->second.known_ledger = content.known_ledger;
+  if (content.verdict != LogContent::Verdict::kStray) co_return false;
+  std::vector<LedgerId> strays(content.ledgers.begin(), content.ledgers.end());
+  STELE_CO_TRY(const bool gone, co_await (*are_gone)(std::move(strays)));
+  if (!gone || !logs_.contains(log)) co_return false;
   STELE_CO_TRY_OK(co_await env_.files->Remove(path));
   Forget(log);
   STELE_CO_TRY_OK(co_await env_.files->SyncDirectory(options_.directories[directory]));

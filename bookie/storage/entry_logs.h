@@ -12,6 +12,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/storage/entry_log_format.h"
+#include "bookie/storage/ledger_storage.h"
 #include "bookie/storage/open_files.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
@@ -43,10 +44,11 @@ class EntryLogs {
   // Was this log made by this process? What others wrote may not be durable.
   bool IsOurs(EntryLogId log) const;
 
-  // Removes closed logs that have no ledger for which `is_known` holds; gives their number. Logs
-  // with damage stay: the damage may hide a ledger. When a log cannot be read or removed the others
-  // still are, and the first such error is the result.
-  Task<absl::StatusOr<int64_t>> RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known);
+  // Removes closed logs that have no ledger for which `is_known` holds, and whose other ledgers
+  // are all gone; gives their number. Logs with damage stay: the damage may hide a ledger. When a
+  // log cannot be read or removed the others still are, and the first such error is the result.
+  Task<absl::StatusOr<int64_t>> RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known,
+                                           AreLedgersGone are_gone);
 
   size_t count() const { return logs_.size(); }
   const EntryLogsOptions& options() const { return options_; }
@@ -66,15 +68,16 @@ class EntryLogs {
   struct Log {
     size_t directory = 0;
     bool ours = false;
-    bool closed = true;    // nothing is appended any more
-    LedgerId some_ledger;  // one that it had when it was last looked at
+    bool closed = true;     // nothing is appended any more
+    LedgerId known_ledger;  // one that it had when it was last looked at
   };
 
   EntryLogs(Env env, EntryLogsOptions options);
   Task<absl::Status> Enumerate();
   Task<absl::Status> RemoveCompactionLeftovers(size_t directory, std::vector<std::string> names);
   Task<absl::StatusOr<bool>> RemoveIfDead(EntryLogId log,
-                                          absl::FunctionRef<bool(LedgerId)> is_known);
+                                          absl::FunctionRef<bool(LedgerId)> is_known,
+                                          AreLedgersGone* are_gone);
 
   Env env_;
   const EntryLogsOptions options_;

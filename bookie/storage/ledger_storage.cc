@@ -95,7 +95,7 @@ class Storage : public LedgerStorage {
   Task<absl::Status> Flush() override;
   std::vector<LedgerId> Ledgers() const override;
   Task<absl::Status> DeleteLedger(LedgerId ledger) override;
-  Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs() override;
+  Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs(AreLedgersGone are_gone) override;
   StorageStats Stats() const override;
   Task<absl::Status> Close() override;
 
@@ -541,9 +541,9 @@ Task<absl::Status> Storage::DeleteLedger(LedgerId ledger) {
   co_return co_await index_->Remove(ledger);
 }
 
-Task<absl::StatusOr<int64_t>> Storage::RemoveDeadEntryLogs() {
+Task<absl::StatusOr<int64_t>> Storage::RemoveDeadEntryLogs(AreLedgersGone are_gone) {
   const auto exists = [this](LedgerId ledger) { return Exists(ledger); };
-  co_return co_await logs_->RemoveDead(exists);
+  co_return co_await logs_->RemoveDead(exists, std::move(are_gone));
 }
 
 StorageStats Storage::Stats() const {

@@ -80,6 +80,11 @@ enum class PutResult {
   kFull,             // both memtable generations are full: stop reading sockets until OnRoom
 };
 
+// Does the cluster no longer have any of these ledgers, as far as can be told for certain? An error
+// keeps their data.
+using AreLedgersGone =
+    absl::AnyInvocable<Task<absl::StatusOr<bool>>(std::vector<LedgerId> ledgers)>;
+
 // For metrics and tests.
 struct StorageStats {
   uint64_t memtable_bytes = 0;  // both generations
@@ -159,8 +164,9 @@ class LedgerStorage {
   // log. Ok when it is not known.
   virtual Task<absl::Status> DeleteLedger(LedgerId ledger) = 0;
   // Removes sealed entry logs in which no ledger is left. Gives their number. Logs with damage are
-  // kept.
-  virtual Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs() = 0;
+  // kept. That a ledger is not known here proves nothing, its index file may have been lost: a log
+  // goes only when `are_gone` holds for all that it has.
+  virtual Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs(AreLedgersGone are_gone) = 0;
 
   virtual StorageStats Stats() const = 0;
 

@@ -318,7 +318,7 @@ struct DeadLogTest : testing::Test, StorageRig {
     MustOpen();
   }
   int64_t RemoveDead() {
-    const auto removed = Await(storage->RemoveDeadEntryLogs());
+    const auto removed = Await(storage->RemoveDeadEntryLogs(SayGone));
     EXPECT_TRUE(removed.ok()) << removed.status();
     return removed.value_or(-1);
   }
@@ -436,7 +436,7 @@ TEST_F(DeadLogTest, F26ALogThatCannotBeReadStaysAndTheOthersGo) {
   CreateFile("/d0/8.log", MakeEntryLogStart({}));
   Reopen();
   faults.Fail(FileOperation::kRead, "7.log");
-  EXPECT_EQ(CodeOf(Await(storage->RemoveDeadEntryLogs()).status()), ErrorCode::kIoError);
+  EXPECT_EQ(CodeOf(Await(storage->RemoveDeadEntryLogs(SayGone)).status()), ErrorCode::kIoError);
   EXPECT_EQ(EntryLogFiles(), std::vector<std::string>{"7.log"});
 }
 

@@ -26,6 +26,8 @@ inline wire::MasterKey KeyOf(LedgerId ledger) {
 // An entry packet without digest.
 Buffer MakeBody(LedgerId ledger, EntryId entry, EntryId lac, std::string_view payload);
 Buffer MakeBody(LedgerId ledger, EntryId entry, std::string_view payload = "payload");
+// For RemoveDeadEntryLogs: no ledger is in metadata.
+inline Task<absl::StatusOr<bool>> SayGone(std::vector<LedgerId>) { co_return true; }
 // An explicit-LAC packet without digest.
 Buffer MakeLacPacket(LedgerId ledger, EntryId lac);
 

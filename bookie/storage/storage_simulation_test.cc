@@ -178,7 +178,7 @@ class Life {
       case 6:
         if (random_.Below(8) == 0) rig_.process->Spawn(Delete(this, ledger));
         break;
-      case 7: (co_await rig_.storage->RemoveDeadEntryLogs()).status().IgnoreError(); break;
+      case 7: (co_await rig_.storage->RemoveDeadEntryLogs(SayGone)).status().IgnoreError(); break;
       case 8: LimitDisk(); break;
       case 9:
       case 10:
