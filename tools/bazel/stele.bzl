@@ -1,5 +1,7 @@
 """The project's own rules: one warning level, one test framework, one way to make protobuf code."""
 
+load("//tools/bazel:pch.bzl", "precompiled_header")
+
 _WARNINGS = [
     "-Wall",
     "-Wextra",
@@ -15,20 +17,39 @@ _WARNINGS = [
     "-Wno-deprecated-declarations",
 ]
 
-def stele_library(name, copts = [], **kwargs):
-    native.cc_library(name = name, copts = _WARNINGS + copts, **kwargs)
+_PRELUDE = ["//tools/bazel:prelude"]
+_PRELUDE_FLAGS = ["-include-pch", "$(BINDIR)/tools/bazel/prelude.pch"]
+_TEST_PRELUDE = ["//tools/bazel:test_prelude"]
+_TEST_PRELUDE_FLAGS = ["-include-pch", "$(BINDIR)/tools/bazel/test_prelude.pch"]
 
-def stele_binary(name, copts = [], **kwargs):
-    native.cc_binary(name = name, copts = _WARNINGS + copts, **kwargs)
+def stele_prelude(name, hdr, **kwargs):
+    """A header that all libraries, or all tests, get precompiled."""
+    precompiled_header(name = name, hdr = hdr, copts = _WARNINGS, **kwargs)
+
+def stele_library(name, copts = [], deps = [], **kwargs):
+    native.cc_library(
+        name = name,
+        copts = _WARNINGS + _PRELUDE_FLAGS + copts,
+        deps = deps + _PRELUDE,
+        **kwargs
+    )
+
+def stele_binary(name, copts = [], deps = [], **kwargs):
+    native.cc_binary(
+        name = name,
+        copts = _WARNINGS + _PRELUDE_FLAGS + copts,
+        deps = deps + _PRELUDE,
+        **kwargs
+    )
 
 def stele_test(name, srcs = None, deps = [], copts = [], size = "small", **kwargs):
     """A GoogleTest binary; srcs default to <name>.cc."""
     native.cc_test(
         name = name,
         srcs = srcs or [name + ".cc"],
-        copts = _WARNINGS + copts,
+        copts = _WARNINGS + _TEST_PRELUDE_FLAGS + copts,
         size = size,
-        deps = deps + ["//tools/bazel:gtest_main"],
+        deps = deps + ["//tools/bazel:gtest_main"] + _TEST_PRELUDE,
         **kwargs
     )
 
