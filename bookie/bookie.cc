@@ -42,7 +42,9 @@ class Node final : public Bookie {
   Task<absl::Status> Open();
   BookieStatus Status() const override;
   Task<absl::Status> Stop() override;
-  Task<absl::Status> CollectGarbage() override { return collector_->Run(); }
+  Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) override {
+    return collector_->Run(compact);
+  }
 
  private:
   Task<absl::Status> OpenStorage();
@@ -71,6 +73,7 @@ class Node final : public Bookie {
 
   std::optional<metadata::Cluster> cluster_;
   std::unique_ptr<Directories> directories_;
+  std::unique_ptr<Tombstones> tombstones_;
   std::unique_ptr<LedgerStorage> storage_;
   std::vector<std::unique_ptr<LastMark>> marks_;
   std::vector<JournalMark> journal_ends_;  // where the replay of this start stopped
@@ -116,6 +119,16 @@ Task<absl::Status> Node::OpenStorage() {
       .open_index_files_max = options_.open_index_files_max,
   };
   STELE_CO_TRY(storage_, co_await OpenLedgerStorage(env_, std::move(storage)));
+  tombstones_ = co_await Tombstones::Open(env_.files, directories_->ledger_currents());
+  if (!tombstones_->damage().ok()) {
+    log_->Write(LogLevel::kError, "tombstones of deleted ledgers were lost",
+                {{"error", ToStd(tombstones_->damage().message())}});
+  }
+  // What a process that died in the middle of a deletion left.
+  for (const LedgerId ledger : storage_->Ledgers()) {
+    if (!tombstones_->Contains(ledger)) continue;
+    STELE_CO_TRY_OK(co_await storage_->DeleteLedger(ledger));
+  }
   co_return absl::OkStatus();
 }
 
@@ -123,7 +136,7 @@ Task<absl::Status> Node::OpenStorage() {
 // first new write: a journal is never appended to by a second process.
 Task<absl::Status> Node::RecoverJournals() {
   const auto& currents = directories_->journal_currents();
-  JournalRecovery recovery(env_, storage_.get(), RecordSizeMaxBytes());
+  JournalRecovery recovery(env_, storage_.get(), tombstones_.get(), RecordSizeMaxBytes());
   for (size_t i = 0; i < currents.size(); ++i) {
     const int count = static_cast<int>(currents.size());
     std::vector<std::string> names = {LastMarkFileName(static_cast<int>(i), count)};
@@ -175,9 +188,9 @@ Task<absl::Status> Node::OpenJournals() {
     marked.push_back({logs_.back().get(), marks_[logs.size()].get()});
     logs.push_back(logs_.back().get());
   }
-  writes_ =
-      std::make_unique<WriteService>(env_.executor, storage_.get(), std::move(logs), &admission_,
-                                     [this](bool overloaded) { server_->OnOverload(overloaded); });
+  writes_ = std::make_unique<WriteService>(
+      env_.executor, storage_.get(), tombstones_.get(), std::move(logs), &admission_,
+      [this](bool overloaded) { server_->OnOverload(overloaded); });
   reads_ = std::make_unique<ReadService>(env_, storage_.get(), writes_.get(), options_.reads);
   server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server,
                                      [this] { return disk_totals_; });
@@ -200,8 +213,19 @@ Task<absl::Status> Node::Join() {
   options_.advertised = advertised;
   ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
   collector_ = std::make_unique<GarbageCollector>(
-      env_, options_.gc_interval, storage_.get(), ledgers_.get(), log_,
-      [this](LedgerId ledger, bool was_fenced) { writes_->OnDeleted(ledger, was_fenced); });
+      GarbageParts{.env = env_,
+                   .storage = storage_.get(),
+                   .tombstones = tombstones_.get(),
+                   .store = store_,
+                   .ledgers = ledgers_.get(),
+                   .log = log_},
+      GarbageOptions{
+          .interval = options_.gc_interval,
+          .instance_id_path = metadata::ClusterPaths(options_.ledgers_root).instance_id(),
+          .instance_id = cluster_->instance_id,
+          .compaction = options_.compaction,
+          .ledger_directories = directories_->ledger_currents()},
+      [this](LedgerId ledger) { writes_->OnDeleted(ledger); });
   metadata::BookieServiceInfo info;
   info.endpoints.push_back({.id = "bookie",
                             .port = advertised.port,
@@ -234,6 +258,7 @@ BookieStatus Node::Status() const {
       .ledgers = storage_->Stats().ledgers,
       .connections = server_->connections(),
       .recovered = recovered_,
+      .garbage = collector_->stats(),
       .was_unclean = directories_->was_unclean(),
   };
 }
@@ -327,6 +352,7 @@ Task<absl::Status> Node::Stop() {
     if (first_error.ok()) first_error = std::move(status);
   };
   keep(co_await registration_->Unregister());
+  co_await collector_->Stop();
   collector_.reset();
   // What was accepted becomes durable and is answered before the peers are dropped.
   for (const auto& log : logs_) keep(co_await log->WhenAllDurable());

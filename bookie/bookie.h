@@ -7,6 +7,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -14,6 +15,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/bookie_options.h"
+#include "bookie/garbage_collector.h"
 #include "bookie/journal_recovery.h"
 #include "common/async/task.h"
 #include "common/observe/log.h"
@@ -32,7 +34,8 @@ struct BookieStatus {
   int64_t ledgers = 0;
   size_t connections = 0;
   RecoveredJournals recovered;  // by this start
-  bool was_unclean = false;     // the process before ended without a last checkpoint
+  GarbageStats garbage;
+  bool was_unclean = false;  // the process before ended without a last checkpoint
 };
 
 class Bookie {
@@ -54,8 +57,9 @@ class Bookie {
   // destroying; destroying without is what a crash does.
   virtual Task<absl::Status> Stop() = 0;
 
-  // Looks now for ledgers that metadata no longer knows, and removes their data.
-  virtual Task<absl::Status> CollectGarbage() = 0;
+  // Looks now for ledgers that metadata no longer knows, and removes the data of those that were
+  // not known a grace period ago either. `compact`: then compacts entry logs, due or not.
+  virtual Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) = 0;
 };
 
 }  // namespace stele::bookie

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/time/time.h"
+#include "bookie/compaction_plan.h"
 #include "bookie/disk_rules.h"
 #include "bookie/server/read_service.h"
 #include "bookie/server/server.h"
@@ -28,15 +29,16 @@ struct BookieOptions {
   std::vector<std::string> index_directories;    // indexDirectories; empty: the ledger directories
   bool allow_storage_expansion = false;          // allowStorageExpansion
 
-  uint64_t journal_size_max_bytes = 2048ull << 20;         // journalMaxSizeMB
-  int journal_backups = 5;                                 // journalMaxBackups
-  size_t journal_batch_max_bytes = 1 << 20;                // journalBufferedWritesThreshold
-  size_t journal_pending_max_bytes = 64 << 20;             // journalMaxMemorySizeMb
-  uint64_t entry_log_size_max_bytes = 1ull << 30;          // logSizeLimit
-  uint64_t memtable_max_bytes = 64ull << 20;               // skipListSizeLimit
-  size_t open_index_files_max = 512;                       // openFileLimit
-  absl::Duration flush_interval = absl::Seconds(10);       // flushInterval
-  absl::Duration gc_interval = absl::Minutes(10);          // gcWaitTime
+  uint64_t journal_size_max_bytes = 2048ull << 20;    // journalMaxSizeMB
+  int journal_backups = 5;                            // journalMaxBackups
+  size_t journal_batch_max_bytes = 1 << 20;           // journalBufferedWritesThreshold
+  size_t journal_pending_max_bytes = 64 << 20;        // journalMaxMemorySizeMb
+  uint64_t entry_log_size_max_bytes = 1ull << 30;     // logSizeLimit
+  uint64_t memtable_max_bytes = 64ull << 20;          // skipListSizeLimit
+  size_t open_index_files_max = 512;                  // openFileLimit
+  absl::Duration flush_interval = absl::Seconds(10);  // flushInterval
+  absl::Duration gc_interval = absl::Minutes(10);     // gcWaitTime
+  CompactionOptions compaction;
   absl::Duration disk_check_interval = absl::Seconds(10);  // diskCheckInterval
   bool read_only_mode_enabled = true;                      // readOnlyModeEnabled
   bool force_read_only = false;                            // forceReadOnlyBookie

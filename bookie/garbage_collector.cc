@@ -1,6 +1,5 @@
 #include "bookie/garbage_collector.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -9,57 +8,100 @@
 
 namespace stele::bookie {
 
-void GarbagePlan::BeginPass() { absent_before_ = std::exchange(absent_, {}); }
+using observe::LogLevel;
 
-bool GarbagePlan::OnAbsent(LedgerId ledger) {
-  absent_.insert(ledger);
-  return absent_before_.contains(ledger);
-}
-
-size_t GarbagePlan::RemovedPerPassMax(size_t ledger_count) {
-  return std::max(kRemovedPerPassMin, ledger_count / 10);
-}
-
-GarbageCollector::GarbageCollector(Env env, absl::Duration interval, LedgerStorage* storage,
-                                   metadata::LedgerManager* ledgers, observe::Log* log,
-                                   absl::AnyInvocable<void(LedgerId, bool)> on_removed)
-    : env_(env),
-      interval_(interval),
-      storage_(storage),
-      ledgers_(ledgers),
-      log_(log),
+GarbageCollector::GarbageCollector(GarbageParts parts, GarbageOptions options,
+                                   absl::AnyInvocable<void(LedgerId)> on_removed)
+    : parts_(parts),
+      options_(std::move(options)),
       on_removed_(std::move(on_removed)),
-      scope_(env.executor) {}
+      plan_(options_.interval),
+      compactor_(parts.env, options_.compaction, parts.storage, options_.ledger_directories,
+                 parts.log),
+      idle_(parts.env.executor),
+      scope_(parts.env.executor) {}
 
 void GarbageCollector::Start() { scope_.Spawn(Loop()); }
 
+Task<void> GarbageCollector::Stop() { co_await compactor_.Stop(); }
+
+GarbageStats GarbageCollector::stats() const {
+  GarbageStats stats = stats_;
+  stats.compaction = compactor_.stats();
+  return stats;
+}
+
 Task<void> GarbageCollector::Loop() {
   for (;;) {
-    co_await SleepFor(env_.executor, env_.clock, interval_);
-    const absl::Status status = co_await Run();
+    co_await SleepFor(parts_.env.executor, parts_.env.clock, options_.interval);
+    const absl::Status status = co_await Run(std::nullopt);
     if (status.ok()) continue;
-    log_->Write(observe::LogLevel::kWarning,
-                "garbage collection broke off; nothing more was removed",
-                {{"error", ToStd(status.message())}});
+    parts_.log->Write(LogLevel::kWarning, "garbage collection broke off",
+                      {{"error", ToStd(status.message())}});
   }
 }
 
-Task<absl::Status> GarbageCollector::Run() {
+Task<absl::Status> GarbageCollector::Run(std::optional<CompactionKind> compact) {
+  while (running_) co_await idle_.Wait();
+  running_ = true;
+  const absl::Status status = co_await Pass(compact);
+  running_ = false;
+  ++stats_.passes;
+  stats_.failed_passes += status.ok() ? 0 : 1;
+  idle_.NotifyAll();
+  co_return status;
+}
+
+Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact) {
+  STELE_CO_TRY_OK(co_await CheckCluster());
   plan_.BeginPass();
-  const std::vector<LedgerId> local = storage_->Ledgers();
+  const std::vector<LedgerId> local = parts_.storage->Ledgers();
   std::vector<LedgerId> garbage;
   for (const LedgerId ledger : local) {
     STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
-    if (absent && plan_.OnAbsent(ledger)) garbage.push_back(ledger);
+    if (absent && plan_.OnAbsent(ledger, parts_.env.clock->Now())) garbage.push_back(ledger);
   }
-  const size_t limit = GarbagePlan::RemovedPerPassMax(local.size());
-  if (garbage.size() > limit) garbage.resize(limit);
+  const size_t allowed = brake_.Allow(local.size(), garbage.size(), parts_.env.clock->Now());
+  stats_.ledgers_held_back = static_cast<int64_t>(garbage.size() - allowed);
+  if (brake_.is_on()) {
+    parts_.log->Write(LogLevel::kError,
+                      "metadata does not know a large part of the ledgers stored here: is it the "
+                      "right cluster? Nothing or little is removed",
+                      {{"unknown", static_cast<int64_t>(garbage.size())},
+                       {"stored", static_cast<int64_t>(local.size())},
+                       {"removed_now", static_cast<int64_t>(allowed)}});
+  }
+  garbage.resize(allowed);
+  STELE_CO_TRY_OK(co_await CheckCluster());
   STELE_CO_TRY_OK(co_await Remove(std::move(garbage)));
-  co_return co_await RemoveEntryLogs();
+  AreLedgersGone are_gone = [this](std::vector<LedgerId> ledgers) {
+    return AreGarbage(std::move(ledgers));
+  };
+  const absl::StatusOr<int64_t> logs = co_await parts_.storage->RemoveDeadEntryLogs(
+      [this](std::vector<LedgerId> ledgers) { return AreGarbage(std::move(ledgers)); });
+  stats_.entry_logs_removed += logs.value_or(0);
+  if (logs.value_or(0) > 0) {
+    parts_.log->Write(LogLevel::kInfo, "removed entry logs without live ledgers",
+                      {{"entry_logs", *logs}});
+  }
+  // A log that cannot be read is no reason not to compact the others.
+  const absl::Status compacted = compact.has_value() ? co_await compactor_.Run(*compact, &are_gone)
+                                                     : co_await compactor_.RunIfDue(&are_gone);
+  co_return logs.ok() ? compacted : logs.status();
+}
+
+Task<absl::Status> GarbageCollector::CheckCluster() {
+  if (!options_.instance_id.has_value()) co_return absl::OkStatus();
+  STELE_CO_TRY(const metadata::Node node, co_await parts_.store->Get(options_.instance_id_path));
+  if (node.value == *options_.instance_id) co_return absl::OkStatus();
+  co_return MakeError(
+      ErrorCode::kCookieMismatch,
+      StrCat("the metadata store has the instance id '", node.value, "' instead of '",
+             *options_.instance_id, "': it belongs to another cluster"));
 }
 
 Task<absl::StatusOr<bool>> GarbageCollector::IsAbsent(LedgerId ledger) {
-  const absl::Status read = (co_await ledgers_->Read(ledger)).status();
+  const absl::Status read = (co_await parts_.ledgers->Read(ledger)).status();
   if (CodeOf(read) == ErrorCode::kMetadataUnavailable) co_return read;
   co_return CodeOf(read) == ErrorCode::kNoSuchLedgerMetadata;
 }
@@ -67,37 +109,23 @@ Task<absl::StatusOr<bool>> GarbageCollector::IsAbsent(LedgerId ledger) {
 Task<absl::StatusOr<bool>> GarbageCollector::AreGarbage(std::vector<LedgerId> ledgers) {
   bool all = true;
   for (const LedgerId ledger : ledgers) {
+    if (parts_.tombstones->Contains(ledger)) continue;
     STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
     if (!absent) co_return false;
     // The others are asked about as well, or each would cost a pass of its own.
-    all = plan_.OnAbsent(ledger) && all;
+    all = plan_.OnAbsent(ledger, parts_.env.clock->Now()) && all;
   }
   co_return all;
 }
 
 Task<absl::Status> GarbageCollector::Remove(std::vector<LedgerId> garbage) {
+  STELE_CO_TRY_OK(co_await parts_.tombstones->Add(garbage));
   for (const LedgerId ledger : garbage) {
-    const LedgerState* state = storage_->FindLoaded(ledger);
-    if (state == nullptr) {
-      const auto loaded = co_await storage_->Load(ledger);
-      state = loaded.ok() ? *loaded : nullptr;
-    }
-    on_removed_(ledger, state != nullptr && state->fenced);
-    STELE_CO_TRY_OK(co_await storage_->DeleteLedger(ledger));
-    log_->Write(observe::LogLevel::kInfo, "removed a ledger that metadata no longer knows",
-                {{"ledger", ledger.value()}});
-  }
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> GarbageCollector::RemoveEntryLogs() {
-  STELE_CO_TRY(const int64_t logs,
-               co_await storage_->RemoveDeadEntryLogs([this](std::vector<LedgerId> ledgers) {
-                 return AreGarbage(std::move(ledgers));
-               }));
-  if (logs > 0) {
-    log_->Write(observe::LogLevel::kInfo, "removed entry logs without live ledgers",
-                {{"entry_logs", logs}});
+    on_removed_(ledger);
+    STELE_CO_TRY_OK(co_await parts_.storage->DeleteLedger(ledger));
+    ++stats_.ledgers_removed;
+    parts_.log->Write(LogLevel::kInfo, "removed a ledger that metadata no longer knows",
+                      {{"ledger", ledger.value()}});
   }
   co_return absl::OkStatus();
 }

@@ -1,76 +1,98 @@
-// GarbageCollector: removes the data of ledgers that metadata no longer knows.
+// GarbageCollector: removes the data of ledgers that metadata no longer knows, then lets the
+// compactor give their space back.
 //
-// It never trusts a listing, nor that a ledger is not known here: its index file may have been
-// lost while its entries are in an entry log. A ledger is garbage when metadata, asked for this
-// very ledger, says that there is none, in two passes one after the other; errors and time-outs
-// keep it. A pass removes a bounded share of the ledgers, so that a metadata store that lies is
-// noticed before it costs everything.
+// It never trusts a listing, nor that a ledger is not known here: its index file may have been lost
+// while its entries are in an entry log. What is garbage: GarbagePlan; how much of it at once:
+// GarbageBrake. The cluster's instance id is read before and after the questions: answers of
+// another cluster count for nothing. A tombstone is durable before a ledger's data go.
 #pragma once
 
-#include <cstddef>
+#include <cstdint>
+#include <optional>
+#include <string>
 #include <vector>
 
-#include "absl/container/btree_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
+#include "bookie/compactor.h"
+#include "bookie/garbage_plan.h"
 #include "bookie/storage/ledger_storage.h"
+#include "bookie/storage/tombstones.h"
+#include "common/async/notification.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
 #include "common/base/ids.h"
 #include "common/observe/log.h"
 #include "common/seams/env.h"
 #include "metadata/ledger_manager.h"
+#include "metadata/metadata_store.h"
 
 namespace stele::bookie {
 
-// Which ledgers metadata does not know, in this pass and in the one before. Pure.
-class GarbagePlan {
- public:
-  static constexpr size_t kRemovedPerPassMin = 1000;
+// All outlive the collector.
+struct GarbageParts {
+  Env env;
+  LedgerStorage* storage;
+  Tombstones* tombstones;
+  metadata::MetadataStore* store;
+  metadata::LedgerManager* ledgers;
+  observe::Log* log;
+};
 
-  void BeginPass();
-  // Metadata has just said that there is no such ledger. True: it said so in the last pass too.
-  bool OnAbsent(LedgerId ledger);
-  // How many of `ledger_count` local ledgers may go in one pass: a tenth, but at least
-  // kRemovedPerPassMin.
-  static size_t RemovedPerPassMax(size_t ledger_count);
+struct GarbageOptions {
+  absl::Duration interval = absl::Minutes(10);  // between passes; also the grace period
+  std::string instance_id_path;
+  std::optional<std::string> instance_id;  // of the cluster when the bookie started
+  CompactionOptions compaction;
+  std::vector<std::string> ledger_directories;
+};
 
- private:
-  absl::btree_set<LedgerId> absent_before_;
-  absl::btree_set<LedgerId> absent_;
+struct GarbageStats {
+  int64_t passes = 0;
+  int64_t failed_passes = 0;
+  int64_t ledgers_removed = 0;
+  int64_t entry_logs_removed = 0;  // without compaction
+  int64_t ledgers_held_back = 0;   // by the brake, in the last pass
+  CompactionStats compaction;
 };
 
 class GarbageCollector {
  public:
-  // All pointers outlive it. on_removed(ledger, was fenced) comes before the ledger's data goes.
-  GarbageCollector(Env env, absl::Duration interval, LedgerStorage* storage,
-                   metadata::LedgerManager* ledgers, observe::Log* log,
-                   absl::AnyInvocable<void(LedgerId, bool)> on_removed);
+  // on_removed(ledger) comes before the ledger's data go, when its tombstone is durable.
+  GarbageCollector(GarbageParts parts, GarbageOptions options,
+                   absl::AnyInvocable<void(LedgerId)> on_removed);
 
   // Begins the periodic passes.
   void Start();
+  // One pass now, after one that runs. `compact`: also compacts, although it is not due.
+  Task<absl::Status> Run(std::optional<CompactionKind> compact);
+  // Await before destroying it while the storage lives on.
+  Task<void> Stop();
 
-  // One pass now.
-  Task<absl::Status> Run();
+  Compactor& compactor() { return compactor_; }
+  GarbageStats stats() const;
 
  private:
   Task<void> Loop();
+  Task<absl::Status> Pass(std::optional<CompactionKind> compact);
+  Task<absl::Status> CheckCluster();
   // Does metadata say now that there is no such ledger? An error: it cannot be asked at all.
   Task<absl::StatusOr<bool>> IsAbsent(LedgerId ledger);
   // Is each of them garbage?
   Task<absl::StatusOr<bool>> AreGarbage(std::vector<LedgerId> ledgers);
   Task<absl::Status> Remove(std::vector<LedgerId> garbage);
-  Task<absl::Status> RemoveEntryLogs();
 
-  Env env_;
-  absl::Duration interval_;
-  LedgerStorage* storage_;
-  metadata::LedgerManager* ledgers_;
-  observe::Log* log_;
-  absl::AnyInvocable<void(LedgerId, bool)> on_removed_;
+  GarbageParts parts_;
+  const GarbageOptions options_;
+  absl::AnyInvocable<void(LedgerId)> on_removed_;
   GarbagePlan plan_;
+  GarbageBrake brake_;
+  Compactor compactor_;
+  GarbageStats stats_;
+  bool running_ = false;
+  Notification idle_;
   TaskScope scope_;
 };
 

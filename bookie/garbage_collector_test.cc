@@ -1,8 +1,9 @@
 // What garbage collection removes from a whole bookie, and what it must keep.
 #include "bookie/garbage_collector.h"
 
+#include <memory>
+#include <optional>
 #include <string>
-#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -18,26 +19,8 @@ using wire::ReplyCode;
 constexpr LedgerId kLedger{7};
 const LedgerRequests kRequests{kLedger};
 constexpr std::string_view kIndexFile = "/data/ledgers/current/0/7/7.idx";
+constexpr absl::Duration kGrace = absl::Minutes(10);  // gc_interval
 constexpr std::string_view kEntryLog = "/data/ledgers/current/0.log";
-
-TEST(GarbagePlanTest, AbsentInTwoPassesOneAfterTheOther) {
-  GarbagePlan plan;
-  plan.BeginPass();
-  EXPECT_FALSE(plan.OnAbsent(LedgerId(1)));
-  EXPECT_FALSE(plan.OnAbsent(LedgerId(1)));
-  plan.BeginPass();
-  EXPECT_TRUE(plan.OnAbsent(LedgerId(1)));
-  EXPECT_FALSE(plan.OnAbsent(LedgerId(2)));
-  plan.BeginPass();  // of which nobody heard of 1
-  plan.BeginPass();
-  EXPECT_FALSE(plan.OnAbsent(LedgerId(1)));
-}
-
-TEST(GarbagePlanTest, AtMostATenthGoesInOnePass) {
-  EXPECT_EQ(GarbagePlan::RemovedPerPassMax(0), 1'000u);
-  EXPECT_EQ(GarbagePlan::RemovedPerPassMax(10'000), 1'000u);
-  EXPECT_EQ(GarbagePlan::RemovedPerPassMax(10'010), 1'001u);
-}
 
 Task<void> SetInMetadata(BookieWorld* world, metadata::MetadataStore* store, bool exists) {
   auto cluster = co_await metadata::OpenCluster(store, world->options().ledgers_root, std::nullopt);
@@ -65,8 +48,14 @@ Task<void> FindFile(Env env, std::string path, bool* exists) {
   *exists = (co_await env.files->Stat(path)).ok();
 }
 
-Task<void> CollectTask(Bookie* bookie, absl::Status* status) {
-  *status = co_await bookie->CollectGarbage();
+Task<void> CollectTask(Bookie* bookie, std::optional<CompactionKind> compact,
+                       absl::Status* status) {
+  *status = co_await bookie->CollectGarbage(compact);
+}
+
+Task<void> PutInStore(metadata::MetadataStore* store, std::string path, std::string value) {
+  const auto put = co_await store->Put(std::move(path), std::move(value), metadata::kAnyVersion);
+  EXPECT_TRUE(put.ok()) << put.status();
 }
 
 class GarbageCollectorTest : public testing::Test {
@@ -77,10 +66,21 @@ class GarbageCollectorTest : public testing::Test {
     operator_ = world_.world().AddProcess(world_.machine(), "operator");
     ASSERT_EQ(world_.CodeOfCall(kRequests.Add(0, "zero")), ReplyCode::kOk);
   }
-  void Collect() {
+  absl::Status TryCollect(std::optional<CompactionKind> compact = std::nullopt) {
     absl::Status status = absl::UnknownError("did not end");
-    world_.Run(CollectTask(world_.bookie(), &status));
+    world_.Run(CollectTask(world_.bookie(), compact, &status));
+    return status;
+  }
+  void Collect(std::optional<CompactionKind> compact = std::nullopt) {
+    const absl::Status status = TryCollect(compact);
     EXPECT_TRUE(status.ok()) << status;
+  }
+  // The bookie's own passes happen meanwhile.
+  void Wait(absl::Duration time) { ASSERT_TRUE(world_.world().scheduler().RunFor(time).ok()); }
+  void CollectTwice() {
+    Collect();
+    Wait(kGrace);
+    Collect();
   }
   // As after a repair of the file system that moved the file to lost+found.
   void LoseTheIndexFile() {
@@ -104,24 +104,90 @@ class GarbageCollectorTest : public testing::Test {
   simulation::SimProcess* operator_ = nullptr;
 };
 
-TEST_F(GarbageCollectorTest, LedgersUnknownToMetadataGoAfterTwoPasses) {
+TEST_F(GarbageCollectorTest, LedgersUnknownToMetadataGoAfterTwoPassesAGraceApart) {
+  Collect();
   Collect();
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
+  Wait(kGrace - absl::Seconds(1));
   Collect();
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
+  Wait(absl::Seconds(2));
+  Collect();
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kNoSuchLedger);
+  EXPECT_EQ(world_.bookie()->Status().garbage.ledgers_removed, 1);
+}
+
+TEST_F(GarbageCollectorTest, F39AStoreThatCannotBeAskedDeletesNothing) {
+  Collect();
+  Wait(kGrace);
+  world_.world().metadata().Stop();
+  EXPECT_FALSE(TryCollect().ok());
+  world_.world().metadata().Start();
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
+}
+
+TEST_F(GarbageCollectorTest, AnotherClustersAnswersCountForNothing) {
+  Collect();
+  Wait(kGrace);
+  world_.Run(PutInStore(store_.get(), "/ledgers/INSTANCEID", "somebody-else"));
+  EXPECT_EQ(CodeOf(TryCollect()), ErrorCode::kCookieMismatch);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
+}
+
+TEST_F(GarbageCollectorTest, TombstonesOutliveRestartsAndRefuseLateAdds) {
+  CollectTwice();
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(1, "late")), ReplyCode::kFenced);
+  // The journal still has the ledger's key and entry: a killed process replays them.
+  world_.PowerCut();
+  ASSERT_TRUE(world_.Start().ok());
+  EXPECT_EQ(world_.bookie()->Status().ledgers, 0);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(1, "late")), ReplyCode::kFenced);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.FencingRead(0)), ReplyCode::kNoSuchLedger);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kNoSuchLedger);
 }
 
 TEST_F(GarbageCollectorTest, AnEntryLogOfALedgerWhoseIndexFileWasLostStays) {
   world_.Run(SetInMetadata(&world_, store_.get(), true));
   LoseTheIndexFile();
-  for (int pass = 0; pass < 3; ++pass) Collect();
+  for (int pass = 0; pass < 3; ++pass) CollectTwice();
   EXPECT_TRUE(EntryLogExists());
   // Once the ledger is deleted its entries go like those of any other.
   world_.Run(SetInMetadata(&world_, store_.get(), false));
   Collect();
   EXPECT_TRUE(EntryLogExists());
+  Wait(kGrace);
   Collect();
   EXPECT_FALSE(EntryLogExists());
+}
+
+// Fills the disk with one ledger that stays and one that goes, entry by entry.
+TEST_F(GarbageCollectorTest, AFullDiskIsEmptiedByCompactionOnTheReserve) {
+  world_.Run(SetInMetadata(&world_, store_.get(), true));
+  CollectTwice();
+  const LedgerRequests gone{LedgerId(8)};
+  for (int64_t entry = 1; entry < 60; ++entry) {
+    ASSERT_EQ(world_.CodeOfCall(kRequests.Add(entry, std::string(400, 'k'))), ReplyCode::kOk);
+    ASSERT_EQ(world_.CodeOfCall(gone.Add(entry, std::string(20'000, 'g'))), ReplyCode::kOk);
+  }
+  ASSERT_TRUE(world_.Stop().ok());
+  ASSERT_TRUE(world_.Start().ok());
+  Collect(CompactionKind::kMajor);  // makes the reserve
+  simulation::SimDisk& disk = world_.machine()->disk();
+  disk.set_size_bytes(disk.used_bytes());
+  Wait(absl::Seconds(3));
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(100, "no room")), ReplyCode::kReadOnly);
+  Wait(kGrace);
+  Collect(CompactionKind::kMajor);
+  const GarbageStats stats = world_.bookie()->Status().garbage;
+  EXPECT_EQ(stats.ledgers_removed, 1);
+  EXPECT_GT(stats.compaction.logs_removed, 0);
+  EXPECT_GT(stats.compaction.bytes_freed, 500'000u);
+  for (int64_t entry = 1; entry < 60; ++entry) {
+    EXPECT_EQ(world_.CodeOfCall(kRequests.Read(entry)), ReplyCode::kOk) << entry;
+  }
+  // F19: and it takes writes again.
+  Wait(absl::Seconds(3));
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(100, "room")), ReplyCode::kOk);
 }
 
 }  // namespace

@@ -40,7 +40,8 @@ Task<absl::StatusOr<bool>> JournalRecovery::Open(LedgerId ledger) {
 
 Task<absl::Status> JournalRecovery::Apply(Buffer body) {
   STELE_CO_TRY(const JournalRecord record, ParseJournalRecord(body.view()));
-  if (!record.ledger.IsValid() || record.kind == JournalRecord::Kind::kUnknown) {
+  if (!record.ledger.IsValid() || record.kind == JournalRecord::Kind::kUnknown ||
+      tombstones_->Contains(record.ledger)) {
     ++report_.skipped_records;
     co_return absl::OkStatus();
   }

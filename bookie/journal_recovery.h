@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "bookie/journal/journal_replay.h"
 #include "bookie/storage/ledger_storage.h"
+#include "bookie/storage/tombstones.h"
 #include "common/async/task.h"
 #include "common/seams/env.h"
 #include "common/wire/bookie_messages.h"
@@ -30,8 +31,13 @@ struct RecoveredJournals {
 // fence. One per start.
 class JournalRecovery {
  public:
-  JournalRecovery(Env env, LedgerStorage* storage, size_t record_size_max_bytes)
-      : env_(env), storage_(storage), record_size_max_bytes_(record_size_max_bytes) {}
+  // All pointers outlive it. Nothing comes back of a ledger that has a tombstone.
+  JournalRecovery(Env env, LedgerStorage* storage, const Tombstones* tombstones,
+                  size_t record_size_max_bytes)
+      : env_(env),
+        storage_(storage),
+        tombstones_(tombstones),
+        record_size_max_bytes_(record_size_max_bytes) {}
 
   // Replays one journal directory from `mark`. The records are in storage's memory afterwards; the
   // caller flushes.
@@ -50,6 +56,7 @@ class JournalRecovery {
 
   Env env_;
   LedgerStorage* storage_;
+  const Tombstones* tombstones_;
   size_t record_size_max_bytes_;
   absl::flat_hash_map<LedgerId, wire::MasterKey> keys_;
   RecoveredJournals report_;

@@ -105,8 +105,15 @@ absl::Status SetStorageClass(std::string_view value, BookieConfig& config) {
   return absl::OkStatus();
 }
 
+// Apache's file switches things off by 0 or -1.
+absl::Duration SecondsOrNever(int64_t value) { return absl::Seconds(std::max<int64_t>(value, 0)); }
+absl::Duration MillisOrNever(int64_t value) {
+  return absl::Milliseconds(std::max<int64_t>(value, 0));
+}
+
 const std::map<std::string, Setter, std::less<>>& Setters() {
   constexpr int64_t kBig = int64_t{1} << 50;
+  constexpr int64_t kSecondsMax = 10 * 366 * 86'400LL;
   using C = BookieConfig&;
   static const auto* const setters = new std::map<std::string, Setter, std::less<>>{
       {"bookieId",
@@ -158,6 +165,24 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
            [](C c, int64_t v) { c.options.flush_interval = absl::Milliseconds(v); })},
       {"gcWaitTime", Set(Integer(1, 30 * 86'400'000LL),
                          [](C c, int64_t v) { c.options.gc_interval = absl::Milliseconds(v); })},
+      {"minorCompactionThreshold",
+       Set(ParseFraction, [](C c, int64_t v) { c.options.compaction.minor_threshold_ppm = v; })},
+      {"majorCompactionThreshold",
+       Set(ParseFraction, [](C c, int64_t v) { c.options.compaction.major_threshold_ppm = v; })},
+      {"minorCompactionInterval",
+       Set(Integer(-1, kSecondsMax),
+           [](C c, int64_t v) { c.options.compaction.minor_interval = SecondsOrNever(v); })},
+      {"majorCompactionInterval",
+       Set(Integer(-1, kSecondsMax),
+           [](C c, int64_t v) { c.options.compaction.major_interval = SecondsOrNever(v); })},
+      {"minorCompactionMaxTimeMillis",
+       Set(Integer(-1, 1000 * kSecondsMax),
+           [](C c, int64_t v) { c.options.compaction.minor_time_max = MillisOrNever(v); })},
+      {"majorCompactionMaxTimeMillis",
+       Set(Integer(-1, 1000 * kSecondsMax),
+           [](C c, int64_t v) { c.options.compaction.major_time_max = MillisOrNever(v); })},
+      {"compactionRateByBytes",
+       Set(Integer(1, kBig), [](C c, int64_t v) { c.options.compaction.bytes_per_second = v; })},
       {"diskCheckInterval",
        Set(Integer(1, 86'400'000),
            [](C c, int64_t v) { c.options.disk_check_interval = absl::Milliseconds(v); })},

@@ -11,7 +11,8 @@ constexpr std::string_view kJvm = "tunes the Java virtual machine";
 constexpr std::string_view kMetrics = "metrics have one form here";
 constexpr std::string_view kShards = "one thread per shard does all the work";
 constexpr std::string_view kJournal = "the journal adapts by itself: pre-zeroed files, direct I/O";
-constexpr std::string_view kCompaction = "entry logs are removed when no ledger of theirs is left";
+constexpr std::string_view kCompaction =
+    "compaction is limited in bytes, verifies with metadata, and works on a full disk";
 constexpr std::string_view kTableService = "belongs to Apache's table service";
 constexpr std::string_view kZooKeeper = "the metadata driver retries by itself";
 constexpr std::string_view kClientSide = "belongs to clients";
@@ -59,7 +60,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"codahaleStatsPrefix", kMetrics},
       {"compactionMaxOutstandingRequests", kCompaction},
       {"compactionRate", kCompaction},
-      {"compactionRateByBytes", kCompaction},
+      {"compactionRateByBytes", {}},
       {"compactionRateByEntries", kCompaction},
       {"dataIntegrityChecking", kOther},
       {"dataIntegrityStampMissingCookies", kOther},
@@ -172,9 +173,9 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"lockReleaseOfFailedLedgerGracePeriod", kAutorecovery},
       {"logSizeLimit", {}},
       {"lostBookieRecoveryDelay", kAutorecovery},
-      {"majorCompactionInterval", kCompaction},
-      {"majorCompactionMaxTimeMillis", kCompaction},
-      {"majorCompactionThreshold", kCompaction},
+      {"majorCompactionInterval", {}},
+      {"majorCompactionMaxTimeMillis", {}},
+      {"majorCompactionThreshold", {}},
       {"maxAddsInProgressLimit", kOther},
       {"maxBatchReadSize", {}},
       {"maxOperationNumbersInSingleRocksdbWriteBatch", kDbStorage},
@@ -187,9 +188,9 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"minUsableSizeForEntryLogCreation", kOther},
       {"minUsableSizeForHighPriorityWrites", {}},
       {"minUsableSizeForIndexFileCreation", kOther},
-      {"minorCompactionInterval", kCompaction},
-      {"minorCompactionMaxTimeMillis", kCompaction},
-      {"minorCompactionThreshold", kCompaction},
+      {"minorCompactionInterval", {}},
+      {"minorCompactionMaxTimeMillis", {}},
+      {"minorCompactionThreshold", {}},
       {"nettyMaxFrameSizeBytes", {}},
       {"networkTopologyScriptFileName", kClientSide},
       {"networkTopologyScriptNumberArgs", kClientSide},

@@ -16,11 +16,12 @@ namespace stele::bookie {
 
 using wire::ReplyCode;
 
-WriteService::WriteService(Executor* executor, LedgerStorage* storage,
+WriteService::WriteService(Executor* executor, LedgerStorage* storage, const Tombstones* tombstones,
                            std::vector<DurableLog*> logs, const WriteAdmission* admission,
                            absl::AnyInvocable<void(bool)> on_overload)
     : executor_(executor),
       storage_(storage),
+      tombstones_(tombstones),
       logs_(std::move(logs)),
       admission_(admission),
       on_overload_(std::move(on_overload)),
@@ -55,6 +56,8 @@ Task<absl::Status> WriteService::LoadOrCreate(LedgerId ledger, wire::MasterKey k
   const absl::Status loaded = (co_await storage_->Load(ledger)).status();
   if (loaded.ok()) co_return loaded;
   if (CodeOf(loaded) != ErrorCode::kNoSuchLedger) co_return loaded;
+  // Deleted while it was loaded: it must not come back.
+  if (tombstones_->Contains(ledger)) co_return loaded;
   storage_->CreateLedger(ledger, key);
   co_return absl::OkStatus();
 }
@@ -68,7 +71,7 @@ void WriteService::Add(ReplySinkPtr sink, wire::RequestHeader header, wire::AddR
   if (const LedgerState* state = FindReady(ledger); state != nullptr) [[likely]] {
     return AddToLedger(*state, std::move(sink), header, std::move(add));
   }
-  if (fenced_and_deleted_.contains(ledger)) {
+  if (tombstones_->Contains(ledger)) {
     return sink->ReplyToAdd(header, ReplyCode::kFenced, ledger, add.entry, add.body.size());
   }
   const wire::MasterKey key = add.master_key;
@@ -160,8 +163,8 @@ uint64_t WriteService::AppendToJournal(LedgerId ledger, Buffer record) {
 }
 
 Task<absl::Status> WriteService::Fence(LedgerId ledger, wire::MasterKey key) {
-  if (fenced_and_deleted_.contains(ledger)) {
-    co_return MakeError(ErrorCode::kNoSuchLedger, "the ledger was fenced and deleted");
+  if (tombstones_->Contains(ledger)) {
+    co_return MakeError(ErrorCode::kNoSuchLedger, "the ledger was deleted");
   }
   Completion<absl::Status> answer(executor_);
   if (FindReady(ledger) != nullptr) {
@@ -207,7 +210,7 @@ void WriteService::WriteLac(ReplySinkPtr sink, wire::RequestHeader header,
   if (request.body.size() > kExplicitLacSizeMaxBytes) {
     return sink->Reply(header, ReplyCode::kBadRequest, body);
   }
-  if (fenced_and_deleted_.contains(ledger)) {
+  if (tombstones_->Contains(ledger)) {
     return sink->Reply(header, ReplyCode::kNoSuchLedger, body);
   }
   if (FindReady(ledger) != nullptr) {
@@ -272,16 +275,6 @@ bool WriteService::DigestFits(LedgerId ledger, const Buffer& body) {
     extra.digest = Extra::Digest::kUnchecked;
   }
   return true;
-}
-
-void WriteService::OnDeleted(LedgerId ledger, bool was_fenced) {
-  extras_.erase(ledger);
-  if (!was_fenced || !fenced_and_deleted_.try_emplace(ledger, true).second) return;
-  fenced_and_deleted_order_.push_back(ledger);
-  if (fenced_and_deleted_order_.size() > kFencedAndDeletedMax) {
-    fenced_and_deleted_.erase(fenced_and_deleted_order_.front());
-    fenced_and_deleted_order_.pop_front();
-  }
 }
 
 void WriteService::OnRoom() {

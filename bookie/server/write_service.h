@@ -17,6 +17,7 @@
 #include "bookie/server/ledger_turns.h"
 #include "bookie/server/reply_sink.h"
 #include "bookie/storage/ledger_storage.h"
+#include "bookie/storage/tombstones.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
 #include "common/wire/bookie_messages.h"
@@ -31,10 +32,6 @@ struct WriteAdmission {
       true;  // recovery adds while read-only: a reserve of disk space is left
 };
 
-// How many ledgers that were fenced and then deleted are remembered, so that a late writer cannot
-// bring them back.
-inline constexpr size_t kFencedAndDeletedMax = 100'000;
-
 // After so many entries that match neither CRC the ledger has a keyed digest or none: no longer
 // tried.
 inline constexpr int kDigestTriesMax = 16;
@@ -43,8 +40,9 @@ class WriteService {
  public:
   // A ledger's records go to one of `logs`, always the same one. All pointers outlive the service.
   // on_overload(true): stop reading sockets; (false): go on.
-  WriteService(Executor* executor, LedgerStorage* storage, std::vector<DurableLog*> logs,
-               const WriteAdmission* admission, absl::AnyInvocable<void(bool)> on_overload);
+  WriteService(Executor* executor, LedgerStorage* storage, const Tombstones* tombstones,
+               std::vector<DurableLog*> logs, const WriteAdmission* admission,
+               absl::AnyInvocable<void(bool)> on_overload);
 
   void Add(ReplySinkPtr sink, wire::RequestHeader header, wire::AddRequest add);
   void WriteLac(ReplySinkPtr sink, wire::RequestHeader header, wire::WriteLacRequest request);
@@ -52,11 +50,11 @@ class WriteService {
 
   // Fences the ledger, creating it when it is unknown; completes when the fence and all adds
   // accepted before it are durable. kUnauthorized: wrong key, nothing fenced. kNoSuchLedger: it was
-  // fenced and deleted.
+  // deleted.
   Task<absl::Status> Fence(LedgerId ledger, wire::MasterKey key);
 
-  // Metadata no longer knows this ledger and its data is going.
-  void OnDeleted(LedgerId ledger, bool was_fenced);
+  // The ledger has a tombstone, and its data are going.
+  void OnDeleted(LedgerId ledger) { extras_.erase(ledger); }
 
   // A journal or the memtable has room again.
   void OnRoom();
@@ -101,6 +99,7 @@ class WriteService {
 
   Executor* executor_;
   LedgerStorage* storage_;
+  const Tombstones* tombstones_;
   std::vector<DurableLog*> logs_;
   const WriteAdmission* admission_;
   absl::AnyInvocable<void(bool)> on_overload_;
@@ -110,8 +109,6 @@ class WriteService {
   std::deque<StalledAdd>
       stalled_;  // met a full memtable; bounded by what the sockets had delivered
   absl::flat_hash_map<LedgerId, Extra> extras_;
-  absl::flat_hash_map<LedgerId, bool> fenced_and_deleted_;
-  std::deque<LedgerId> fenced_and_deleted_order_;
   LedgerTurns turns_;
   TaskScope scope_;
 };

@@ -5,7 +5,7 @@
 #include <optional>
 
 #include "absl/strings/str_format.h"
-#include "bookie/storage/entry_log_content.h"
+#include "bookie/storage/log_ledgers.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -138,14 +138,15 @@ Task<absl::StatusOr<Buffer>> EntryLogs::Read(EntryLocation location, LedgerId le
   co_return body;
 }
 
-Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known,
+Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(int64_t deletions,
+                                                    absl::FunctionRef<bool(LedgerId)> is_known,
                                                     AreLedgersGone are_gone) {
   std::vector<EntryLogId> ids;
   for (const auto& [id, log] : logs_) ids.push_back(id);
   int64_t removed = 0;
   absl::Status problem;
   for (const EntryLogId id : ids) {
-    const absl::StatusOr<bool> gone = co_await RemoveIfDead(id, is_known, &are_gone);
+    const absl::StatusOr<bool> gone = co_await RemoveIfDead(id, deletions, is_known, &are_gone);
     if (gone.ok()) {
       removed += *gone ? 1 : 0;
     } else if (problem.ok()) {
@@ -156,33 +157,72 @@ Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(absl::FunctionRef<bool(Ledge
   co_return removed;
 }
 
-Task<absl::StatusOr<bool>> EntryLogs::RemoveIfDead(EntryLogId log,
+Task<absl::StatusOr<bool>> EntryLogs::RemoveIfDead(EntryLogId log, int64_t deletions,
                                                    absl::FunctionRef<bool(LedgerId)> is_known,
                                                    AreLedgersGone* are_gone) {
   auto found = logs_.find(log);
   if (found == logs_.end() || !found->second.closed) co_return false;
-  if (found->second.known_ledger.IsValid() && is_known(found->second.known_ledger)) {
-    co_return false;
-  }
-  const size_t directory = found->second.directory;
-  const std::string path = PathOf(log, directory);
-  LogContent content;
+  if (found->second.deletions_seen == deletions && found->second.live_bytes > 0) co_return false;
+  LogLedgers content;
+  uint64_t size = 0;
   {
-    STELE_CO_TRY(const std::unique_ptr<File> file, co_await env_.files->Open(path, OpenOptions{}));
+    STELE_CO_TRY(const std::unique_ptr<File> file, co_await OpenForScan(log));
+    STELE_CO_TRY(size, co_await file->Size());
     STELE_CO_TRY(content,
-                 co_await ReadLogContent(file.get(), options_.entry_size_max_bytes, is_known));
+                 co_await ReadLogLedgers(file.get(), options_.entry_size_max_bytes, is_known));
   }
   found = logs_.find(log);
   if (found == logs_.end()) co_return false;
-  found->second.known_ledger = content.known_ledger;
-  if (content.verdict != LogContent::Verdict::kStray) co_return false;
-  std::vector<LedgerId> strays(content.ledgers.begin(), content.ledgers.end());
+  uint64_t live_bytes = 0;
+  std::vector<LedgerId> strays;
+  for (const LedgerBytes& ledger : content.ledgers) {
+    if (is_known(ledger.ledger)) {
+      live_bytes += static_cast<uint64_t>(ledger.bytes);
+    } else {
+      strays.push_back(ledger.ledger);
+    }
+  }
+  found->second.deletions_seen = deletions;
+  found->second.total_bytes = size;
+  found->second.live_bytes = live_bytes;
+  if (live_bytes > 0 || !content.complete) co_return false;
   STELE_CO_TRY(const bool gone, co_await (*are_gone)(std::move(strays)));
   if (!gone || !logs_.contains(log)) co_return false;
-  STELE_CO_TRY_OK(co_await env_.files->Remove(path));
-  Forget(log);
-  STELE_CO_TRY_OK(co_await env_.files->SyncDirectory(options_.directories[directory]));
+  STELE_CO_TRY_OK(co_await Remove(log));
   co_return true;
+}
+
+std::vector<EntryLogUsage> EntryLogs::Usages() const {
+  std::vector<EntryLogUsage> usages;
+  for (const auto& [id, log] : logs_) {
+    if (!log.settled || log.deletions_seen < 0) continue;
+    usages.push_back({.log = id, .total_bytes = log.total_bytes, .live_bytes = log.live_bytes});
+  }
+  return usages;
+}
+
+void EntryLogs::SettleClosed() {
+  for (auto& [id, log] : logs_) log.settled = log.closed;
+}
+
+bool EntryLogs::IsSettled(EntryLogId log) const {
+  const auto found = logs_.find(log);
+  return found != logs_.end() && found->second.settled;
+}
+
+Task<absl::StatusOr<std::unique_ptr<File>>> EntryLogs::OpenForScan(EntryLogId log) {
+  const auto found = logs_.find(log);
+  if (found == logs_.end()) {
+    co_return MakeError(ErrorCode::kNoSuchFile, EntryLogFileName(log));
+  }
+  co_return co_await env_.files->Open(PathOf(log, found->second.directory), OpenOptions{});
+}
+
+Task<absl::Status> EntryLogs::Remove(EntryLogId log) {
+  const size_t directory = logs_.at(log).directory;
+  STELE_CO_TRY_OK(co_await env_.files->Remove(PathOf(log, directory)));
+  Forget(log);
+  co_return co_await env_.files->SyncDirectory(options_.directories[directory]);
 }
 
 EntryLogId EntryLogs::NextId() {
@@ -197,7 +237,7 @@ std::string EntryLogs::PathOf(EntryLogId log, size_t directory) const {
 }
 
 void EntryLogs::Add(EntryLogId log, size_t directory) {
-  logs_[log] = {.directory = directory, .ours = true, .closed = false};
+  logs_[log] = {.directory = directory, .ours = true, .closed = false, .settled = false};
 }
 
 void EntryLogs::Forget(EntryLogId log) {

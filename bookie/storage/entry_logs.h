@@ -1,5 +1,6 @@
-// EntryLogs: which entry logs exist and where, reading of single entries, and removal of logs in
-// which no ledger is left. The log that is being written belongs to EntryLogWriter.
+// EntryLogs: which entry logs exist and where, how much of each is of ledgers that exist, reading
+// of single entries, and removal of logs in which no ledger is left. A log that is being written
+// belongs to an EntryLogWriter.
 #pragma once
 
 #include <cstdint>
@@ -44,11 +45,24 @@ class EntryLogs {
   // Was this log made by this process? What others wrote may not be durable.
   bool IsOurs(EntryLogId log) const;
 
-  // Removes closed logs that have no ledger for which `is_known` holds, and whose other ledgers
-  // are all gone; gives their number. Logs with damage stay: the damage may hide a ledger. When a
-  // log cannot be read or removed the others still are, and the first such error is the result.
-  Task<absl::StatusOr<int64_t>> RemoveDead(absl::FunctionRef<bool(LedgerId)> is_known,
+  // Looks at all closed logs. Removes those that have no ledger for which `is_known` holds, and
+  // whose other ledgers are all gone; gives their number. Logs with damage stay: the damage may
+  // hide a ledger. When a log cannot be read or removed the others still are, and the first such
+  // error is the result.
+  //   deletions   grows with each deletion of a ledger: a log that was looked at since can wait
+  Task<absl::StatusOr<int64_t>> RemoveDead(int64_t deletions,
+                                           absl::FunctionRef<bool(LedgerId)> is_known,
                                            AreLedgersGone are_gone);
+  // Of the settled logs, as RemoveDead saw them last.
+  std::vector<EntryLogUsage> Usages() const;
+
+  // No flush still has to write locations in logs that are closed by now: they are settled.
+  void SettleClosed();
+  bool IsSettled(EntryLogId log) const;
+  // For reading from end to end. kNoSuchFile: it was removed.
+  Task<absl::StatusOr<std::unique_ptr<File>>> OpenForScan(EntryLogId log);
+  // Removes a settled log to which nothing refers, durably.
+  Task<absl::Status> Remove(EntryLogId log);
 
   size_t count() const { return logs_.size(); }
   const EntryLogsOptions& options() const { return options_; }
@@ -68,14 +82,18 @@ class EntryLogs {
   struct Log {
     size_t directory = 0;
     bool ours = false;
-    bool closed = true;     // nothing is appended any more
-    LedgerId known_ledger;  // one that it had when it was last looked at
+    bool closed = true;   // nothing is appended any more
+    bool settled = true;  // and no location in it is still to be written
+    // When it was last looked at; deletions_seen is -1 before.
+    int64_t deletions_seen = -1;
+    uint64_t total_bytes = 0;
+    uint64_t live_bytes = 0;  // of ledgers that were known
   };
 
   EntryLogs(Env env, EntryLogsOptions options);
   Task<absl::Status> Enumerate();
   Task<absl::Status> RemoveCompactionLeftovers(size_t directory, std::vector<std::string> names);
-  Task<absl::StatusOr<bool>> RemoveIfDead(EntryLogId log,
+  Task<absl::StatusOr<bool>> RemoveIfDead(EntryLogId log, int64_t deletions,
                                           absl::FunctionRef<bool(LedgerId)> is_known,
                                           AreLedgersGone* are_gone);
 

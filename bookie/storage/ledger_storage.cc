@@ -12,6 +12,7 @@
 #include "bookie/storage/index_store.h"
 #include "bookie/storage/ledger_locks.h"
 #include "bookie/storage/ledger_table.h"
+#include "bookie/storage/log_compaction.h"
 #include "bookie/storage/memtable.h"
 #include "bookie/storage/same_entry.h"
 #include "common/async/notification.h"
@@ -50,6 +51,11 @@ EntryId LacOfPacket(std::string_view packet) {
   return EntryId(LoadBigEndian<int64_t>(packet.data() + sizeof(int64_t)));
 }
 
+struct EntryOnDisk {
+  EntryLocation location;  // absent: the index has none
+  Buffer body;
+};
+
 class Storage : public LedgerStorage {
  public:
   Storage(Env env, const StorageOptions& options, std::unique_ptr<EntryLogs> logs,
@@ -58,6 +64,7 @@ class Storage : public LedgerStorage {
         memtable_max_bytes_(options.memtable_max_bytes),
         logs_(std::move(logs)),
         writer_(logs_.get()),
+        compaction_writer_(logs_.get()),
         index_(std::move(index)),
         locks_(env.executor),
         table_(options.resident_ledgers_max),
@@ -96,6 +103,10 @@ class Storage : public LedgerStorage {
   std::vector<LedgerId> Ledgers() const override;
   Task<absl::Status> DeleteLedger(LedgerId ledger) override;
   Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs(AreLedgersGone are_gone) override;
+  std::vector<EntryLogUsage> EntryLogUsages() const override { return logs_->Usages(); }
+  Task<absl::StatusOr<CompactedLog>> CompactEntryLog(EntryLogId log, uint64_t free_min_bytes,
+                                                     AreLedgersGone are_gone,
+                                                     CompactionPace* pace) override;
   StorageStats Stats() const override;
   Task<absl::Status> Close() override;
 
@@ -131,6 +142,8 @@ class Storage : public LedgerStorage {
 
   Task<absl::StatusOr<Buffer>> ReadFromDisk(LedgerId ledger, EntryId entry, bool uncertain,
                                             size_t size_guess);
+  Task<absl::StatusOr<EntryOnDisk>> FindOnDisk(LedgerId ledger, EntryId entry, size_t size_guess);
+  Task<absl::StatusOr<LedgerFate>> FateOfLedger(LedgerId ledger);
 
   IndexHeader HeaderOf(LedgerId ledger);
   void Rotate();
@@ -141,6 +154,7 @@ class Storage : public LedgerStorage {
   const uint64_t memtable_max_bytes_;
   std::unique_ptr<EntryLogs> logs_;
   EntryLogWriter writer_;
+  EntryLogWriter compaction_writer_;
   std::unique_ptr<IndexStore> index_;
   LedgerLocks locks_;
   LedgerTable table_;
@@ -153,6 +167,7 @@ class Storage : public LedgerStorage {
   bool put_was_refused_ = false;  // for want of room
   int64_t flushes_ = 0;
   int64_t failed_flushes_ = 0;
+  int64_t deletions_ = 0;  // of ledgers, by this process
   absl::AnyInvocable<void(LedgerId)> lac_listener_;
   absl::AnyInvocable<void()> room_listener_;
   absl::AnyInvocable<void()> flush_listener_;
@@ -324,18 +339,15 @@ Task<absl::StatusOr<PutResult>> Storage::PutChecked(LedgerId ledger, EntryId ent
     const PutResult result = PutIn(record, entry, body, OnDisk::kAskWhenPossible);
     if (result != PutResult::kNeedsComparison) co_return result;
     const int64_t flushes = flushes_;
-    STELE_CO_TRY(const EntryLocation location, co_await index_->Find(ledger, entry));
+    STELE_CO_TRY(const EntryOnDisk stored,
+                 co_await FindOnDisk(ledger, entry, body.size() + kRecordHeadBytes));
     std::optional<PutResult> compared;
-    if (!location.IsAbsent()) {
-      STELE_CO_TRY(const Buffer stored,
-                   co_await logs_->Read(location, ledger, entry, body.size() + kRecordHeadBytes));
-      compared = Compare(stored.view(), body);
-    }
+    if (!stored.location.IsAbsent()) compared = Compare(stored.body.view(), body);
     // The world may have changed while we waited.
     record = table_.Find(ledger);
     if (record == nullptr || flushes != flushes_) continue;
     if (compared == PutResult::kConflict) co_return *compared;
-    if (compared == PutResult::kSameEntryExists && logs_->IsOurs(location.log())) {
+    if (compared == PutResult::kSameEntryExists && logs_->IsOurs(stored.location.log())) {
       co_return *compared;
     }
     co_return PutIn(record, entry, body, OnDisk::kNo);
@@ -402,22 +414,32 @@ Task<absl::StatusOr<Buffer>> Storage::Read(LedgerId ledger, EntryId entry) {
 
 Task<absl::StatusOr<Buffer>> Storage::ReadFromDisk(LedgerId ledger, EntryId entry, bool uncertain,
                                                    size_t size_guess) {
-  STELE_CO_TRY(const EntryLocation location, co_await index_->Find(ledger, entry));
-  if (location.IsAbsent()) {
+  STELE_CO_TRY(EntryOnDisk found, co_await FindOnDisk(ledger, entry, size_guess));
+  if (found.location.IsAbsent()) {
     if (uncertain) co_return Unknown(ledger);
     co_return MakeError(ErrorCode::kNoSuchEntry, StrCat("entry ", entry.value()));
   }
-  absl::StatusOr<Buffer> body = co_await logs_->Read(location, ledger, entry, size_guess);
-  if (!body.ok()) {
+  if (LedgerRecord* record = table_.Find(ledger); record != nullptr) {
+    record->record_size_guess_bytes = static_cast<uint32_t>(std::clamp(
+        found.body.size() + kRecordSizeFieldBytes, size_t{4096}, kRecordSizeGuessMaxBytes));
+  }
+  co_return std::move(found.body);
+}
+
+// A compaction may move the entry, and remove the log it was in, between the two steps.
+Task<absl::StatusOr<EntryOnDisk>> Storage::FindOnDisk(LedgerId ledger, EntryId entry,
+                                                      size_t size_guess) {
+  STELE_CO_TRY(EntryLocation location, co_await index_->Find(ledger, entry));
+  for (;;) {
+    if (location.IsAbsent()) co_return EntryOnDisk{};
+    absl::StatusOr<Buffer> body = co_await logs_->Read(location, ledger, entry, size_guess);
+    if (body.ok()) co_return EntryOnDisk{location, *std::move(body)};
     // Its entry log may have gone with it.
     if (!Exists(ledger)) co_return NoSuchLedger(ledger);
-    co_return body;
+    STELE_CO_TRY(const EntryLocation now, co_await index_->Find(ledger, entry));
+    if (now == location) co_return body.status();
+    location = now;
   }
-  if (LedgerRecord* record = table_.Find(ledger); record != nullptr) {
-    record->record_size_guess_bytes = static_cast<uint32_t>(
-        std::clamp(body->size() + kRecordSizeFieldBytes, size_t{4096}, kRecordSizeGuessMaxBytes));
-  }
-  co_return body;
 }
 
 Task<absl::StatusOr<Buffer>> Storage::ReadLast(LedgerId ledger) {
@@ -516,6 +538,7 @@ void Storage::Commit() {
   // Twice: the first look at a record only takes its second chance away.
   const size_t eviction_steps = 2 * older_->plan->size() + kEvictionStepsPerLoad;
   older_ = nullptr;
+  logs_->SettleClosed();
   EvictIdle(eviction_steps);
   ++flushes_;
   if (std::exchange(put_was_refused_, false) && room_listener_) room_listener_();
@@ -538,12 +561,38 @@ Task<absl::Status> Storage::DeleteLedger(LedgerId ledger) {
   active_->Drop(ledger);
   if (older_ != nullptr) older_->Drop(ledger);
   NotifyLac(ledger);
+  ++deletions_;
   co_return co_await index_->Remove(ledger);
 }
 
 Task<absl::StatusOr<int64_t>> Storage::RemoveDeadEntryLogs(AreLedgersGone are_gone) {
   const auto exists = [this](LedgerId ledger) { return Exists(ledger); };
-  co_return co_await logs_->RemoveDead(exists, std::move(are_gone));
+  co_return co_await logs_->RemoveDead(deletions_, exists, std::move(are_gone));
+}
+
+Task<absl::StatusOr<LedgerFate>> Storage::FateOfLedger(LedgerId ledger) {
+  if (!Exists(ledger)) co_return LedgerFate::kStray;
+  const absl::StatusOr<LedgerRecord*> record = co_await FindOrLoad(ledger);
+  if (record.ok())
+    co_return (*record)->state.uncertain ? LedgerFate::kUncertain : LedgerFate::kKnown;
+  const ErrorCode code = CodeOf(record.status());
+  if (code == ErrorCode::kNoSuchLedger) co_return LedgerFate::kStray;  // deleted meanwhile
+  if (code == ErrorCode::kCorruptData) co_return LedgerFate::kUncertain;
+  co_return record.status();
+}
+
+Task<absl::StatusOr<CompactedLog>> Storage::CompactEntryLog(EntryLogId log, uint64_t free_min_bytes,
+                                                            AreLedgersGone are_gone,
+                                                            CompactionPace* pace) {
+  if (!logs_->IsSettled(log)) co_return CompactedLog{};
+  FateOf fate_of = [this](LedgerId ledger) { return FateOfLedger(ledger); };
+  co_return co_await CompactLog({.env = env_,
+                                 .logs = logs_.get(),
+                                 .index = index_.get(),
+                                 .locks = &locks_,
+                                 .writer = &compaction_writer_,
+                                 .free_min_bytes = free_min_bytes},
+                                log, &fate_of, &are_gone, pace);
 }
 
 StorageStats Storage::Stats() const {
@@ -557,7 +606,8 @@ StorageStats Storage::Stats() const {
 
 Task<absl::Status> Storage::Close() {
   STELE_CO_TRY_OK(co_await Flush());
-  co_return co_await writer_.Close();
+  STELE_CO_TRY_OK(co_await writer_.Close());
+  co_return co_await compaction_writer_.Close();
 }
 
 absl::Status CheckOptions(const StorageOptions& options) {

@@ -21,6 +21,7 @@
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "bookie/storage/entry_log_format.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
 #include "common/base/ids.h"
@@ -84,6 +85,28 @@ enum class PutResult {
 // keeps their data.
 using AreLedgersGone =
     absl::AnyInvocable<Task<absl::StatusOr<bool>>(std::vector<LedgerId> ledgers)>;
+
+// How much of an entry log is of ledgers that exist.
+struct EntryLogUsage {
+  EntryLogId log;
+  uint64_t total_bytes = 0;
+  uint64_t live_bytes = 0;
+};
+
+// What a compaction of one entry log has done.
+struct CompactedLog {
+  int64_t records = 0;   // copied
+  uint64_t bytes = 0;    // of these
+  bool removed = false;  // else it stays, because it may hide what the index does not show
+};
+
+// Asked by a compaction before each piece of work.
+class CompactionPace {
+ public:
+  virtual ~CompactionPace() = default;
+  // So many bytes are to be read or written; waits for their turn. An error ends the compaction.
+  virtual Task<absl::Status> Spend(uint64_t bytes) = 0;
+};
 
 // For metrics and tests.
 struct StorageStats {
@@ -167,6 +190,16 @@ class LedgerStorage {
   // kept. That a ledger is not known here proves nothing, its index file may have been lost: a log
   // goes only when `are_gone` holds for all that it has.
   virtual Task<absl::StatusOr<int64_t>> RemoveDeadEntryLogs(AreLedgersGone are_gone) = 0;
+  // Of the entry logs that can be compacted, as the last RemoveDeadEntryLogs saw them.
+  virtual std::vector<EntryLogUsage> EntryLogUsages() const = 0;
+  // Moves what is live in `log` to another one and removes it (log_compaction.h). One at a time. A
+  // log that went meanwhile, or cannot be compacted now, is passed over.
+  //   free_min_bytes   what the disk must have for the copies
+  //   errors           kDiskFull; those of `pace`; kIoError. What was moved stays moved.
+  virtual Task<absl::StatusOr<CompactedLog>> CompactEntryLog(EntryLogId log,
+                                                             uint64_t free_min_bytes,
+                                                             AreLedgersGone are_gone,
+                                                             CompactionPace* pace) = 0;
 
   virtual StorageStats Stats() const = 0;
 

@@ -67,6 +67,7 @@ BookieOptions BookieWorld::DefaultOptions() {
   options.memtable_max_bytes = 256 << 10;
   options.flush_interval = absl::Seconds(1);
   options.disk_check_interval = absl::Seconds(1);
+  options.compaction.reserve_bytes = 64 << 10;
   return options;
 }
 

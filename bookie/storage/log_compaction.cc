@@ -1,0 +1,234 @@
+#include "bookie/storage/log_compaction.h"
+
+#include <algorithm>
+#include <memory>
+#include <span>
+#include <utility>
+#include <vector>
+
+#include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_map.h"
+#include "bookie/storage/entry_log_reader.h"
+#include "bookie/storage/run_concurrently.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+
+namespace stele::bookie {
+namespace {
+
+// Index files written at a time: their syncs share the file system's commits.
+constexpr size_t kIndexWritesAtATime = 16;
+
+// A location to write, unless the index has another than `from` by then.
+struct Move {
+  LedgerId ledger;
+  int64_t entry = 0;
+  EntryLocation from;
+  EntryLocation to;
+};
+
+class Compaction {
+ public:
+  Compaction(CompactionParts parts, EntryLogId source, FateOf* fate_of, CompactionPace* pace)
+      : parts_(parts), source_(source), fate_of_(fate_of), pace_(pace) {}
+
+  // Copies what is live, with durable locations. True: the index shows everything that matters.
+  Task<absl::StatusOr<bool>> MoveLive();
+  // After an error: what was copied and has no location yet is garbage.
+  Task<void> Abandon();
+  // The ledgers that are not known here.
+  std::vector<LedgerId> strays() const { return {strays_.begin(), strays_.end()}; }
+  const CompactedLog& result() const { return result_; }
+
+ private:
+  Task<absl::Status> Visit(EntryLogReader* reader);
+  Task<absl::StatusOr<EntryLocation>> LocationNow(ScannedRecord record);
+  Task<absl::StatusOr<LedgerFate>> Fate(LedgerId ledger);
+  Task<absl::Status> Copy(EntryLogReader* reader, EntryLocation from);
+  Task<absl::Status> Confirm(EntryLogReader* reader, EntryLocation elsewhere);
+  EntryLocation Here(const ScannedRecord& record) const {
+    return EntryLocation(source_, record.offset);
+  }
+  Task<absl::Status> WriteLocations();
+  Task<absl::Status> MoveLedger(std::span<const Move> moves);
+
+  CompactionParts parts_;
+  const EntryLogId source_;
+  FateOf* fate_of_;
+  CompactionPace* pace_;
+  std::vector<Move> moves_;  // copied, their locations not written yet
+  absl::btree_set<LedgerId> strays_;
+  // Of those that were met; it only saves asking again.
+  absl::flat_hash_map<LedgerId, LedgerFate> fates_;
+  bool may_hide_more_ = false;
+  bool is_writing_ = false;  // the writer has copies that are not durable
+  CompactedLog result_;
+};
+
+Task<absl::StatusOr<bool>> Compaction::MoveLive() {
+  STELE_CO_TRY(const std::unique_ptr<File> file, co_await parts_.logs->OpenForScan(source_));
+  STELE_CO_TRY(const uint64_t size, co_await file->Size());
+  EntryLogReader reader(file.get(), size, parts_.logs->options().entry_size_max_bytes);
+  for (bool at_end = false; !at_end;) {
+    switch (reader.Next()) {
+      case EntryLogScanner::Step::kNeedBytes:
+        STELE_CO_TRY_OK(co_await pace_->Spend(kScanWindowBytes));
+        STELE_CO_TRY_OK(co_await reader.Fill());
+        break;
+      case EntryLogScanner::Step::kCandidate: {
+        // Behind damage only what the index refers to is a record.
+        STELE_CO_TRY(const EntryLocation now, co_await LocationNow(reader.record()));
+        if (now != Here(reader.record())) break;
+        reader.Accept();
+        STELE_CO_TRY_OK(co_await Visit(&reader));
+        break;
+      }
+      case EntryLogScanner::Step::kRecord: STELE_CO_TRY_OK(co_await Visit(&reader)); break;
+      case EntryLogScanner::Step::kEnd: at_end = true; break;
+    }
+  }
+  STELE_CO_TRY_OK(co_await WriteLocations());
+  const bool is_whole = size == 0 || size >= kEntryLogHeaderSize;
+  co_return is_whole&& reader.summary().damages == 0 && !may_hide_more_;
+}
+
+Task<absl::Status> Compaction::Visit(EntryLogReader* reader) {
+  const ScannedRecord record = reader->record();
+  STELE_CO_TRY(const LedgerFate fate, co_await Fate(record.ledger));
+  if (fate == LedgerFate::kStray) {
+    strays_.insert(record.ledger);
+    co_return absl::OkStatus();
+  }
+  STELE_CO_TRY(const EntryLocation now, co_await LocationNow(record));
+  if (now.IsAbsent()) {
+    may_hide_more_ = may_hide_more_ || fate == LedgerFate::kUncertain;
+    co_return absl::OkStatus();
+  }
+  if (now == Here(record)) {
+    STELE_CO_TRY_OK(co_await Copy(reader, now));
+  } else {
+    STELE_CO_TRY_OK(co_await Confirm(reader, now));
+  }
+  if (moves_.size() >= kMovesAtATimeMax) STELE_CO_TRY_OK(co_await WriteLocations());
+  co_return absl::OkStatus();
+}
+
+// The entry lies elsewhere, says the index. A process that was killed, or a sync that failed, may
+// have left that location in memory only, with this copy still the one that the disk knows: it is
+// written again. And this copy may be the only good one.
+Task<absl::Status> Compaction::Confirm(EntryLogReader* reader, EntryLocation elsewhere) {
+  const ScannedRecord record = reader->record();
+  STELE_CO_TRY_OK(co_await pace_->Spend(kRecordSizeFieldBytes + record.size_bytes));
+  const absl::StatusOr<Buffer> other = co_await parts_.logs->Read(
+      elsewhere, record.ledger, record.entry, kRecordSizeFieldBytes + record.size_bytes);
+  if (!other.ok()) co_return co_await Copy(reader, elsewhere);
+  moves_.push_back({record.ledger, record.entry.value(), elsewhere, elsewhere});
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<LedgerFate>> Compaction::Fate(LedgerId ledger) {
+  if (const auto found = fates_.find(ledger); found != fates_.end()) co_return found->second;
+  STELE_CO_TRY(const LedgerFate fate, co_await (*fate_of_)(ledger));
+  fates_[ledger] = fate;
+  co_return fate;
+}
+
+// Where the index has the entry; absent also when the ledger was deleted meanwhile.
+Task<absl::StatusOr<EntryLocation>> Compaction::LocationNow(ScannedRecord record) {
+  if (record.entry.value() > kEntryIdMax || !parts_.index->Contains(record.ledger)) {
+    co_return EntryLocation();
+  }
+  const absl::StatusOr<EntryLocation> location =
+      co_await parts_.index->Find(record.ledger, record.entry);
+  if (location.ok()) co_return *location;
+  const ErrorCode code = CodeOf(location.status());
+  if (code == ErrorCode::kNoSuchLedger) co_return EntryLocation();
+  if (code != ErrorCode::kCorruptData) co_return location.status();
+  // Bits that are no location: this copy may be the one that is needed.
+  may_hide_more_ = true;
+  co_return EntryLocation();
+}
+
+Task<absl::Status> Compaction::Copy(EntryLogReader* reader, EntryLocation from) {
+  const ScannedRecord record = reader->record();
+  STELE_CO_TRY(const Buffer body, co_await reader->ReadBody());
+  STELE_CO_TRY_OK(co_await pace_->Spend(kRecordSizeFieldBytes + body.size()));
+  EntryLogWriter* writer = parts_.writer;
+  if (!std::exchange(is_writing_, true)) writer->Begin(parts_.free_min_bytes);
+  if (!writer->HasRoom(body.size())) STELE_CO_TRY_OK(co_await writer->MakeRoom(body.size()));
+  const EntryLocation to = writer->Add(record.ledger, body.view());
+  moves_.push_back({record.ledger, record.entry.value(), from, to});
+  ++result_.records;
+  result_.bytes += kRecordSizeFieldBytes + body.size();
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Compaction::WriteLocations() {
+  if (is_writing_) STELE_CO_TRY_OK(co_await parts_.writer->Sync());
+  is_writing_ = false;
+  std::sort(moves_.begin(), moves_.end(), [](const Move& a, const Move& b) {
+    return std::pair(a.ledger, a.entry) < std::pair(b.ledger, b.entry);
+  });
+  std::vector<std::span<const Move>> ledgers;
+  for (size_t begin = 0; begin < moves_.size();) {
+    size_t end = begin + 1;
+    while (end < moves_.size() && moves_[end].ledger == moves_[begin].ledger) ++end;
+    ledgers.emplace_back(&moves_[begin], end - begin);
+    begin = end;
+  }
+  const auto move = [&](size_t i) { return MoveLedger(ledgers[i]); };
+  STELE_CO_TRY_OK(
+      co_await RunConcurrently(parts_.env.executor, ledgers.size(), kIndexWritesAtATime, move));
+  moves_.clear();
+  co_return absl::OkStatus();
+}
+
+// A flush may have written a newer location, or the ledger may have been deleted: then nothing is
+// to be changed.
+Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
+  const LedgerId ledger = moves.front().ledger;
+  const LedgerLocks::Guard guard = co_await parts_.locks->Acquire(ledger);
+  if (!parts_.index->Contains(ledger)) co_return absl::OkStatus();
+  std::vector<int64_t> entries;
+  std::vector<int64_t> locations;
+  for (const Move& move : moves) {
+    STELE_CO_TRY(const EntryLocation now, co_await parts_.index->Find(ledger, EntryId(move.entry)));
+    if (now != move.from) continue;
+    entries.push_back(move.entry);
+    locations.push_back(move.to.packed());
+  }
+  if (entries.empty()) co_return absl::OkStatus();
+  const absl::Status written = co_await parts_.index->Write(
+      {.ledger = ledger, .header = std::nullopt, .entries = entries, .locations = locations});
+  if (written.ok()) co_return written;
+  co_return WithContext(written, StrCat("index file of ledger ", ledger.value()));
+}
+
+Task<void> Compaction::Abandon() {
+  if (is_writing_) static_cast<void>(co_await parts_.writer->Abandon());
+}
+
+}  // namespace
+
+Task<absl::StatusOr<CompactedLog>> CompactLog(CompactionParts parts, EntryLogId source,
+                                              FateOf* fate_of, AreLedgersGone* are_gone,
+                                              CompactionPace* pace) {
+  Compaction compaction(parts, source, fate_of, pace);
+  const absl::StatusOr<bool> index_shows_all = co_await compaction.MoveLive();
+  if (!index_shows_all.ok()) {
+    co_await compaction.Abandon();
+    co_return index_shows_all.status();
+  }
+  CompactedLog result = compaction.result();
+  if (!*index_shows_all) co_return result;
+  if (const std::vector<LedgerId> strays = compaction.strays(); !strays.empty()) {
+    STELE_CO_TRY(const bool gone, co_await (*are_gone)(strays));
+    if (!gone) co_return result;
+  }
+  STELE_CO_TRY_OK(co_await parts.logs->Remove(source));
+  result.removed = true;
+  co_return result;
+}
+
+}  // namespace stele::bookie
