@@ -125,6 +125,10 @@ Scheduler::StepResult Scheduler::Step(int64_t deadline_nanoseconds) {
     ready_[index] = ready_.back();
     ready_.pop_back();
     if (IsStale(picked.slot, picked.generation)) continue;
+    if (SimExecutor* executor = slots_[picked.slot].executor; executor->paused_) {
+      executor->held_.push_back(picked);
+      continue;
+    }
 
     current_ = slots_[picked.slot].executor;
     trace_.Record(TraceKind::kJob, current_->id(), static_cast<uint64_t>(now_nanoseconds_));
@@ -168,6 +172,13 @@ absl::Status Scheduler::RunFor(absl::Duration duration) {
   return absl::OkStatus();
 }
 
+void Scheduler::SetPaused(SimExecutor* executor, bool paused) {
+  executor->paused_ = paused;
+  if (paused) return;
+  ready_.insert(ready_.end(), executor->held_.begin(), executor->held_.end());
+  executor->held_.clear();
+}
+
 void Scheduler::DropJobs(SimExecutor* executor) {
   // Destroying a job may destroy what posts or cancels others: collect first.
   std::vector<Job> dropped;
@@ -175,6 +186,7 @@ void Scheduler::DropJobs(SimExecutor* executor) {
     if (slots_[index].executor == executor) dropped.push_back(Release(index));
   }
   std::erase_if(ready_, [this](const ReadyJob& job) { return IsStale(job.slot, job.generation); });
+  executor->held_.clear();
   DropCancelledTimers();
 }
 

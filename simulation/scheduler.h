@@ -16,6 +16,8 @@
 #include "absl/time/time.h"
 #include "common/async/executor.h"
 #include "common/base/time.h"
+#include "simulation/fault_counts.h"
+#include "simulation/seam_hook.h"
 #include "simulation/sim_random.h"
 #include "simulation/trace.h"
 
@@ -44,6 +46,11 @@ class SimExecutor : public Executor {
  private:
   friend class Scheduler;
   friend class SimProcess;
+  // Names one pending job; stale ones are ignored.
+  struct JobId {
+    uint32_t slot;
+    uint32_t generation;
+  };
   SimExecutor(Scheduler* scheduler, SimProcess* process, uint64_t id)
       : scheduler_(scheduler), process_(process), id_(id) {}
 
@@ -51,6 +58,8 @@ class SimExecutor : public Executor {
   SimProcess* process_;
   uint64_t id_;
   bool alive_ = true;
+  bool paused_ = false;
+  std::vector<JobId> held_;  // ready jobs of a paused process
 };
 
 struct SchedulerOptions {
@@ -85,6 +94,14 @@ class Scheduler {
   uint64_t steps() const { return steps_; }
   Trace& trace() { return trace_; }
   const SimRandom& random() const { return random_; }
+  FaultCounts& faults() { return faults_; }
+
+  // Null: none. Must outlive its use here.
+  void set_seam_hook(SeamHook* hook) { seam_hook_ = hook; }
+  // For the seams, at each call of a living process.
+  SeamVerdict AskSeamHook(const SeamCall& call) {
+    return seam_hook_ == nullptr ? SeamVerdict::kProceed : seam_hook_->OnCall(call);
+  }
 
   // Runs until `done()`, which is asked before the first and after each step.
   // kDeadline with a text that says who waits: nothing is left to run ("no progress"), the step
@@ -114,10 +131,7 @@ class Scheduler {
     SimExecutor* executor = nullptr;  // null: the slot is free
     uint32_t generation = 0;
   };
-  struct ReadyJob {
-    uint32_t slot;
-    uint32_t generation;
-  };
+  using ReadyJob = SimExecutor::JobId;
   struct PendingTimer {
     int64_t deadline_nanoseconds;
     uint64_t sequence;
@@ -143,6 +157,7 @@ class Scheduler {
   void DropCancelledTimers();
   // Drops all jobs and timers of `executor`.
   void DropJobs(SimExecutor* executor);
+  void SetPaused(SimExecutor* executor, bool paused);
   // Crashes after the current step.
   void CrashLater(SimProcess* process) { crash_later_.push_back(process); }
   absl::Status StepLimitReached() const;
@@ -152,6 +167,8 @@ class Scheduler {
   SimRandom random_;
   SimRandom picks_;
   Trace trace_;
+  FaultCounts faults_;
+  SeamHook* seam_hook_ = nullptr;
   int64_t now_nanoseconds_ = 0;
   uint64_t steps_ = 0;
   uint64_t timers_made_ = 0;

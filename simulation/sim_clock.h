@@ -1,5 +1,6 @@
-// SimClock: virtual time as one shard sees it. Now() has an origin of its own per life of a
-// process; WallNow() is the true virtual date plus an offset that the test may change at any time.
+// SimClock: virtual time as one shard sees it. Now() has an origin of its own per life of a process
+// and may run faster or slower than the true time; WallNow() is the true virtual date plus an
+// offset that the test may change at any time.
 #pragma once
 
 #include <cstdint>
@@ -21,13 +22,23 @@ class SimClock : public Clock {
   absl::Time WallNow() const override;
   std::unique_ptr<Timer> CallAt(MonotonicTime deadline, Job job) override;
 
-  // What Now() adds to the scheduler's time.
-  void SetOrigin(int64_t nanoseconds) { origin_nanoseconds_ = nanoseconds; }
+  // Now() begins at an origin of its own.
+  void Begin(int64_t origin_nanoseconds, int64_t rate_thousandths);
+  // From now on; Now() does not jump. A timer that then ends too early waits on.
+  void SetRate(int64_t rate_thousandths);
+
+  // The true time at which Now() will be `local`.
+  MonotonicTime TrueTimeOf(MonotonicTime local) const;
 
  private:
+  int64_t true_nanoseconds() const { return executor_->scheduler()->Now().nanoseconds(); }
+
   SimExecutor* executor_;
   const absl::Duration* wall_offset_;
-  int64_t origin_nanoseconds_ = 0;
+  // Now() was local_base_ when the true time was true_base_.
+  int64_t local_base_nanoseconds_ = 0;
+  int64_t true_base_nanoseconds_ = 0;
+  int64_t rate_thousandths_ = 1'000;
 };
 
 }  // namespace stele::simulation

@@ -50,20 +50,55 @@ SimDisk::SimDisk(Scheduler* scheduler, std::string label, SimDiskOptions options
       options_(options),
       random_(scheduler->random().Child(StrCat("disk/", label))),
       device_(StableHash(std::string_view(label))),
+      disk_faults_(random_.Child("faults"), &scheduler->faults()),
       root_(NewInode(true)) {}
+
+SimDisk::Trouble SimDisk::AskFaults(const FileRequest& request) {
+  if (faults_ != nullptr) {
+    if (absl::Status error = faults_->BeforeOperation(request); !error.ok()) return {error, {}};
+  }
+  if (!forbidden_.empty() && request.path.starts_with(forbidden_) &&
+      (request.operation == FileOperation::kOpen || request.operation == FileOperation::kList)) {
+    scheduler_->faults().Count("disk.forbidden");
+    return {MakeError(ErrorCode::kIoError, StrCat(request.path, ": permission denied")), {}};
+  }
+  const std::optional<DiskFault> fault = disk_faults_.Draw(request);
+  if (!fault.has_value()) return {};
+  switch (*fault) {
+    case DiskFault::kReadError:
+    case DiskFault::kWriteError:
+    case DiskFault::kSyncFails:
+    case DiskFault::kSyncFailsShows:
+      return {MakeError(ErrorCode::kIoError, StrCat(request.path, ": input/output error")), fault};
+    case DiskFault::kNoDescriptors:
+      return {MakeError(ErrorCode::kIoError, StrCat(request.path, ": too many open files")), fault};
+    case DiskFault::kNoSpace:
+      return {MakeError(ErrorCode::kDiskFull, StrCat(request.path, ": no space left")), fault};
+    default: return {absl::OkStatus(), fault};
+  }
+}
+
+void SimDisk::StallFor(absl::Duration duration) {
+  stalled_until_nanoseconds_ =
+      std::max(stalled_until_nanoseconds_, (scheduler_->Now() + duration).nanoseconds());
+  scheduler_->faults().Count("disk.stall");
+}
 
 absl::Duration SimDisk::DrawLatency(size_t transfer_bytes) {
   const auto spread = static_cast<uint64_t>(absl::ToInt64Nanoseconds(options_.latency_spread));
   const uint64_t transfer_nanoseconds =
       transfer_bytes * 1'000 /
       std::max<uint64_t>(1, options_.transfer_bytes_per_second / 1'000'000);
-  return options_.latency_min +
-         absl::Nanoseconds(static_cast<int64_t>(random_.Below(spread + 1) + transfer_nanoseconds));
+  const absl::Duration latency =
+      options_.latency_min +
+      absl::Nanoseconds(static_cast<int64_t>(random_.Below(spread + 1) + transfer_nanoseconds));
+  const int64_t stall = stalled_until_nanoseconds_ - scheduler_->Now().nanoseconds();
+  return latency * slowness_ + absl::Nanoseconds(std::max<int64_t>(stall, 0));
 }
 
 SimDisk::InodeRef SimDisk::NewInode(bool is_directory) {
   auto inode = std::make_shared<Inode>();
-  inode->id = inodes_made_++;
+  inode->id = device_ + inodes_made_++;  // differs between disks, which may swap directories
   inode->is_directory = is_directory;
   return inode;
 }
@@ -134,6 +169,7 @@ absl::StatusOr<SimDisk::InodeRef> SimDisk::Open(std::string_view path, OpenOptio
     if (inode->is_directory) return MakeError(ErrorCode::kIoError, StrCat(path, ": a directory"));
   } else {
     if (options.create == OpenOptions::Create::kNever) return NoSuchFile(path);
+    STELE_TRY_OK(CheckCanCreate());
     inode = NewInode(false);
     Apply({{parent, name, inode}});
   }
@@ -156,6 +192,7 @@ absl::Status SimDisk::MakeDirectories(std::string_view path) {
     const auto found = inode->names.find(part);
     InodeRef next = found == inode->names.end() ? nullptr : found->second;
     if (next == nullptr) {
+      STELE_TRY_OK(CheckCanCreate());
       next = NewInode(true);
       Apply({{inode, part, next}});
     }
@@ -163,6 +200,13 @@ absl::Status SimDisk::MakeDirectories(std::string_view path) {
   }
   if (inode->is_directory) return absl::OkStatus();
   return MakeError(ErrorCode::kFileExists, StrCat(path, ": a file"));
+}
+
+absl::Status SimDisk::CheckCanCreate() const {
+  if (files_max_ == UINT64_MAX) return absl::OkStatus();
+  if (FilesBelow("/").size() < files_max_) return absl::OkStatus();
+  scheduler_->faults().Count("disk.no_inodes");
+  return MakeError(ErrorCode::kDiskFull, "no inodes left on the simulated disk");
 }
 
 absl::Status SimDisk::Rename(std::string_view from, std::string_view to) {
@@ -237,6 +281,7 @@ absl::Status SimDisk::Charge(Inode* inode, uint64_t size) {
   const uint64_t charge = (size + kPageBytes - 1) / kPageBytes * kPageBytes;
   if (charge > inode->charged_bytes &&
       used_bytes_ - inode->charged_bytes + charge > options_.size_bytes) {
+    scheduler_->faults().Count("disk.full");
     return MakeError(ErrorCode::kDiskFull, "no space left on the simulated disk");
   }
   used_bytes_ += charge - inode->charged_bytes;
@@ -256,6 +301,10 @@ absl::Status SimDisk::Write(Inode* inode, uint64_t offset, std::string_view byte
   const uint64_t end = offset + bytes.size();
   STELE_TRY_OK(Charge(inode, std::max(inode->content.size(), end)));
   inode->content.Write(offset, bytes);
+  if (!inode->bad_sectors.empty()) {
+    inode->bad_sectors.erase(inode->bad_sectors.lower_bound(offset / kSectorBytes),
+                             inode->bad_sectors.lower_bound((end - 1) / kSectorBytes + 1));
+  }
   const bool durable = sync == OpenOptions::Sync::kEachWrite;
   for (uint64_t page = offset / kPageBytes; page * kPageBytes < end; ++page) {
     const uint8_t mask = SectorMask(page, offset, end);
@@ -334,6 +383,7 @@ void SimDisk::PowerCut() {
   const uint64_t names_survival = kSurvivalEighths[random_.Below(std::size(kSurvivalEighths))];
   const uint64_t sectors_survival = kSurvivalEighths[random_.Below(std::size(kSurvivalEighths))];
   scheduler_->trace().Record(TraceKind::kDisk, device_, names_survival * 16 + sectors_survival);
+  scheduler_->faults().Count("disk.power_cut");
   DecideNames(names_survival);
   used_bytes_ = 0;
   std::set<uint64_t> seen;
@@ -342,7 +392,14 @@ void SimDisk::PowerCut() {
 
 void SimDisk::DecideNames(uint64_t survival_eighths) {
   std::set<std::pair<uint64_t, std::string>> lost;
+  const bool ordered = power_cut_mode_ == PowerCutMode::kOrdered;
+  const uint64_t in_order = random_.Below(unsynced_names_.size() + 1);
+  uint64_t taken = 0;
   for (const NameStep& step : unsynced_names_) {
+    if (ordered) {
+      if (taken++ < in_order) MakeDurable(step);
+      continue;
+    }
     const bool possible = std::none_of(step.begin(), step.end(), [&](const NameChange& change) {
       return lost.contains({change.directory->id, change.name});
     });
@@ -373,6 +430,9 @@ void SimDisk::DecideTree(const InodeRef& directory, uint64_t survival_eighths,
 }
 
 void SimDisk::DecideContent(Inode* inode, uint64_t survival_eighths) {
+  if (power_cut_mode_ == PowerCutMode::kOrdered) {
+    return DecideContentOrdered(inode, survival_eighths);
+  }
   SectorImage& image = inode->durable;
   for (const auto& [page, mask] : inode->unsynced) {
     uint8_t survives = 0;
@@ -391,11 +451,38 @@ void SimDisk::DecideContent(Inode* inode, uint64_t survival_eighths) {
   image.Resize(std::max(before, after));
   image.Resize(size);
   inode->unsynced.clear();
-  inode->content = image;
-  inode->charged_bytes = 0;
-  const uint64_t charge = (size + kPageBytes - 1) / kPageBytes * kPageBytes;
-  inode->charged_bytes = charge;
-  used_bytes_ += charge;
+  Recharge(inode);
+}
+
+void SimDisk::DecideContentOrdered(Inode* inode, uint64_t survival_eighths) {
+  SectorImage& image = inode->durable;
+  const uint64_t before = image.size();
+  const uint64_t after = inode->content.size();
+  const uint64_t size = after > before ? before + random_.Below(after - before + 1)
+                        : random_.Chance(survival_eighths, 8) ? after
+                                                              : before;
+  for (const auto& [page, mask] : inode->unsynced) {
+    uint8_t survives = 0;
+    for (int sector = 0; sector < kSectorsPerPage; ++sector) {
+      if ((mask >> sector & 1) == 0) continue;
+      const uint64_t at = page * kPageBytes + static_cast<uint64_t>(sector) * kSectorBytes;
+      // Where the file has grown, all data below its new end are there.
+      if (at >= before ? at < size : random_.Chance(survival_eighths, 8)) {
+        survives = static_cast<uint8_t>(survives | 1u << sector);
+      }
+    }
+    image.CopySectors(page, survives, inode->content);
+  }
+  image.Resize(std::max(before, after));
+  image.Resize(size);
+  inode->unsynced.clear();
+  Recharge(inode);
+}
+
+void SimDisk::Recharge(Inode* inode) {
+  inode->content = inode->durable;
+  inode->charged_bytes = (inode->content.size() + kPageBytes - 1) / kPageBytes * kPageBytes;
+  used_bytes_ += inode->charged_bytes;
 }
 
 }  // namespace stele::simulation

@@ -13,6 +13,7 @@
 #include <list>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -25,6 +26,7 @@
 #include "absl/time/time.h"
 #include "common/base/buffer.h"
 #include "common/seams/file_system.h"
+#include "simulation/disk_faults.h"
 #include "simulation/scheduler.h"
 #include "simulation/sector_image.h"
 #include "simulation/sim_random.h"
@@ -85,7 +87,8 @@ struct Inode {
   SectorImage content;
   SectorImage durable;
   absl::btree_map<uint64_t, uint8_t> unsynced;
-  int links = 0;  // in volatile directories
+  std::set<uint64_t> bad_sectors;  // numbers; reading one fails until it is written
+  int links = 0;                   // in volatile directories
   int open_files = 0;
   uint64_t charged_bytes = 0;  // of the disk's space
 
@@ -94,6 +97,19 @@ struct Inode {
   Names names;
   Names durable_names;
   bool locked = false;
+};
+
+// What a power cut may leave of what is not synced.
+enum class PowerCutMode : uint8_t {
+  kAnything,  // any subset of sectors and names: the law
+  kOrdered,   // as ext4 with data=ordered: a prefix of the changes of names; a file grows only over
+              // data that survived
+};
+
+// Where something was damaged.
+struct DamagedPlace {
+  std::string path;
+  uint64_t offset = 0;
 };
 
 class SimDisk {
@@ -110,6 +126,42 @@ class SimDisk {
   void set_size_bytes(uint64_t size_bytes) { options_.size_bytes = size_bytes; }
   uint64_t used_bytes() const { return used_bytes_; }
 
+  // ---- Trouble, by name. Counted when it took effect.
+  DiskFaults& faults() { return disk_faults_; }
+  void set_power_cut_mode(PowerCutMode mode) { power_cut_mode_ = mode; }
+  // Creating files and directories fails when there are so many.
+  void set_files_max(uint64_t files) { files_max_ = files; }
+  // Every operation takes so many times as long.
+  void set_slowness(int64_t factor) { slowness_ = factor; }
+  // No operation completes before this time is over, or before the disk is let go. It does not
+  // hinder a kill.
+  void StallFor(absl::Duration duration);
+  void Hang() { hung_ = true; }
+  void Unhang() { hung_ = false; }
+  // Opening anything for writing, and changing a name, fails.
+  void set_read_only(bool read_only) { read_only_ = read_only; }
+  // Opening and listing what begins with this path fails; empty: nothing.
+  void set_forbidden(std::string prefix) { forbidden_ = std::move(prefix); }
+  // What the caches hold and the disk does not is seen no more; what is not synced stays.
+  void DropCaches();
+
+  // Flips 1 to 64 bits in one written sector of a file below `prefix`; the seed chooses. Nothing
+  // when there is none.
+  std::optional<DamagedPlace> Rot(std::string_view prefix);
+
+  // What a power cut would certainly leave, for later. Then: the whole disk as it was (the
+  // processes on it have crashed), or one file that is in both.
+  std::shared_ptr<const Inode> TakeSnapshot() const;
+  void RestoreSnapshot(const std::shared_ptr<const Inode>& snapshot);
+  bool RestoreFile(const std::shared_ptr<const Inode>& snapshot, std::string_view path);
+  // Empties a directory; swaps it with the one of the same path on another disk. Durable at once.
+  // The processes that use them have crashed. False when there is none.
+  bool Wipe(std::string_view path);
+  static bool SwapDirectories(SimDisk* a, SimDisk* b, std::string_view path);
+
+  // Everything is well again; damage stays.
+  void Heal();
+
   // Everything volatile is decided by the seed, now. All processes that use the disk have crashed,
   // and BeginPowerCut() was called before they did.
   void PowerCut();
@@ -122,10 +174,15 @@ class SimDisk {
   SimRandom& random() { return random_; }
   uint64_t device() const { return device_; }
   uint64_t size_bytes() const { return options_.size_bytes; }
-  absl::Status AskFaults(const FileRequest& request) {
-    return faults_ == nullptr ? absl::OkStatus() : faults_->BeforeOperation(request);
-  }
+  // What goes wrong with an operation: an error, or one of those that need the operation's help.
+  struct Trouble {
+    absl::Status error;
+    std::optional<DiskFault> fault;
+  };
+  Trouble AskFaults(const FileRequest& request);
   absl::Duration DrawLatency(size_t transfer_bytes);
+  bool is_hung() const { return hung_; }
+  bool is_read_only() const { return read_only_; }
 
   using InodeRef = std::shared_ptr<Inode>;
   // kNoSuchFile.
@@ -142,7 +199,16 @@ class SimDisk {
   absl::Status Write(Inode* inode, uint64_t offset, std::string_view bytes, OpenOptions::Sync sync);
   absl::Status Truncate(Inode* inode, uint64_t size);
   void SyncFile(Inode* inode);
-  void LoseUnsynced(Inode* inode) { inode->unsynced.clear(); }
+  // A sync has failed. Reads show the new content for a while, or the old one.
+  void LoseUnsynced(Inode* inode, bool shows_old);
+  // kIoError when one of the sectors is bad.
+  static absl::Status CheckSectors(const Inode& inode, uint64_t offset, uint64_t size);
+  static void MakeBad(Inode* inode, uint64_t offset);
+  // As Write, but not what was meant.
+  void WriteLost(Inode* inode, uint64_t offset, std::string_view bytes, OpenOptions::Sync sync);
+  // Another aligned offset of the file, or the same when there is none.
+  uint64_t DrawOtherOffset(const Inode& inode, uint64_t offset, size_t size);
+  void WriteToOtherFile(const Inode* not_this, std::string_view bytes);
 
   // A write between its start and its end.
   struct WriteInFlight {
@@ -173,17 +239,38 @@ class SimDisk {
   // Sets what the file takes of the disk, or leaves it and gives kDiskFull.
   absl::Status Charge(Inode* inode, uint64_t size);
   void ReleaseIfGone(Inode* inode);
+  using FoundFile = std::pair<std::string, InodeRef>;
+  // All files whose path starts with `prefix`, in the order of their paths.
+  std::vector<FoundFile> FilesBelow(std::string_view prefix) const;
+  static void Collect(const InodeRef& directory, const std::string& path, std::string_view prefix,
+                      std::vector<FoundFile>* found);
+  // Makes the whole content of a file what it is, and durable.
+  void SetContent(Inode* inode, const SectorImage& content);
+  absl::Status CheckCanCreate() const;
+  void RecountUsed();
   void OnProcessCrash(SimProcess* process);
   void Watch(SimProcess* process);
   // The power cut, in eighths: how likely each unsynced thing survives it.
   void DecideNames(uint64_t survival_eighths);
   void DecideTree(const InodeRef& directory, uint64_t survival_eighths, std::set<uint64_t>* seen);
   void DecideContent(Inode* inode, uint64_t survival_eighths);
+  void DecideContentOrdered(Inode* inode, uint64_t survival_eighths);
+  // After the content is final.
+  void Recharge(Inode* inode);
+
   Scheduler* scheduler_;
   SimDiskOptions options_;
   SimRandom random_;
   uint64_t device_;
   FileFaults* faults_ = nullptr;
+  DiskFaults disk_faults_;
+  PowerCutMode power_cut_mode_ = PowerCutMode::kAnything;
+  uint64_t files_max_ = UINT64_MAX;
+  int64_t slowness_ = 1;
+  int64_t stalled_until_nanoseconds_ = 0;
+  bool hung_ = false;
+  bool read_only_ = false;
+  std::string forbidden_;
   uint64_t inodes_made_ = 0;
   uint64_t used_bytes_ = 0;
   bool power_failing_ = false;

@@ -19,27 +19,77 @@ struct Place {
   SimExecutor* executor;
 };
 
-// Puts the operation into the trace and gives the fault that strikes it, if any. A process that is
-// being crashed asks for nothing any more.
-absl::Status Announce(Place place, FileRequest request) {
-  if (!place.executor->alive()) return absl::OkStatus();
-  place.disk->scheduler()->trace().Record(
-      TraceKind::kFile, place.executor->id() * 32 + static_cast<uint64_t>(request.operation),
-      DigestOf(request.path) ^ DigestOf(request.target) * 31 ^
-          (request.offset * 31 + request.size));
+// What is decided when an operation begins.
+struct Announced {
+  absl::Status error;
+  std::optional<DiskFault> fault;
+  bool dies_after = false;  // when the operation has taken effect
+};
+
+bool ChangesNames(FileOperation operation) {
+  return operation == FileOperation::kMakeDirectories || operation == FileOperation::kRename ||
+         operation == FileOperation::kLink || operation == FileOperation::kRemove;
+}
+
+// Puts the operation into the trace and gives what strikes it, if anything. A process that is being
+// crashed asks for nothing any more.
+Announced Announce(Place place, FileRequest request) {
+  Announced result;
+  if (!place.executor->alive()) return result;
+  Scheduler* scheduler = place.disk->scheduler();
+  scheduler->trace().Record(TraceKind::kFile,
+                            place.executor->id() * 32 + static_cast<uint64_t>(request.operation),
+                            DigestOf(request.path) ^ DigestOf(request.target) * 31 ^
+                                (request.offset * 31 + request.size));
   request.process = place.executor->process();
-  return place.disk->AskFaults(request);
+  switch (scheduler->AskSeamHook({SeamKind::kFile, request.process, request.path})) {
+    case SeamVerdict::kFail:
+      result.error = MakeError(ErrorCode::kIoError, StrCat(request.path, ": the seam fails"));
+      return result;
+    case SeamVerdict::kCrashBefore: request.process->Crash(); return result;
+    case SeamVerdict::kCrashAfter: result.dies_after = true; break;
+    case SeamVerdict::kProceed:
+    case SeamVerdict::kLoseAnswer: break;
+  }
+  if (place.disk->is_read_only() && ChangesNames(request.operation)) {
+    result.error = MakeError(ErrorCode::kIoError, StrCat(request.path, ": read-only file system"));
+    return result;
+  }
+  SimDisk::Trouble trouble = place.disk->AskFaults(request);
+  result.error = std::move(trouble.error);
+  result.fault = trouble.fault;
+  return result;
+}
+
+// How often a hung disk is looked at.
+constexpr absl::Duration kHungPoll = absl::Seconds(1);
+
+template <typename T, typename Outcome>
+void FinishAfter(Place place, absl::Duration delay, Completer<T> completer, Outcome outcome,
+                 bool dies_after) {
+  place.disk->scheduler()->CallAfter(place.executor, delay,
+                                     [place, completer = std::move(completer),
+                                      outcome = std::move(outcome), dies_after]() mutable {
+                                       if (place.disk->is_hung()) {
+                                         FinishAfter<T>(place, kHungPoll, std::move(completer),
+                                                        std::move(outcome), dies_after);
+                                         return;
+                                       }
+                                       T result = outcome();
+                                       if (dies_after) {
+                                         place.executor->process()->Crash();
+                                       } else {
+                                         completer.Set(std::move(result));
+                                       }
+                                     });
 }
 
 // Completes on the shard with the outcome, some time from now. `outcome` runs then.
 template <typename T, typename Outcome>
-Completion<T> CompleteLater(Place place, size_t transfer_bytes, Outcome outcome) {
+Completion<T> CompleteLater(Place place, size_t transfer_bytes, bool dies_after, Outcome outcome) {
   Completion<T> done(place.executor);
-  place.disk->scheduler()->CallAfter(
-      place.executor, place.disk->DrawLatency(transfer_bytes),
-      [completer = done.GetCompleter(), outcome = std::move(outcome)]() mutable {
-        completer.Set(outcome());
-      });
+  FinishAfter<T>(place, place.disk->DrawLatency(transfer_bytes), done.GetCompleter(),
+                 std::move(outcome), dies_after);
   return done;
 }
 
@@ -48,14 +98,15 @@ Completion<T> CompleteLater(Place place, size_t transfer_bytes, Outcome outcome)
 template <typename T, typename Effect>
 Task<T> Run(Place place, FileRequest request, Effect effect) {
   std::optional<T> early;
-  absl::Status fault = Announce(place, std::move(request));
-  if (!fault.ok()) {
-    early.emplace(std::move(fault));
+  Announced announced = Announce(place, std::move(request));
+  if (!announced.error.ok()) {
+    early.emplace(std::move(announced.error));
   } else if (place.executor->alive() && place.disk->random().Chance(1, 2)) {
     early.emplace(effect());
   }
   co_return co_await CompleteLater<T>(
-      place, 0, [early = std::move(early), effect = std::move(effect)]() mutable -> T {
+      place, 0, announced.dies_after,
+      [early = std::move(early), effect = std::move(effect)]() mutable -> T {
         return early.has_value() ? *std::move(early) : effect();
       });
 }
@@ -82,17 +133,23 @@ struct OpenFile {
 using OpenFileRef = std::shared_ptr<OpenFile>;
 
 Task<absl::StatusOr<Buffer>> Read(OpenFileRef file, uint64_t offset, size_t size) {
-  absl::Status fault = Announce(
+  Announced announced = Announce(
       file->place,
       {.operation = FileOperation::kRead, .path = file->path, .offset = offset, .size = size});
   co_return co_await CompleteLater<absl::StatusOr<Buffer>>(
-      file->place, size,
-      [file, offset, size, fault = std::move(fault)]() -> absl::StatusOr<Buffer> {
-        if (!fault.ok()) return fault;
-        const SectorImage& content = file->inode->content;
-        const uint64_t left = offset < content.size() ? content.size() - offset : 0;
+      file->place, size, announced.dies_after,
+      [file, offset, size, error = std::move(announced.error),
+       fault = announced.fault]() -> absl::StatusOr<Buffer> {
+        if (!error.ok()) return error;
+        Inode* inode = file->inode.get();
+        const uint64_t left = offset < inode->content.size() ? inode->content.size() - offset : 0;
         MutableBuffer result(std::min<uint64_t>(size, left));
-        content.Read(offset, result.data(), result.size());
+        if (fault == DiskFault::kBadSector && result.size() > 0) SimDisk::MakeBad(inode, offset);
+        STELE_TRY_OK(SimDisk::CheckSectors(*inode, offset, result.size()));
+        const uint64_t from = fault == DiskFault::kMisdirectedRead
+                                  ? file->place.disk->DrawOtherOffset(*inode, offset, result.size())
+                                  : offset;
+        inode->content.Read(from, result.data(), result.size());
         return std::move(result).Freeze();
       });
 }
@@ -109,28 +166,52 @@ absl::Status CheckWritable(const OpenFile& file, uint64_t offset, const Buffer& 
   return absl::OkStatus();
 }
 
+// What a write does to the disk when it completes.
+absl::Status Land(const OpenFile& file, const SimDisk::WriteInFlight& write,
+                  std::optional<DiskFault> fault) {
+  SimDisk* disk = file.place.disk;
+  Inode* inode = file.inode.get();
+  const std::string_view bytes = write.bytes.view();
+  const OpenOptions::Sync sync = file.options.sync;
+  if (!fault.has_value()) return disk->Write(inode, write.offset, bytes, sync);
+  switch (*fault) {
+    case DiskFault::kTornWrite: {
+      const size_t landed = disk->random().Below(bytes.size() + 1);
+      STELE_TRY_OK(disk->Write(inode, write.offset, bytes.substr(0, landed), sync));
+      return MakeError(ErrorCode::kDiskFull, StrCat(file.path, ": no space left"));
+    }
+    case DiskFault::kLostWrite: disk->WriteLost(inode, write.offset, bytes, sync); break;
+    case DiskFault::kMisdirectedWrite: {
+      const uint64_t other = disk->DrawOtherOffset(*inode, write.offset, bytes.size());
+      return disk->Write(inode, other, bytes, sync);
+    }
+    case DiskFault::kWriteToOtherFile: disk->WriteToOtherFile(inode, bytes); break;
+    default: break;
+  }
+  return absl::OkStatus();
+}
+
 Task<absl::Status> Write(OpenFileRef file, uint64_t offset, Buffer from) {
   STELE_CO_TRY_OK(CheckWritable(*file, offset, from));
   if (file->poisoned) co_return file->PoisonError();
   SimDisk* disk = file->place.disk;
   SimExecutor* executor = file->place.executor;
   const size_t size = from.size();
-  absl::Status fault = Announce(
+  Announced announced = Announce(
       file->place,
       {.operation = FileOperation::kWrite, .path = file->path, .offset = offset, .size = size});
   std::optional<SimDisk::WriteTicket> ticket;
-  if (fault.ok() && executor->alive()) {
+  if (announced.error.ok() && executor->alive()) {
     disk->scheduler()->trace().Record(TraceKind::kFile, offset, DigestOf(from.view()));
     ticket = disk->BeginWrite({executor->process(), file->inode, offset, std::move(from)});
   }
   co_return co_await CompleteLater<absl::Status>(
-      file->place, size, [file, fault = std::move(fault), ticket]() mutable {
-        absl::Status result = std::move(fault);
+      file->place, size, announced.dies_after,
+      [file, error = std::move(announced.error), fault = announced.fault, ticket]() mutable {
+        absl::Status result = std::move(error);
         if (ticket.has_value()) {
-          SimDisk* on = file->place.disk;
-          result = on->Write(file->inode.get(), (*ticket)->offset, (*ticket)->bytes.view(),
-                             file->options.sync);
-          on->EndWrite(*ticket);
+          result = Land(*file, **ticket, fault);
+          file->place.disk->EndWrite(*ticket);
         }
         if (!result.ok()) file->poisoned = true;
         return result;
@@ -139,18 +220,20 @@ Task<absl::Status> Write(OpenFileRef file, uint64_t offset, Buffer from) {
 
 Task<absl::Status> Sync(OpenFileRef file) {
   if (file->poisoned) co_return file->PoisonError();
-  absl::Status fault =
+  Announced announced =
       Announce(file->place, {.operation = FileOperation::kSync, .path = file->path});
   SimDisk* disk = file->place.disk;
-  if (!fault.ok()) {
-    disk->LoseUnsynced(file->inode.get());
+  const bool failed = !announced.error.ok();
+  if (failed) {
+    disk->LoseUnsynced(file->inode.get(), announced.fault == DiskFault::kSyncFailsShows);
     file->poisoned = true;
   }
   const bool early = file->place.executor->alive() && disk->random().Chance(1, 2);
-  if (fault.ok() && early) disk->SyncFile(file->inode.get());
+  if (!failed && early) disk->SyncFile(file->inode.get());
   co_return co_await CompleteLater<absl::Status>(
-      file->place, 0, [file, early, fault = std::move(fault)]() -> absl::Status {
-        if (!fault.ok()) return fault;
+      file->place, 0, announced.dies_after,
+      [file, early, error = std::move(announced.error)]() -> absl::Status {
+        if (!error.ok()) return error;
         // Another operation failed meanwhile: what this sync covered cannot be told.
         if (file->poisoned) return file->PoisonError();
         if (!early) file->place.disk->SyncFile(file->inode.get());
@@ -215,6 +298,9 @@ Task<absl::StatusOr<std::unique_ptr<File>>> SimFileSystem::Open(std::string path
   co_return co_await Run<Result>(
       Place{disk_, executor_}, {.operation = FileOperation::kOpen, .path = path},
       [place = Place{disk_, executor_}, path, options]() -> Result {
+        if (place.disk->is_read_only() && options.access == OpenOptions::Access::kReadWrite) {
+          return MakeError(ErrorCode::kIoError, StrCat(path, ": read-only file system"));
+        }
         STELE_TRY(SimDisk::InodeRef inode, place.disk->Open(path, options));
         return std::make_unique<SimFile>(
             std::make_shared<OpenFile>(place, std::move(inode), path, options));

@@ -8,12 +8,21 @@
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "simulation/sim_process.h"
 
 namespace stele::simulation {
 namespace {
 
 absl::Status Lost(std::string_view peer) {
   return MakeError(ErrorCode::kConnectionLost, Effect::kUnknown, StrCat(peer, ": connection lost"));
+}
+
+Buffer WithOneBitChanged(const Buffer& frame, SimRandom* random) {
+  MutableBuffer changed(frame.size());
+  std::copy_n(frame.data(), frame.size(), changed.data());
+  const uint64_t bit = random->Below(frame.size() * 8);
+  changed.data()[bit / 8] = static_cast<char>(changed.data()[bit / 8] ^ (1 << bit % 8));
+  return std::move(changed).Freeze();
 }
 
 }  // namespace
@@ -43,6 +52,16 @@ void SimLink::Start(Side side, ConnectionHandler* handler) {
 void SimLink::Send(Side side, std::string_view head, Buffer body) {
   End& end = ends_[side];
   if (!end.open || end.then != End::Then::kNothing || !end.executor->alive()) return;
+  const SeamVerdict verdict = network_->scheduler()->AskSeamHook(
+      {SeamKind::kSend, end.executor->process(), ends_[1 - side].host});
+  if (verdict == SeamVerdict::kCrashBefore) {
+    end.executor->process()->Crash();
+    return;
+  }
+  if (verdict == SeamVerdict::kFail) {
+    network_->ResetLater(shared_from_this(), absl::ZeroDuration());
+    return;
+  }
   Buffer frame;
   if (head.empty()) {
     frame = std::move(body);
@@ -57,6 +76,14 @@ void SimLink::Send(Side side, std::string_view head, Buffer body) {
   end.queued_bytes += frame.size() + 4;
   if (end.queued_bytes > network_->options().low_water_bytes) end.above_low_water = true;
   end.queue.push_back(std::move(frame));
+  if (verdict == SeamVerdict::kLoseAnswer || verdict == SeamVerdict::kCrashAfter) {
+    end.above_low_water = false;  // no callback inside this call
+    Pump(side);
+    // What has left arrives before the end does.
+    ResetWithZombies(side, network_->options().delay_spread);
+    if (verdict == SeamVerdict::kCrashAfter) end.executor->process()->Crash();
+    return;
+  }
   PostPump(side);
 }
 
@@ -73,9 +100,14 @@ void SimLink::Close(Side side) {
   // input that nobody will read. A process that crashes is always seen as a loss.
   const bool reset =
       !end.executor->alive() || !ends_[1 - side].pipe.empty() || network_->random().Chance(1, 2);
-  if (reset) {
-    CutPipe(side);
-    AppendReset(side);
+  const LinkConditions* conditions = ConditionsFrom(side);
+  if (!end.executor->alive() && conditions != nullptr &&
+      network_->random().Chance(conditions->silent_deaths, 1'000)) {
+    network_->scheduler()->faults().Count("network.silent_death");
+    end.pipe.clear();
+    end.pipe_bytes = 0;
+  } else if (reset) {
+    CutAndReset(side);
   } else if (!end.finished) {
     end.finished = true;
     Append(side, Item::Kind::kFinish, Buffer(), false);
@@ -101,8 +133,37 @@ void SimLink::Reset() {
   for (Side side : {0, 1}) {
     ends_[side].queue.clear();
     ends_[side].queued_bytes = 0;
-    CutPipe(side);
-    AppendReset(side);
+    CutAndReset(side);
+  }
+}
+
+void SimLink::ResetWithZombies(Side side, absl::Duration delay) {
+  if (!ends_[side].pipe.empty()) network_->scheduler()->faults().Count("network.zombie");
+  for (Side each : {0, 1}) {
+    ends_[each].queue.clear();
+    ends_[each].queued_bytes = 0;
+  }
+  Postpone(side, delay);
+  AppendReset(side);
+  CutPipe(1 - side);
+  AppendReset(1 - side);
+}
+
+void SimLink::BreakSilently(Side side, SimNetwork::Silence silence) {
+  End& end = ends_[side];
+  end.queue.clear();
+  end.queued_bytes = 0;
+  end.pipe.clear();
+  end.pipe_bytes = 0;
+  CutPipe(1 - side);
+  AppendReset(1 - side);
+  // What `side` still sends before it learns goes nowhere.
+  if (silence == SimNetwork::Silence::kForever) end.is_mute = true;
+}
+
+void SimLink::OnWindowOpened(const std::string& host) {
+  for (Side side : {0, 1}) {
+    if (ends_[side].host == host) DeliverAt(1 - side, now());
   }
 }
 
@@ -110,7 +171,7 @@ void SimLink::Resume() {
   for (Side side : {0, 1}) {
     if (IsBlockedFrom(side)) continue;
     End& end = ends_[side];
-    int64_t arrival = now() + absl::ToInt64Nanoseconds(network_->DrawDelay());
+    int64_t arrival = now() + absl::ToInt64Nanoseconds(DrawDelayFrom(side));
     for (Item& item : end.pipe) {
       item.arrival_nanoseconds = std::max(item.arrival_nanoseconds, arrival);
       end.last_arrival_nanoseconds = item.arrival_nanoseconds;
@@ -124,9 +185,23 @@ void SimLink::Resume() {
 
 void SimLink::Append(Side side, Item::Kind kind, Buffer frame, bool follows) {
   End& end = ends_[side];
+  if (end.is_mute) return;
+  const LinkConditions* conditions = ConditionsFrom(side);
+  int64_t sent = now();
+  if (conditions != nullptr) {
+    const absl::Duration transfer =
+        network_->TransferTime(end.host, ends_[1 - side].host, frame.size() + 4);
+    sent += absl::ToInt64Nanoseconds(transfer);
+    if (transfer > absl::ZeroDuration()) follows = false;
+    if (kind == Item::Kind::kFrame && !frame.empty() &&
+        network_->random().Chance(conditions->flips, 1'000)) {
+      network_->scheduler()->faults().Count("network.flip");
+      frame = WithOneBitChanged(frame, &network_->random());
+    }
+  }
   int64_t arrival = end.last_arrival_nanoseconds;
   if (!follows) {
-    arrival = std::max(arrival, now() + absl::ToInt64Nanoseconds(network_->DrawDelay()));
+    arrival = std::max(arrival, sent + absl::ToInt64Nanoseconds(DrawDelayFrom(side)));
   }
   end.last_arrival_nanoseconds = arrival;
   end.pipe_bytes += frame.size() + 4;
@@ -143,6 +218,28 @@ void SimLink::CutPipe(Side side) {
     end.pipe_bytes -= end.pipe.back().frame.size() + 4;
     end.pipe.pop_back();
   }
+}
+
+void SimLink::CutAndReset(Side side) {
+  CutPipe(side);
+  const LinkConditions* conditions = ConditionsFrom(side);
+  if (conditions != nullptr && !ends_[side].pipe.empty() &&
+      network_->random().Chance(conditions->zombies, 1'000)) {
+    network_->scheduler()->faults().Count("network.zombie");
+    const auto bound =
+        static_cast<uint64_t>(absl::ToInt64Nanoseconds(conditions->zombie_delay_max));
+    Postpone(side, absl::Nanoseconds(static_cast<int64_t>(network_->random().Below(bound + 1))));
+  }
+  AppendReset(side);
+}
+
+void SimLink::Postpone(Side side, absl::Duration delay) {
+  End& end = ends_[side];
+  if (end.pipe.empty()) return;
+  for (Item& item : end.pipe) item.arrival_nanoseconds += absl::ToInt64Nanoseconds(delay);
+  end.last_arrival_nanoseconds = end.pipe.back().arrival_nanoseconds;
+  DeliverAt(side, end.pipe.front().arrival_nanoseconds);
+  DeliverAt(side, end.last_arrival_nanoseconds);
 }
 
 void SimLink::PostPump(Side side) {
@@ -198,6 +295,8 @@ void SimLink::Deliver(Side side) {
   std::deque<Item>& pipe = ends_[side].pipe;
   for (;;) {
     if (pipe.empty() || pipe.front().arrival_nanoseconds > now() || IsBlockedFrom(side)) return;
+    if (to.open && network_->IsShut(to.host) && pipe.front().kind != Item::Kind::kReset) return;
+    if (!to.open && to.is_mute) return;
     if (!to.open) {
       // Nobody is there any more. What arrives is answered by a reset, which comes after all that
       // this end has sent.
@@ -256,7 +355,7 @@ void SimLink::CallPumpAfterAcknowledgement(Side side) {
   End& end = ends_[side];
   if (end.queue.empty() || end.pump_pending || IsBlockedFrom(1 - side)) return;
   end.pump_pending = true;
-  network_->scheduler()->CallAfter(end.executor, network_->DrawDelay(),
+  network_->scheduler()->CallAfter(end.executor, DrawDelayFrom(1 - side),
                                    [self = shared_from_this(), side] { self->Pump(side); });
 }
 

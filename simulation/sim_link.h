@@ -38,6 +38,11 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
   void FinishSending(Side side);
   // Cuts both pipes; both ends learn of it.
   void Reset();
+  // `side` learns of the end now; what it has sent arrives after `delay`.
+  void ResetWithZombies(Side side, absl::Duration delay);
+  // `side` learns of the end; the other one hears nothing of it.
+  void BreakSilently(Side side, SimNetwork::Silence silence);
+  void OnWindowOpened(const std::string& host);
   // After a partition: what was held back goes on.
   void Resume();
   const std::string& host(Side side) const { return ends_[side].host; }
@@ -67,6 +72,9 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
     size_t queued_bytes = 0;
     bool pump_pending = false;
 
+    // What it sends is lost from now on, and what it is sent is never acknowledged.
+    bool is_mute = false;
+
     // Towards the other end.
     std::deque<Item> pipe;
     size_t pipe_bytes = 0;
@@ -82,6 +90,15 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
   void Append(Side side, Item::Kind kind, Buffer frame, bool follows);
   void AppendReset(Side side);
   void CutPipe(Side side);
+  // The connection ends for the other side, in one of the ways that the conditions allow.
+  void CutAndReset(Side side);
+  void Postpone(Side side, absl::Duration delay);
+  absl::Duration DrawDelayFrom(Side side) {
+    return network_->DrawDelay(ends_[side].host, ends_[1 - side].host);
+  }
+  const LinkConditions* ConditionsFrom(Side side) const {
+    return network_->ConditionsOf(ends_[side].host, ends_[1 - side].host);
+  }
   // Moves frames from the queue into the pipe.
   void PostPump(Side side);
   void Pump(Side side);

@@ -58,9 +58,21 @@ void SimMetadataClient::Later(void (SimMetadataClient::*step)()) {
 
 Task<MetadataReply> SimMetadataClient::Perform(MetadataRequest request) {
   if (closed_) co_return MetadataReply{MakeError(ErrorCode::kStopped, "the store is closed")};
+  const SeamVerdict verdict =
+      executor_->alive()
+          ? scheduler_->AskSeamHook({SeamKind::kMetadata, executor_->process(), request.path})
+          : SeamVerdict::kProceed;
+  if (verdict == SeamVerdict::kFail) {
+    co_return MetadataReply{
+        MakeError(ErrorCode::kMetadataUnavailable, StrCat(request.path, ": the seam fails"))};
+  }
+  if (verdict == SeamVerdict::kCrashBefore) executor_->process()->Crash();
   Completion<MetadataReply> done(executor_);
   const uint64_t operation = ++operations_made_;
-  pending_.emplace(operation, Pending{std::move(request), done.GetCompleter()});
+  pending_.emplace(operation, Pending{.request = std::move(request),
+                                      .completer = done.GetCompleter(),
+                                      .loses_answer = verdict == SeamVerdict::kLoseAnswer,
+                                      .dies_after = verdict == SeamVerdict::kCrashAfter});
   const ScopedTimer deadline(
       scheduler_, scheduler_->CallAfter(executor_, server_->options_.operation_timeout,
                                         [self = shared_from_this(), operation] {
@@ -77,7 +89,10 @@ void SimMetadataClient::Transmit(uint64_t operation) {
   ToServer([self = shared_from_this(), operation, request = pending.request] {
     std::optional<MetadataReply> reply = self->server_->OnRequest(*self, request);
     if (!reply.has_value()) return;
+    self->SendHeldEvents();
     self->ToClient([self, operation, reply = *std::move(reply)]() mutable {
+      const auto waiting = self->pending_.find(operation);
+      if (waiting != self->pending_.end() && waiting->second.loses_answer) return;
       self->Complete(operation, std::move(reply));
     });
   });
@@ -87,8 +102,13 @@ void SimMetadataClient::Complete(uint64_t operation, MetadataReply reply) {
   const auto found = pending_.find(operation);
   if (found == pending_.end()) return;
   Completer<MetadataReply> completer = found->second.completer;
+  const bool dies = found->second.dies_after;
   pending_.erase(found);
-  completer.Set(std::move(reply));
+  if (dies) {
+    executor_->process()->Crash();
+  } else {
+    completer.Set(std::move(reply));
+  }
 }
 
 void SimMetadataClient::Abort(uint64_t operation, ErrorCode code, std::string_view why) {
@@ -126,6 +146,20 @@ void SimMetadataClient::TransmitArm(uint64_t watch) {
 }
 
 void SimMetadataClient::SendEvent(uint64_t watch) {
+  const absl::Duration delay = server_->DrawWatchDelay();
+  if (delay == absl::ZeroDuration()) return SendEventNow(watch);
+  if (!events_held_.insert(watch).second) return;
+  scheduler_->faults().Count("metadata.late_watch");
+  scheduler_->CallAfter(scheduler_->world(), delay, [self = shared_from_this(), watch] {
+    if (self->events_held_.erase(watch) > 0) self->SendEventNow(watch);
+  });
+}
+
+void SimMetadataClient::SendHeldEvents() {
+  for (const uint64_t watch : std::exchange(events_held_, {})) SendEventNow(watch);
+}
+
+void SimMetadataClient::SendEventNow(uint64_t watch) {
   // One that is under way tells of this change too: whoever looks then sees it.
   if (!server_->IsReachable(*this) || !events_under_way_.insert(watch).second) return;
   ToClient([self = shared_from_this(), watch] {
@@ -193,6 +227,7 @@ void SimMetadataClient::BeginSession() {
 void SimMetadataClient::BeginLink() {
   connected_ = true;
   connected_link_ = link_;
+  events_held_.clear();  // all watches are armed again below, and tell
   events_under_way_.clear();
   server_->StopTimeout(session_);
   std::vector<uint64_t> waiting;

@@ -50,6 +50,8 @@ class SimMetadataClient : public std::enable_shared_from_this<SimMetadataClient>
     MetadataRequest request;
     Completer<MetadataReply> completer;
     bool sent = false;
+    bool loses_answer = false;
+    bool dies_after = false;
   };
 
   // Runs `job` at the server, or here, after all that was sent before it; never when the link
@@ -61,6 +63,8 @@ class SimMetadataClient : public std::enable_shared_from_this<SimMetadataClient>
 
   void Transmit(uint64_t operation);
   void TransmitArm(uint64_t watch);
+  void SendHeldEvents();
+  void SendEventNow(uint64_t watch);
   void Complete(uint64_t operation, MetadataReply reply);
   // Ends an operation that will get no answer.
   void Abort(uint64_t operation, ErrorCode code, std::string_view why);
@@ -85,6 +89,7 @@ class SimMetadataClient : public std::enable_shared_from_this<SimMetadataClient>
   uint64_t operations_made_ = 0;
   std::map<uint64_t, Pending> pending_;
   std::map<uint64_t, SimMetadataServer::WatchKey> watches_;
+  std::set<uint64_t> events_held_;  // late ones, at the server
   std::set<uint64_t> events_under_way_;
   std::shared_ptr<metadata::Subscriptions<>> watch_callbacks_;
   std::shared_ptr<metadata::Subscriptions<metadata::SessionState>> session_callbacks_;

@@ -100,7 +100,15 @@ SimMetadataServer::~SimMetadataServer() { STELE_CHECK(clients_.empty()); }
 
 absl::Duration SimMetadataServer::DrawDelay() {
   const auto spread = static_cast<uint64_t>(absl::ToInt64Nanoseconds(options_.delay_spread));
-  return options_.delay_min + absl::Nanoseconds(static_cast<int64_t>(random_.Below(spread + 1)));
+  const absl::Duration delay =
+      options_.delay_min + absl::Nanoseconds(static_cast<int64_t>(random_.Below(spread + 1)));
+  return delay * slowness_;
+}
+
+absl::Duration SimMetadataServer::DrawWatchDelay() {
+  if (watch_delay_max_ == absl::ZeroDuration()) return absl::ZeroDuration();
+  const auto spread = static_cast<uint64_t>(absl::ToInt64Nanoseconds(watch_delay_max_));
+  return absl::Nanoseconds(static_cast<int64_t>(random_.Below(spread + 1)));
 }
 
 // ---- Clients and sessions
@@ -137,6 +145,7 @@ void SimMetadataServer::EndSession(uint64_t session) {
   if (found == sessions_.end()) return;
   scheduler_->trace().Record(TraceKind::kSession, session, UINT64_MAX);
   StopTimeout(session);
+  if (found->second.client != nullptr) scheduler_->faults().Count("metadata.session_ended");
   for (auto watched = watches_.begin(); watched != watches_.end();) {
     auto& who = watched->second;
     who.erase(who.lower_bound({session, 0}), who.lower_bound({session + 1, 0}));
@@ -176,6 +185,7 @@ std::vector<std::shared_ptr<SimMetadataClient>> SimMetadataServer::ClientsOf(
 
 void SimMetadataServer::Disconnect(SimProcess* process) {
   if (!disconnected_.insert(process->name()).second) return;
+  scheduler_->faults().Count("metadata.disconnect");
   for (const std::shared_ptr<SimMetadataClient>& client : ClientsOf(process)) {
     client->OnCut();
     StartTimeout(client->session());
@@ -191,6 +201,7 @@ void SimMetadataServer::Reconnect(SimProcess* process) {
 
 void SimMetadataServer::Stop() {
   if (std::exchange(stopped_, true)) return;
+  scheduler_->faults().Count("metadata.outage");
   for (const auto& [id, session] : sessions_) StopTimeout(id);
   for (const std::shared_ptr<SimMetadataClient>& client : clients_) client->OnCut();
 }
@@ -209,6 +220,55 @@ void SimMetadataServer::Expire(SimProcess* process) {
   }
 }
 
+void SimMetadataServer::OnPause(SimProcess* process) {
+  for (const std::shared_ptr<SimMetadataClient>& client : ClientsOf(process)) {
+    StartTimeout(client->session());
+  }
+}
+
+void SimMetadataServer::OnResume(SimProcess* process) {
+  for (const std::shared_ptr<SimMetadataClient>& client : ClientsOf(process)) {
+    if (!IsReachable(*client)) continue;
+    if (HasSession(client->session())) {
+      StopTimeout(client->session());
+    } else {
+      scheduler_->faults().Count("metadata.expired_in_pause");
+      client->OnRestored();
+    }
+  }
+}
+
+MetadataReply SimMetadataServer::ActAsOperator(const MetadataRequest& request) {
+  scheduler_->faults().Count("metadata.operator");
+  scheduler_->trace().Record(TraceKind::kMetadata, static_cast<uint64_t>(request.operation),
+                             DigestOf(request.path) * 31 + DigestOf(request.value));
+  return tree_.Apply(0, request, [this](SimMetadataTree::Changed what, const std::string& path) {
+    OnChange(what, path);
+  });
+}
+
+void SimMetadataServer::RestoreBackup(SimMetadataTree backup) {
+  scheduler_->faults().Count("metadata.amnesia");
+  std::vector<uint64_t> sessions;
+  for (const auto& [id, session] : sessions_) sessions.push_back(id);
+  for (const uint64_t session : sessions) EndSession(session);
+  tree_ = std::move(backup);
+  tree_.RemoveAllOwned();
+  for (const std::shared_ptr<SimMetadataClient>& client : clients_) client->OnRestored();
+}
+
+void SimMetadataServer::Heal() {
+  slowness_ = 1;
+  watch_delay_max_ = absl::ZeroDuration();
+  lose_replies_.clear();
+  lose_requests_.clear();
+  const std::set<std::string> disconnected = std::exchange(disconnected_, {});
+  for (const std::shared_ptr<SimMetadataClient>& client : clients_) {
+    if (disconnected.contains(client->executor()->process()->name())) client->OnRestored();
+  }
+  Start();
+}
+
 bool SimMetadataServer::TakeOne(std::map<std::string, int>* counts,
                                 const SimMetadataClient& client) {
   const auto found = counts->find(client.executor()->process()->name());
@@ -223,7 +283,10 @@ std::optional<MetadataReply> SimMetadataServer::OnRequest(const SimMetadataClien
                                                           const MetadataRequest& request) {
   if (!sessions_.contains(client.session())) return std::nullopt;
   const bool write = IsWrite(request.operation);
-  if (write && TakeOne(&lose_requests_, client)) return std::nullopt;
+  if (write && TakeOne(&lose_requests_, client)) {
+    scheduler_->faults().Count("metadata.lost_request");
+    return std::nullopt;
+  }
   MetadataReply reply = tree_.Apply(
       client.session(), request,
       [this](SimMetadataTree::Changed what, const std::string& path) { OnChange(what, path); });
@@ -231,7 +294,10 @@ std::optional<MetadataReply> SimMetadataServer::OnRequest(const SimMetadataClien
       TraceKind::kMetadata,
       client.session() * 64 + static_cast<uint64_t>(request.operation) * 2 + reply.status.ok(),
       DigestOf(request.path) * 31 + DigestOf(request.value));
-  if (write && TakeOne(&lose_replies_, client)) return std::nullopt;
+  if (write && TakeOne(&lose_replies_, client)) {
+    scheduler_->faults().Count("metadata.lost_reply");
+    return std::nullopt;
+  }
   return reply;
 }
 

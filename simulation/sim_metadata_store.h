@@ -60,6 +60,27 @@ class SimMetadataServer {
   // Ends the sessions of a process now. It learns of it later, and makes new ones.
   void Expire(SimProcess* process);
 
+  // The process is not heard of for a while, and believes all the time that it is connected. Called
+  // by World::Pause and World::Resume.
+  void OnPause(SimProcess* process);
+  void OnResume(SimProcess* process);
+
+  // Every message takes so many times as long.
+  void set_slowness(int64_t factor) { slowness_ = factor; }
+  // Events of watches come so much later, but never after a reply that could show their change.
+  void set_watch_delay_max(absl::Duration delay) { watch_delay_max_ = delay; }
+
+  // What an operator does by hand, or a foreign program. At once.
+  MetadataReply ActAsOperator(const MetadataRequest& request);
+
+  // A backup, and the server that was started from it: it has forgotten all that came later, its
+  // sessions included. An empty tree is a new server at the old address.
+  SimMetadataTree TakeBackup() const { return tree_; }
+  void RestoreBackup(SimMetadataTree backup);
+
+  // Nothing goes wrong from now on. Sessions that have ended have ended.
+  void Heal();
+
   // The next `count` writes of the process are applied and their replies lost; or the requests are
   // lost and never applied. Either way the caller gets kMetadataUnavailable with Effect::kUnknown
   // after its time limit.
@@ -85,6 +106,7 @@ class SimMetadataServer {
   };
 
   absl::Duration DrawDelay();
+  absl::Duration DrawWatchDelay();
   bool IsReachable(const SimMetadataClient& client) const;
   uint64_t NewSession(std::shared_ptr<SimMetadataClient> client);
   bool HasSession(uint64_t session) const { return sessions_.contains(session); }
@@ -116,6 +138,8 @@ class SimMetadataServer {
   std::map<uint64_t, Session> sessions_;  // those that have not ended
   std::vector<std::shared_ptr<SimMetadataClient>> clients_;
   std::set<std::string> disconnected_;  // names of processes
+  int64_t slowness_ = 1;
+  absl::Duration watch_delay_max_ = absl::ZeroDuration();
   std::map<std::string, int> lose_replies_;
   std::map<std::string, int> lose_requests_;
   std::map<WatchKey, std::set<std::pair<uint64_t, uint64_t>>> watches_;  // session, watch

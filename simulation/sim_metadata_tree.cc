@@ -80,6 +80,12 @@ void SimMetadataTree::RemoveOwned(uint64_t session, Listener changed) {
   for (const std::string& path : paths) Remove(path, changed);
 }
 
+void SimMetadataTree::RemoveAllOwned() {
+  while (!owned_.empty()) {
+    RemoveOwned(owned_.begin()->first, [](Changed, const std::string&) {});
+  }
+}
+
 absl::Status SimMetadataTree::CheckVersion(const std::string& path, Version expected) const {
   const auto found = nodes_.find(path);
   if (found == nodes_.end()) {

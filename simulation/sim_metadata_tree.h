@@ -54,6 +54,9 @@ class SimMetadataTree {
   // The request has been checked. `session` owns what it creates; it is above 0.
   MetadataReply Apply(uint64_t session, const MetadataRequest& request, Listener changed);
 
+  // Removes all ephemeral nodes: their sessions are not known here.
+  void RemoveAllOwned();
+
   // Removes the ephemeral nodes of a session.
   void RemoveOwned(uint64_t session, Listener changed);
 

@@ -4,7 +4,7 @@
 // its peer.
 //
 // Hosts are names of machines; "", "localhost", "127.0.0.1" and "0.0.0.0" mean the own one. Frames
-// arrive whole: a frame that is begun and never finished does not occur here.
+// arrive whole: bytes are cut into frames by common/real, below this seam.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include <memory>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -32,6 +33,29 @@ struct SimNetworkOptions {
   size_t low_water_bytes = 64 * 1024;
   // Between two attempts to reach a host behind a partition.
   absl::Duration connect_retry = absl::Milliseconds(200);
+};
+
+// What befalls all that goes from one host to another. Chances are in thousandths.
+struct LinkConditions {
+  // On top of the normal delay: the mean of an exponential tail.
+  absl::Duration delay_tail = absl::ZeroDuration();
+  // Of runs of frames that take a hundred times as long.
+  uint64_t spikes = 0;
+  // Of runs of frames that wait 0.2, 0.4, 0.8 .. s, as after lost packets.
+  uint64_t stalls = 0;
+  // Shared by all connections; 0: without limit.
+  uint64_t bytes_per_second = 0;
+  // Of connections that are reset, also by the sender's death: what was sent still arrives, up to
+  // zombie_delay_max later, while newer connections work.
+  uint64_t zombies = 0;
+  absl::Duration zombie_delay_max = absl::Seconds(120);
+  // Of connections whose sender dies: the receiver hears nothing until it sends.
+  uint64_t silent_deaths = 0;
+  // Of frames that arrive with one bit changed. TCP's checksum makes this rare.
+  uint64_t flips = 0;
+  // What happens to attempts to connect.
+  enum class Connect { kNormal, kRefused, kBlackholed, kSlow, kAcceptedThenReset };
+  Connect connect = Connect::kNormal;
 };
 
 class SimConnection;
@@ -55,9 +79,32 @@ class SimNetwork {
   void Heal(const std::string& a, const std::string& b);
   void HealAll();
 
+  // From now on, for one direction; and back to normal for all.
+  void SetConditions(const std::string& from, const std::string& to, LinkConditions conditions);
+  void ClearConditions();
+
+  // Blocks the directed links one by one, in a random order within the first half of the time, and
+  // unblocks them in another order within the second.
+  using DirectedLink = std::pair<std::string, std::string>;
+  void SwizzleClog(std::vector<DirectedLink> links, absl::Duration duration);
+
   // Resets every connection between two hosts: what is under way is cut at a random point, then
   // each end learns of the loss.
   void ResetConnections(const std::string& a, const std::string& b);
+  // The same, but all that `from` has sent reaches `to`, within `delay_max`, on connections that
+  // `from` knows to be dead.
+  void ResetWithZombies(const std::string& from, const std::string& to, absl::Duration delay_max);
+  // The end of every connection at `dead` learns of its loss; the one at `other` does not, until it
+  // sends something, or never.
+  enum class Silence { kUntilItSends, kForever };
+  void HalfOpen(const std::string& dead, const std::string& other, Silence silence);
+
+  // The host's receive windows stay shut: nothing is read there, and its peers' queues fill.
+  void ShutWindow(const std::string& host);
+  void OpenWindow(const std::string& host);
+
+  // Everything but what has happened is as if no fault had ever been asked for.
+  void HealAllFaults();
 
   // As a peer that shuts down its sending side only: what is queued is sent, then the other end
   // sees OnPeerFinished, while this one can still read.
@@ -69,7 +116,16 @@ class SimNetwork {
   Scheduler* scheduler() { return scheduler_; }
   const SimNetworkOptions& options() const { return options_; }
   SimRandom& random() { return random_; }
-  absl::Duration DrawDelay();
+  absl::Duration DrawDelay(const std::string& from, const std::string& to);
+  // How long the bytes keep the directed link busy from now on, those before them included.
+  absl::Duration TransferTime(const std::string& from, const std::string& to, size_t bytes);
+  // Null: normal.
+  const LinkConditions* ConditionsOf(const std::string& from, const std::string& to) const;
+  bool IsShut(const std::string& host) const {
+    return !shut_windows_.empty() && shut_windows_.contains(host);
+  }
+  // An event of the world that resets a connection later.
+  void ResetLater(const std::shared_ptr<SimLink>& link, absl::Duration delay);
   bool IsBlocked(const std::string& from, const std::string& to) const {
     return !blocked_.empty() && blocked_.contains({from, to});
   }
@@ -86,10 +142,18 @@ class SimNetwork {
     Endpoint to;
     TransportLimits limits;
     Completer<ConnectResult> completer;
+    bool was_slow = false;
+  };
+  struct LinkState {
+    LinkConditions conditions;
+    int64_t busy_until_nanoseconds = 0;
   };
 
   void Connect(Attempt attempt);
   void Arrive(Attempt attempt);
+  void TryAgain(Attempt attempt, absl::Duration delay);
+  void Refuse(const Attempt& attempt, std::string_view why);
+  absl::Duration DrawBelow(absl::Duration bound);
   void LinksBetween(const std::string& a, const std::string& b,
                     std::vector<std::shared_ptr<SimLink>>* links);
 
@@ -97,7 +161,9 @@ class SimNetwork {
   SimNetworkOptions options_;
   SimRandom random_;
   uint64_t links_made_ = 0;
-  std::set<std::pair<std::string, std::string>> blocked_;
+  std::set<DirectedLink> blocked_;
+  std::map<DirectedLink, LinkState> conditions_;
+  std::set<std::string> shut_windows_;
   std::map<Endpoint, SimListener*> listeners_;
   std::map<uint64_t, std::weak_ptr<SimLink>> links_;  // those with an open end
   std::map<std::string, uint16_t> last_port_;         // chosen per host

@@ -1,5 +1,6 @@
 #include "simulation/sim_network.h"
 
+#include <algorithm>
 #include <optional>
 #include <set>
 #include <string>
@@ -260,6 +261,169 @@ TEST(SimNetworkTest, SendingToAnEndThatHasGoneGivesALostConnection) {
   }
   EXPECT_GT(finished, 0);
   EXPECT_LT(finished, 20);
+}
+
+TEST(SimNetworkTest, ZombiesArriveAfterANewerConnectionWorks) {
+  int late = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Rig rig(seed);
+    ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+    rig.SendNumbers(rig.client, 3);
+    rig.Run(absl::Microseconds(1));
+    rig.world.network().ResetWithZombies("client", "server", absl::Seconds(120));
+    rig.Run(absl::Milliseconds(50));
+    EXPECT_EQ(rig.client_log.closed, ErrorCode::kConnectionLost) << "the sender knows";
+    const bool zombies_later = rig.server_log.frames.empty();
+    ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+    rig.client->connection()->Send("newer", Buffer());
+    rig.Run(absl::Milliseconds(10));
+    if (zombies_later && rig.server_log.frames.size() == 1) {
+      ++late;
+      EXPECT_EQ(rig.server_log.frames[0], "newer");
+      EXPECT_FALSE(rig.server_log.closed.has_value());
+    }
+    rig.Run(absl::Seconds(121));
+    EXPECT_EQ(rig.server_log.frames.size(), 4u) << "nothing that was sent is lost";
+    EXPECT_EQ(rig.server_log.closed, ErrorCode::kConnectionLost);
+    EXPECT_EQ(rig.world.scheduler().faults().of("network.zombie"), 1u);
+  }
+  EXPECT_GT(late, 15);
+}
+
+TEST(SimNetworkTest, ADeadSendersFramesMayBecomeZombies) {
+  int late = 0;
+  for (uint64_t seed = 0; seed < 20; ++seed) {
+    Rig rig(seed);
+    ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+    rig.world.network().SetConditions("client", "server", {.zombies = 1'000});
+    rig.SendNumbers(rig.client, 10);
+    rig.Run(absl::Microseconds(1));
+    rig.client_process->Crash();
+    rig.Run(absl::Seconds(1));
+    const size_t before = rig.server_log.frames.size();
+    rig.Run(absl::Seconds(120));
+    if (rig.server_log.frames.size() > before) ++late;
+    EXPECT_EQ(rig.server_log.closed, ErrorCode::kConnectionLost);
+  }
+  EXPECT_GT(late, 5);
+}
+
+TEST(SimNetworkTest, TheOtherEndOfAHalfOpenConnectionLearnsWhenItSends) {
+  Rig rig(1);
+  ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+  rig.world.network().HalfOpen("client", "server", SimNetwork::Silence::kUntilItSends);
+  rig.Run(absl::Minutes(10));
+  EXPECT_EQ(rig.client_log.closed, ErrorCode::kConnectionLost);
+  EXPECT_FALSE(rig.server_log.closed.has_value());
+  rig.server->end(0)->connection()->Send("anybody?", Buffer());
+  rig.Run(absl::Seconds(1));
+  EXPECT_EQ(rig.server_log.closed, ErrorCode::kConnectionLost);
+}
+
+TEST(SimNetworkTest, TheOtherEndOfASilentConnectionNeverLearns) {
+  Rig rig(1);
+  ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+  rig.world.network().HalfOpen("client", "server", SimNetwork::Silence::kForever);
+  const Buffer body = Buffer::FromString(std::string(100'000, 'x'));
+  rig.Run(absl::Seconds(1));
+  for (int i = 0; i < 20; ++i) rig.server->end(0)->connection()->Send("", body);
+  rig.Run(absl::Minutes(10));
+  EXPECT_EQ(rig.client_log.closed, ErrorCode::kConnectionLost);
+  EXPECT_FALSE(rig.server_log.closed.has_value());
+  EXPECT_GT(rig.server->end(0)->connection()->queued_bytes(), 1'000'000u)
+      << "nothing is acknowledged";
+}
+
+TEST(SimNetworkTest, AShutWindowStopsTheReaderAndFillsTheQueueOfItsPeer) {
+  Rig rig(1);
+  ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+  rig.world.network().ShutWindow("server");
+  const Buffer body = Buffer::FromString(std::string(100'000, 'x'));
+  for (int i = 0; i < 20; ++i) rig.client->connection()->Send("", body);
+  rig.Run(absl::Minutes(1));
+  EXPECT_TRUE(rig.server_log.frames.empty());
+  EXPECT_GT(rig.client->connection()->queued_bytes(), 1'000'000u);
+  rig.world.network().OpenWindow("server");
+  rig.Run(absl::Seconds(1));
+  EXPECT_EQ(rig.server_log.frames.size(), 20u);
+}
+
+TEST(SimNetworkTest, ASlowLinkCarriesSoManyBytesInASecond) {
+  Rig rig(1);
+  ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+  rig.world.network().SetConditions("client", "server", {.bytes_per_second = 100'000});
+  const Buffer body = Buffer::FromString(std::string(50'000, 'x'));
+  for (int i = 0; i < 20; ++i) rig.client->connection()->Send("", body);
+  rig.Run(absl::Seconds(5));
+  EXPECT_GE(rig.server_log.frames.size(), 8u);
+  EXPECT_LE(rig.server_log.frames.size(), 10u);
+  rig.Run(absl::Seconds(6));
+  EXPECT_EQ(rig.server_log.frames.size(), 20u);
+}
+
+TEST(SimNetworkTest, BadConditionsDelayAndKeepTheOrder) {
+  for (uint64_t seed = 0; seed < 5; ++seed) {
+    Rig rig(seed);
+    ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+    rig.world.network().SetConditions(
+        "client", "server", {.delay_tail = absl::Milliseconds(20), .spikes = 100, .stalls = 100});
+    for (int i = 0; i < 100; ++i) {
+      rig.client->connection()->Send(StrCat(i), Buffer());
+      rig.Run(absl::Milliseconds(1));
+    }
+    rig.Run(absl::Minutes(1));
+    EXPECT_EQ(rig.server_log.frames, Numbers(100));
+    EXPECT_GT(rig.world.scheduler().faults().of("network.spike"), 0u);
+    EXPECT_GT(rig.world.scheduler().faults().of("network.stall"), 0u);
+  }
+}
+
+TEST(SimNetworkTest, FlippedBitsArrive) {
+  Rig rig(1);
+  ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+  rig.world.network().SetConditions("client", "server", {.flips = 500});
+  for (int i = 0; i < 100; ++i) rig.client->connection()->Send("frame", Buffer());
+  rig.Run(absl::Seconds(1));
+  ASSERT_EQ(rig.server_log.frames.size(), 100u);
+  const auto whole =
+      std::count(rig.server_log.frames.begin(), rig.server_log.frames.end(), "frame");
+  EXPECT_GT(whole, 20);
+  EXPECT_LT(whole, 80);
+}
+
+TEST(SimNetworkTest, AttemptsToConnectFailInTheWaysOfTheWorld) {
+  using Connect = LinkConditions::Connect;
+  Rig rig(1);
+  const auto set = [&](Connect connect) {
+    rig.world.network().SetConditions("client", "server", {.connect = connect});
+  };
+  set(Connect::kRefused);
+  EXPECT_EQ(rig.Connect(), ErrorCode::kConnectionLost);
+  set(Connect::kBlackholed);
+  EXPECT_EQ(rig.Connect(absl::Seconds(3)), ErrorCode::kDeadline);
+  set(Connect::kSlow);
+  EXPECT_EQ(rig.Connect(absl::Milliseconds(100)), ErrorCode::kDeadline);
+  EXPECT_EQ(rig.Connect(absl::Seconds(12)), ErrorCode::kOk);
+  set(Connect::kAcceptedThenReset);
+  rig.server_log = {};
+  rig.Connect();
+  rig.Run(absl::Seconds(1));
+  EXPECT_EQ(rig.server_log.closed, ErrorCode::kConnectionLost);
+  rig.world.network().HealAllFaults();
+  EXPECT_EQ(rig.Connect(), ErrorCode::kOk);
+}
+
+TEST(SimNetworkTest, SwizzleClogBlocksAndFreesAll) {
+  Rig rig(1);
+  ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+  rig.world.network().SwizzleClog({{"client", "server"}, {"server", "client"}}, absl::Seconds(10));
+  rig.Run(absl::Seconds(5));
+  rig.SendNumbers(rig.client, 5);
+  rig.Run(absl::Microseconds(1));
+  EXPECT_TRUE(rig.server_log.frames.empty());
+  rig.Run(absl::Seconds(6));
+  EXPECT_EQ(rig.server_log.frames, Numbers(5));
+  EXPECT_EQ(rig.world.scheduler().faults().of("network.swizzle"), 2u);
 }
 
 }  // namespace

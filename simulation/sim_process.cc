@@ -26,14 +26,41 @@ void SimProcess::Start() {
     shard.executor->alive_ = true;
     SimRandom stream = scheduler_->random().Child(StrCat(name_, "/", life_, "/", i));
     // Monotonic clocks have nothing in common between two processes, nor between two lives of one.
-    shard.clock->SetOrigin(static_cast<int64_t>(
-        scheduler_->random().Child(StrCat(name_, "/", life_, "/origin")).Below(uint64_t{1} << 50)));
+    shard.clock->Begin(static_cast<int64_t>(scheduler_->random()
+                                                .Child(StrCat(name_, "/", life_, "/origin"))
+                                                .Below(uint64_t{1} << 50)),
+                       clock_rate_thousandths_);
     shard.random = std::make_unique<SimRandom>(std::move(stream));
     shard.tasks = std::make_unique<TaskScope>(shard.executor.get());
   }
 }
 
 void SimProcess::Restart() { Start(); }
+
+void SimProcess::Pause() {
+  STELE_CHECK(alive_ && !paused_);
+  paused_ = true;
+  scheduler_->trace().Record(TraceKind::kPause, executor()->id(), 1);
+  scheduler_->faults().Count("process.pause");
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    scheduler_->SetPaused(shard->executor.get(), true);
+  }
+}
+
+void SimProcess::Resume() {
+  STELE_CHECK(paused_);
+  paused_ = false;
+  scheduler_->trace().Record(TraceKind::kPause, executor()->id(), 0);
+  for (const std::unique_ptr<Shard>& shard : shards_) {
+    scheduler_->SetPaused(shard->executor.get(), false);
+  }
+}
+
+void SimProcess::set_clock_rate(int64_t thousandths) {
+  STELE_CHECK(thousandths >= 1);
+  clock_rate_thousandths_ = thousandths;
+  for (const std::unique_ptr<Shard>& shard : shards_) shard->clock->SetRate(thousandths);
+}
 
 void SimProcess::Spawn(Task<void> task, int shard) {
   executor(shard)->PostFromAnyThread(
@@ -52,6 +79,7 @@ size_t SimProcess::waiting_tasks() const {
 
 void SimProcess::Crash() {
   STELE_CHECK(alive_);
+  if (paused_) Resume();
   alive_ = false;
   scheduler_->trace().Record(TraceKind::kCrash, executor()->id(), life_);
   for (const std::unique_ptr<Shard>& shard : shards_) shard->executor->alive_ = false;

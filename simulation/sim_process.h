@@ -53,12 +53,22 @@ class SimProcess {
   // How often it was started.
   uint64_t life() const { return life_; }
 
+  // As SIGSTOP: nothing of the process runs, while the world goes on. Timers that end meanwhile
+  // fire all at once when it resumes, and it does not know that time has passed. Use World::Pause,
+  // which tells the metadata server. A crash ends a pause.
+  void Pause();
+  void Resume();
+  bool paused() const { return paused_; }
+
   // For the seams: `hook` runs at the end of each crash. It must stay callable as long as the
   // process exists.
   void AtCrash(absl::AnyInvocable<void()> hook) { crash_hooks_.push_back(std::move(hook)); }
 
   // What WallNow() of this process adds to the true time.
   void set_wall_offset(absl::Duration offset) { wall_offset_ = offset; }
+  // How fast its monotonic clocks run, in thousandths of the true time; 1 or more. From now on, and
+  // in later lives.
+  void set_clock_rate(int64_t thousandths);
 
  private:
   friend class Scheduler;
@@ -76,7 +86,9 @@ class SimProcess {
   Scheduler* scheduler_;
   std::string name_;
   bool alive_ = false;
+  bool paused_ = false;
   uint64_t life_ = 0;
+  int64_t clock_rate_thousandths_ = 1'000;
   absl::Duration wall_offset_;
   std::vector<std::unique_ptr<Shard>> shards_;
   std::vector<std::shared_ptr<void>> owned_;

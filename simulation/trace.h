@@ -32,6 +32,7 @@ enum class TraceKind : uint8_t {
   kJob,
   kStart,
   kCrash,
+  kPause,
   kFrame,
   kConnection,
   kFile,

@@ -65,6 +65,27 @@ absl::Status World::RunToEnd(SimProcess* process, Task<void> task) {
   return scheduler_.RunUntil([&ended] { return *ended; });
 }
 
+void World::Pause(SimProcess* process) {
+  process->Pause();
+  metadata_.OnPause(process);
+}
+
+void World::Resume(SimProcess* process) {
+  process->Resume();
+  metadata_.OnResume(process);
+}
+
+void World::HealAll() {
+  network_.HealAllFaults();
+  metadata_.Heal();
+  for (const std::unique_ptr<SimMachine>& machine : machines_) machine->disk().Heal();
+  for (Resident& resident : residents_) {
+    if (resident.process->paused()) Resume(resident.process);
+    resident.process->set_wall_offset(absl::ZeroDuration());
+    resident.process->set_clock_rate(1'000);
+  }
+}
+
 void World::PowerCut(SimMachine* machine) {
   const SimExecutor* current = scheduler_.current();
   for (const Resident& resident : residents_) {

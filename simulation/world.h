@@ -69,6 +69,14 @@ class World {
   // task that did not end stays in its process, so what it points to must too.
   absl::Status RunToEnd(SimProcess* process, Task<void> task);
 
+  // As SIGSTOP and SIGCONT: see SimProcess::Pause. Its metadata sessions may time out meanwhile.
+  void Pause(SimProcess* process);
+  void Resume(SimProcess* process);
+
+  // The network, the metadata server, the disks and the clocks work from now on, and paused
+  // processes go on. What has died stays dead, what is damaged stays damaged.
+  void HealAll();
+
   // Crashes the processes of the machine, and leaves on its disk what the seed lets survive. Not
   // from a job of one of them.
   void PowerCut(SimMachine* machine);
