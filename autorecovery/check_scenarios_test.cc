@@ -1,0 +1,160 @@
+// What checks find, what is done about it, and moving a bookie's ledgers away.
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "autorecovery/internal/testing/repair_cluster.h"
+
+namespace stele::autorecovery {
+namespace {
+
+constexpr quorum::Replication kThreeTwo{
+    .ensemble_size = 3, .write_quorum_size = 3, .ack_quorum_size = 2};
+constexpr quorum::Replication kFourTwo{
+    .ensemble_size = 4, .write_quorum_size = 2, .ack_quorum_size = 2};
+
+// The bookie of four that a ledger on three of them does not name.
+BookieId Spare(RepairCluster& repair, LedgerId ledger) {
+  int spare = 1 + 2 + 3 + 4;
+  for (BookieIndex i = 0; i < 3; ++i) spare -= repair.BookieAt(ledger, 0, i);
+  return RepairCluster::Id(spare);
+}
+
+TEST(CheckTest, AHealthyClusterIsProvenAtEveryDepth) {
+  RepairCluster repair(1, 4);
+  repair.WriteLedger(kThreeTwo, 20);
+  repair.WriteLedger(kFourTwo, 21);
+  repair.WriteLedger(kThreeTwo, 0);
+  for (CheckDepth depth :
+       {CheckDepth::kMetadata, CheckDepth::kAvailability, CheckDepth::kSample, CheckDepth::kFull}) {
+    const CheckReport report = repair.Check(depth);
+    EXPECT_TRUE(report.IsClean()) << NameOf(report.findings.front().kind);
+    EXPECT_EQ(report.ledgers, 3);
+    EXPECT_EQ(report.copies, 20 * 3 + 21 * 2);
+    EXPECT_EQ(report.copies_proven, report.copies);
+    EXPECT_EQ(report.bytes_read > 0, depth >= CheckDepth::kSample);
+  }
+}
+
+TEST(CheckTest, ABookieThatIsDownProvesNothing) {
+  RepairCluster repair(2, 4);
+  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 20);
+  const BookieId dead = RepairCluster::Id(repair.BookieAt(ledger, 0, 0));
+  repair.cluster().Kill(RepairCluster::NumberOf(dead));
+  repair.cluster().RunFor(absl::Seconds(15));
+  const CheckReport report = repair.Check(CheckDepth::kAvailability);
+  ASSERT_EQ(report.finding_count, 1);
+  EXPECT_EQ(report.findings[0].kind, FindingKind::kBookieDown);
+  EXPECT_EQ(report.findings[0].bookie, dead);
+  EXPECT_EQ(report.copies_proven, 40);
+}
+
+TEST(CheckTest, T30MetadataThatCannotBeReadIsAFinding) {
+  RepairCluster repair(3, 4);
+  repair.WriteLedger(kThreeTwo, 1);
+  repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(
+      repair.Run(repair.store()->Put("/ledgers/00/0000/L0000", "rubbish", metadata::kAnyVersion))
+          .ok());
+  const CheckReport report = repair.Check(CheckDepth::kMetadata);
+  ASSERT_EQ(report.finding_count, 1);
+  EXPECT_EQ(report.findings[0].kind, FindingKind::kUnreadableMetadata);
+  EXPECT_EQ(report.findings[0].ledger, LedgerId(0));
+  EXPECT_EQ(report.ledgers, 2);
+}
+
+TEST(CheckTest, T19AMemberThatIsBackEmptyIsFoundAndHealedInPlace) {
+  RepairCluster repair(19, 4);
+  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 30);
+  const BookieId empty = Spare(repair, ledger);
+  repair.NameInstead(ledger, 1, empty);
+  EXPECT_TRUE(repair.Check(CheckDepth::kMetadata).IsClean());
+  const CheckReport report = repair.Check(CheckDepth::kAvailability);
+  ASSERT_EQ(report.finding_count, 1);
+  EXPECT_EQ(report.findings[0].kind, FindingKind::kHole);
+  EXPECT_EQ(report.findings[0].bookie, empty);
+  EXPECT_EQ(report.findings[0].entries, 30);
+  EXPECT_EQ(report.copies - report.copies_proven, 30);
+
+  repair.Mark(ledger, {empty});
+  repair.StartAutorecovery("ar");
+  repair.cluster().RunFor(absl::Seconds(2));
+  repair.RunUntilRepaired();
+  const WorkerStatus status = repair.autorecovery("ar").worker_status();
+  EXPECT_EQ(status.entries_copied, 30);
+  EXPECT_EQ(status.members_replaced, 0);
+  EXPECT_TRUE(repair.Check(CheckDepth::kFull).IsClean());
+  repair.ExpectFullyReplicated(ledger);
+}
+
+TEST(CheckTest, T34TheAuditorsOwnCheckFindsAndRepairsHoles) {
+  RepairCluster repair(34, 4);
+  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 30);
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(1);
+  repair.StartAutorecovery("ar", options);
+  repair.cluster().RunFor(absl::Seconds(10));  // the first check ends
+  EXPECT_EQ(repair.autorecovery("ar").auditor_status().ledger_checks, 1);
+  repair.NameInstead(ledger, 1, Spare(repair, ledger));
+  for (int i = 0; i < 8; ++i) repair.cluster().RunFor(absl::Minutes(8));
+  EXPECT_EQ(repair.autorecovery("ar").auditor_status().ledger_checks, 2);
+  EXPECT_TRUE(repair.Check(CheckDepth::kAvailability).IsClean());
+}
+
+TEST(CheckTest, T31ACheckThatIsSwitchedOffDoesNotCountAsDone) {
+  RepairCluster repair(31, 4);
+  for (int i = 0; i < 3; ++i) repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(false)));
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(1);
+  repair.StartAutorecovery("ar", options);
+  repair.cluster().RunFor(absl::Minutes(2));
+  EXPECT_EQ(*repair.Run(repair.settings().CheckTime(metadata::CheckKind::kAllLedgers)),
+            std::nullopt);
+  EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(true)));
+  repair.cluster().RunFor(absl::Seconds(20));
+  EXPECT_NE(*repair.Run(repair.settings().CheckTime(metadata::CheckKind::kAllLedgers)),
+            std::nullopt);
+}
+
+TEST(CheckTest, T32ALongCheckDoesNotHoldUpTheLossOfABookie) {
+  RepairCluster repair(32, 4);
+  LedgerId ledger;
+  for (int i = 0; i < 30; ++i) ledger = repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(repair.Run(repair.records().SetLimits({.check = 100})).ok());  // for minutes
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(1);
+  options.runs_worker = false;
+  repair.StartAutorecovery("ar", options);
+  repair.cluster().RunFor(absl::Seconds(20));
+  repair.cluster().Kill(repair.BookieAt(ledger, 0, 0));
+  repair.cluster().RunFor(absl::Seconds(10 + 5));  // its session, and the auditor's time
+  EXPECT_TRUE(repair.FindTask(ledger).has_value());
+  EXPECT_EQ(repair.autorecovery("ar").auditor_status().ledger_checks, 0);
+}
+
+TEST(CheckTest, T39ALivingBookieIsDrainedWhileOthersWrite) {
+  RepairCluster repair(39, 5);
+  std::vector<LedgerId> ledgers;
+  for (int i = 0; i < 10; ++i) ledgers.push_back(repair.WriteLedger(kThreeTwo, 20));
+  repair.StartAutorecovery("ar");
+  const BookieId leaving = RepairCluster::Id(1);
+  EXPECT_FALSE(repair.ReferencesTo(leaving).empty());
+  EXPECT_TRUE(*repair.Run(repair.records().SetDraining(leaving, absl::UnixEpoch())));
+  client::WriteHandle writer = repair.OpenLedger(kThreeTwo, 10);
+  for (int i = 1; i <= 6; ++i) {
+    repair.cluster().RunFor(absl::Seconds(5));
+    repair.Append(writer, 10 * i, 10);
+  }
+  ASSERT_TRUE(repair.cluster().Get(writer.Close(UseFuture())).ok());
+  repair.cluster().RunFor(absl::Seconds(20));
+  EXPECT_TRUE(repair.ReferencesTo(leaving).empty());
+  ledgers.push_back(writer.id());
+  for (LedgerId ledger : ledgers) repair.ExpectFullyReplicated(ledger);
+  EXPECT_EQ(repair.CountLocks(), 0u);
+  EXPECT_EQ(repair.autorecovery("ar").worker_status().ledgers_fenced, 0);
+}
+
+}  // namespace
+}  // namespace stele::autorecovery
