@@ -14,7 +14,8 @@ FILE_LINES_MAX = 1000
 
 # Where the world may be touched. Everybody else goes through a seam.
 EDGES = ("common/real/", "metadata/drivers/", "metadata/sqlite/", "metadata/zookeeper/", "integration_tests/", "tools/",
-         "client/real", "client/examples/", "common/async/launch", "simulation/history/check_main")
+         "client/real", "client/examples/", "common/async/launch", "simulation/history/check_main",
+         "simulation/swarm/job_pool", "simulation/swarm/sim_main")
 PRODUCT = ("common/", "metadata/", "client/", "bookie/", "autorecovery/", "simulation/")
 
 BANNED = [  # (pattern, seam or replacement)

@@ -1,0 +1,25 @@
+// What the run itself asks of the cluster: whether it works, and at the end, for everything.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "common/async/task.h"
+#include "simulation/swarm/recorded_client.h"
+
+namespace stele::simulation {
+
+struct ProbeResult {
+  bool ended = false;
+  std::string failure;  // empty: all went well
+};
+
+// One ledger from its creation to its end: each operation must succeed. Tries again until it does.
+Task<void> ProbeWork(Caller caller, quorum::Replication replication, ProbeResult* result);
+
+// Opens every ledger, with recovery or not, and reads all its entries; a ledger that fails is tried
+// again some times. `failure` names the first that could not be read.
+Task<void> ReadEverything(Caller caller, std::vector<KnownLedger> ledgers, bool recover,
+                          ProbeResult* result);
+
+}  // namespace stele::simulation

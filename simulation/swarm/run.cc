@@ -1,0 +1,318 @@
+#include "simulation/swarm/run.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "simulation/cluster.h"
+#include "simulation/history/checkers.h"
+#include "simulation/history/text_format.h"
+#include "simulation/swarm/actors.h"
+#include "simulation/swarm/hazards.h"
+#include "simulation/swarm/probes.h"
+#include "simulation/swarm/stage.h"
+
+namespace stele::simulation {
+namespace {
+
+// Once everything works again, everything must work within this time, without help (L3, L4, L6).
+constexpr absl::Duration kHealTime = absl::Seconds(90);
+// In the end every call has ended.
+constexpr absl::Duration kQuietTime = absl::Minutes(10);
+constexpr absl::Duration kReckoningTime = absl::Minutes(60);
+
+// What bookies say, into the lines of the stage.
+class StageLog final : public observe::Log {
+ public:
+  explicit StageLog(Stage* stage) : stage_(stage) {}
+  void Write(observe::LogLevel level, std::string_view message,
+             std::initializer_list<observe::LogField> fields) override {
+    if (level < observe::LogLevel::kWarning) return;
+    std::string line = StrCat(stage_->now_nanoseconds(), " log: ", message);
+    for (const observe::LogField& field : fields) line += StrCat(" ", field.name, "=", field.value);
+    stage_->Say(line + "\n");
+  }
+
+ private:
+  Stage* stage_;
+};
+
+class Run final : public ActorControl {
+ public:
+  Run(const Scenario& scenario, const RunOptions& options);
+  ~Run() override;
+
+  RunResult Play();
+
+  SimProcess* process(int64_t number) override;
+  void Crash(int64_t number) override;
+  void Restart(int64_t number) override;
+
+ private:
+  struct Cast {
+    Actor actor;
+    SimProcess* process = nullptr;
+    client::Client* client = nullptr;
+  };
+
+  ClusterOptions OptionsOf();
+  void StartActor(Cast* cast);
+  Caller CallerOf(SimProcess* process, client::Client* client);
+  // The three acts; false: no verdict, the run was stopped or is stuck.
+  bool Safety();
+  bool Liveness();
+  bool Reckoning();
+  bool ReadAllOnce(const std::string& reader, bool recover);
+  // Runs until `done`, at most for `patience`. False, with a violation: it was not enough.
+  bool Await(std::string_view checker, absl::Duration patience, absl::FunctionRef<bool()> done,
+             absl::FunctionRef<std::string()> what);
+  bool AllServe();
+  bool IsStopped() {
+    return options_.until_step > 0 && cluster_.world().scheduler().steps() >= options_.until_step;
+  }
+  RunResult Verdict();
+
+  const Scenario& scenario_;
+  const RunOptions& options_;
+  Stage stage_;
+  StageLog log_;
+  std::unique_ptr<Hazards> hazards_;  // made when the cluster stands
+  Cluster cluster_;
+  std::map<int64_t, Cast> cast_;
+  std::vector<std::unique_ptr<ProbeResult>> probes_;
+};
+
+Run::Run(const Scenario& scenario, const RunOptions& options)
+    : scenario_(scenario),
+      options_(options),
+      stage_(scenario),
+      log_(&stage_),
+      cluster_(OptionsOf()) {
+  hazards_ = std::make_unique<Hazards>(&stage_, &cluster_, this);
+  stage_.SetScheduler(&cluster_.world().scheduler());
+  if (options.listener) {
+    stage_.set_listener([this](std::string_view line) { options_.listener(line); });
+  }
+  for (const Actor& actor : scenario.actors) {
+    World& world = cluster_.world();
+    const std::string name = StrCat(NameOf(actor.role), "-", actor.number);
+    Cast& cast = cast_[actor.number];
+    cast.actor = actor;
+    cast.process = world.AddProcess(world.AddMachine(name), name);
+    Scheduler& scheduler = world.scheduler();
+    scheduler.CallAfter(scheduler.world(), absl::Milliseconds(actor.at_ms), [this, &cast] {
+      if (cast.process->alive()) StartActor(&cast);
+    });
+  }
+}
+
+Run::~Run() {
+  for (auto& [number, cast] : cast_) {
+    if (cast.process->alive()) cast.process->Crash();
+  }
+}
+
+ClusterOptions Run::OptionsOf() {
+  ClusterOptions options;
+  options.bookies = scenario_.bookies;
+  options.scheduler.seed = scenario_.seed;
+  options.log = &log_;
+  options.on_failure = [this](int bookie, const absl::Status& why) {
+    // Nothing breaks while the cluster is made.
+    if (hazards_ == nullptr) CheckFailed(__FILE__, __LINE__, why.ToString());
+    hazards_->OnBookieFailure(bookie, why);
+  };
+  options.adjust_bookie = [this](int bookie, bookie::BookieOptions* to) {
+    to->gc_interval = absl::Seconds(30);
+    if (scenario_.small_bookies == 0) return;
+    to->journal_size_max_bytes = 6 << 20;
+    to->journal_batch_max_bytes = 16 << 10;
+    to->entry_log_size_max_bytes = 256 << 10;
+    to->memtable_max_bytes = 64 << 10;
+    to->open_index_files_max = 2;
+    to->flush_interval = absl::Milliseconds(200);
+    to->gc_interval = absl::Seconds(5);
+  };
+  return options;
+}
+
+// ---- Actors
+
+SimProcess* Run::process(int64_t number) {
+  const auto found = cast_.find(number);
+  return found == cast_.end() ? nullptr : found->second.process;
+}
+
+void Run::StartActor(Cast* cast) {
+  World& world = cluster_.world();
+  metadata::MetadataStore* store = cast->process->Own(world.NewMetadataStore(cast->process));
+  cast->process->Spawn(RunActor(&stage_, cast->actor, cast->process, world.env(cast->process),
+                                store, &cast->client));
+}
+
+void Run::Crash(int64_t number) {
+  Cast& cast = cast_.at(number);
+  cast.client = nullptr;
+  stage_.Mark(history::Mark::Kind::kCrash, cast.process->name(), "");
+  cast.process->Crash();
+}
+
+void Run::Restart(int64_t number) {
+  Cast& cast = cast_.at(number);
+  if (cast.process->alive()) return;
+  cast.process->Restart();
+  StartActor(&cast);
+}
+
+Caller Run::CallerOf(SimProcess* process, client::Client* client) {
+  return {.stage = &stage_,
+          .process = process->name(),
+          .env = cluster_.world().env(process),
+          .client = client};
+}
+
+// ---- The acts
+
+bool Run::Await(std::string_view checker, absl::Duration patience, absl::FunctionRef<bool()> done,
+                absl::FunctionRef<std::string()> what) {
+  Scheduler& scheduler = cluster_.world().scheduler();
+  const absl::Status status =
+      scheduler.RunUntil([&] { return done() || IsStopped(); }, scheduler.Now() + patience);
+  if (status.ok()) return !IsStopped();
+  stage_.Violate(checker, StrCat(what(), ": ", ToStd(status.message())));
+  return false;
+}
+
+bool Run::Safety() {
+  hazards_->Schedule(scenario_);
+  Scheduler& scheduler = cluster_.world().scheduler();
+  const MonotonicTime end = scheduler.Now() + absl::Milliseconds(scenario_.duration_ms);
+  // Ok means stopped; the end of the act is a deadline.
+  (void)scheduler.RunUntil([this] { return IsStopped(); }, end);
+  return !IsStopped();
+}
+
+bool Run::AllServe() {
+  for (int bookie = 1; bookie <= scenario_.bookies; ++bookie) {
+    if (!hazards_->is_lost(bookie) && !cluster_.IsServing(bookie)) return false;
+  }
+  return true;
+}
+
+bool Run::Liveness() {
+  hazards_->HealAll();
+  stage_.Note("everything is healed");
+  if (!Await(
+          "Liveness", kHealTime, [this] { return AllServe(); },
+          [] { return std::string("a bookie does not serve although all is healed"); })) {
+    return false;
+  }
+  // Everything that lives must be able to work.
+  const int losses = hazards_->lost();
+  const int copies = std::min(3, scenario_.bookies - losses);
+  const quorum::Replication replication{
+      .ensemble_size = copies, .write_quorum_size = copies, .ack_quorum_size = std::min(copies, 2)};
+  std::vector<ProbeResult*> results;
+  for (auto& [number, cast] : cast_) {
+    if (cast.client == nullptr || !cast.process->alive()) continue;
+    probes_.push_back(std::make_unique<ProbeResult>());
+    results.push_back(probes_.back().get());
+    cast.process->Spawn(
+        ProbeWork(CallerOf(cast.process, cast.client), replication, results.back()));
+  }
+  return Await(
+      "Liveness", kHealTime * std::max<int64_t>(1, scenario_.timeouts_percent / 100),
+      [&] { return std::ranges::all_of(results, &ProbeResult::ended); },
+      [&] {
+        std::string who = "not everybody can work although all is healed";
+        for (const ProbeResult* result : results) {
+          if (!result->ended) who += StrCat("\n  ", result->failure);
+        }
+        return who;
+      });
+}
+
+bool Run::ReadAllOnce(const std::string& reader, bool recover) {
+  World& world = cluster_.world();
+  client::Client& client = cluster_.NewClient(reader);
+  SimProcess* process = cluster_.client_process(reader);
+  stage_.Mark(history::Mark::Kind::kReckoning, "", "");
+  probes_.push_back(std::make_unique<ProbeResult>());
+  ProbeResult* result = probes_.back().get();
+  process->Spawn(ReadEverything(
+      {.stage = &stage_, .process = reader, .env = world.env(process), .client = &client},
+      stage_.ledgers(), recover, result));
+  if (!Await(
+          "Reckoning", kReckoningTime, [result] { return result->ended; },
+          [&] { return StrCat(reader, " does not end; ", result->failure); })) {
+    return false;
+  }
+  if (!result->failure.empty()) stage_.Violate("Reckoning", result->failure);
+  return result->failure.empty();
+}
+
+bool Run::Reckoning() {
+  stage_.EndPlay();
+  if (!ReadAllOnce("reckoner-1", true)) return false;
+  if (!Await(
+          "NothingHangs", kQuietTime,
+          [this] {
+            return std::ranges::all_of(
+                cast_, [](const auto& cast) { return cast.second.process->waiting_tasks() == 0; });
+          },
+          [] { return std::string("an actor does not end"); })) {
+    return false;
+  }
+  // A ledger that was made meanwhile is of the reckoning too.
+  if (!ReadAllOnce("reckoner-2", true)) return false;
+  hazards_->PowerCycleAll();
+  stage_.Note("power cut of all bookies");
+  if (!Await(
+          "Liveness", kHealTime, [this] { return AllServe(); },
+          [] { return std::string("a bookie does not serve after the last power cut"); })) {
+    return false;
+  }
+  if (!ReadAllOnce("reckoner-3", false)) return false;
+  stage_.Mark(history::Mark::Kind::kEnd, "", "");
+  return true;
+}
+
+RunResult Run::Verdict() {
+  RunResult result;
+  Scheduler& scheduler = cluster_.world().scheduler();
+  for (const Stage::Violation& violation : stage_.violations()) {
+    result.findings.push_back({violation.checker, StrCat("at ", violation.nanoseconds, " ns, step ",
+                                                         violation.step, ": ", violation.text)});
+  }
+  if (!IsStopped()) {
+    for (const history::Violation& violation : history::CheckHistory(stage_.history())) {
+      result.findings.push_back({violation.checker, violation.text});
+    }
+  }
+  result.trace_hash = scheduler.trace().hash();
+  result.steps = scheduler.steps();
+  result.virtual_ms = scheduler.Now().nanoseconds() / 1'000'000;
+  result.calls = stage_.history().calls().size();
+  result.calls_ok =
+      static_cast<uint64_t>(std::ranges::count_if(stage_.history().calls(), &history::Call::ok));
+  result.fault_effects = hazards_->effects();
+  result.last_lines.assign(stage_.lines().begin(), stage_.lines().end());
+  result.history = history::ToText(stage_.history());
+  return result;
+}
+
+RunResult Run::Play() {
+  (void)(Safety() && Liveness() && Reckoning());
+  return Verdict();
+}
+
+}  // namespace
+
+RunResult RunScenario(const Scenario& scenario, const RunOptions& options) {
+  return Run(scenario, options).Play();
+}
+
+}  // namespace stele::simulation

@@ -1,0 +1,75 @@
+// The swarm itself: a small quiet run ends well and is the same twice; what breaks takes effect.
+#include "simulation/swarm/run.h"
+
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "simulation/swarm/result_text.h"
+
+namespace stele::simulation {
+namespace {
+
+constexpr std::string_view kQuiet =
+    "seed 5\nbookies 3\nduration 5000\n"
+    "actor writer 101 operations=40 window=4 size=200\n"
+    "actor tailer 102 operations=30\n"
+    "actor recoverer 103 operations=5\n";
+constexpr std::string_view kFaults =
+    "fault power at=1000 for=300 a=1\n"
+    "fault reset at=1500 a=2 b=101\n"
+    "fault store-lose-reply at=1700 a=101 b=1\n";
+
+Scenario Parse(std::string_view text) {
+  auto parsed = ParseScenario(text);
+  EXPECT_TRUE(parsed.ok()) << parsed.status();
+  return *std::move(parsed);
+}
+
+std::string Findings(const RunResult& result) {
+  std::string text;
+  for (const Finding& finding : result.findings) text += finding.checker + ": " + finding.text;
+  return text;
+}
+
+TEST(RunTest, AQuietRunEndsWellAndIsTheSameTwice) {
+  const RunResult first = RunScenario(Parse(kQuiet));
+  EXPECT_EQ(Findings(first), "");
+  EXPECT_GT(first.calls_ok, 40u);
+  EXPECT_EQ(RunScenario(Parse(kQuiet)).trace_hash, first.trace_hash);
+}
+
+TEST(RunTest, FaultsTakeEffectAndAreSurvived) {
+  const RunResult result = RunScenario(Parse(std::string(kQuiet) + std::string(kFaults)));
+  EXPECT_EQ(Findings(result), "");
+  for (const FaultKind kind : {FaultKind::kPower, FaultKind::kReset, FaultKind::kStoreLoseReply}) {
+    EXPECT_EQ(result.fault_effects[static_cast<size_t>(kind)], 1u) << NameOf(kind);
+  }
+}
+
+TEST(RunTest, StopsAtAStepWithoutAVerdict) {
+  const RunResult result = RunScenario(Parse(kQuiet), {.until_step = 3'000});
+  EXPECT_EQ(result.steps, 3'000u);
+  EXPECT_EQ(Findings(result), "");
+}
+
+TEST(ResultTextTest, IsItsTextAndBack) {
+  RunResult result{.trace_hash = 7, .steps = 8, .virtual_ms = 9, .calls = 10, .calls_ok = 11};
+  result.findings.push_back({"Checker", "two\nlines with \\ and \\n"});
+  result.last_lines = {"a line\n"};
+  result.history = "1 w 1 invoke\n";
+  result.fault_effects[3] = 4;
+  result.sometimes["a rare thing"] = 2;
+  RunResult parsed;
+  std::string noise;
+  ASSERT_TRUE(ParseResult("noise\n" + ToText(result), &parsed, &noise));
+  EXPECT_EQ(noise, "noise\n");
+  EXPECT_EQ(ToText(parsed), ToText(result));
+  EXPECT_FALSE(
+      ParseResult("\x01"
+                  "hash 3\n",
+                  &parsed, &noise));
+}
+
+}  // namespace
+}  // namespace stele::simulation

@@ -1,0 +1,215 @@
+// Drawing a scenario from a seed: shapes are ugly on purpose.
+#include "simulation/swarm/scenario.h"
+
+#include <algorithm>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "simulation/sim_random.h"
+
+namespace stele::simulation {
+namespace {
+
+struct Profile {
+  std::string_view name;
+  int share;  // of a thousand seeds
+};
+constexpr Profile kProfiles[] = {
+    {"swarm", 600}, {"calm", 60}, {"crash", 100}, {"disk", 80}, {"meta", 80}, {"net", 80},
+};
+
+// A class of faults is on or off as a whole; `profile` always has it, the others by chance.
+struct FaultClass {
+  std::string_view profile;
+  std::vector<FaultKind> kinds;
+};
+
+const std::vector<FaultClass>& FaultClasses() {
+  static const auto* const kClasses = new std::vector<FaultClass>{
+      {"crash", {FaultKind::kCrash}},
+      {"crash", {FaultKind::kPower, FaultKind::kPowerAll}},
+      {"crash", {FaultKind::kRestartLoop, FaultKind::kStop}},
+      {"disk", {FaultKind::kDiskFull}},
+      {"disk", {FaultKind::kDiskSync, FaultKind::kDiskWrite, FaultKind::kDiskRead}},
+      {"net", {FaultKind::kPartition, FaultKind::kIsolate}},
+      {"net", {FaultKind::kOneWay}},
+      {"net", {FaultKind::kReset}},
+      {"meta", {FaultKind::kStoreCut, FaultKind::kStoreDown}},
+      {"meta", {FaultKind::kStoreLoseReply, FaultKind::kStoreLoseRequest}},
+      {"meta", {FaultKind::kExpire}},
+      {"clock", {FaultKind::kWallClock}},
+      {"lose", {FaultKind::kLose}},
+      {"collect", {FaultKind::kCollect}},
+  };
+  return *kClasses;
+}
+
+// Between low and high, each order of magnitude as likely as the other.
+int64_t LogUniform(SimRandom& random, int64_t low, int64_t high) {
+  int doublings = 0;
+  while (low << (doublings + 1) <= high) ++doublings;
+  const int64_t base = low << random.Below(static_cast<uint64_t>(doublings) + 1);
+  const int64_t result = base + static_cast<int64_t>(random.Below(static_cast<uint64_t>(base) + 1));
+  return std::min(result, high);
+}
+
+std::string DrawProfile(SimRandom& random) {
+  uint64_t left = random.Below(1000);
+  for (const Profile& profile : kProfiles) {
+    if (left < static_cast<uint64_t>(profile.share)) return std::string(profile.name);
+    left -= static_cast<uint64_t>(profile.share);
+  }
+  return "swarm";
+}
+
+int DrawBookies(SimRandom& random) {
+  const uint64_t kind = random.Below(10);
+  if (kind < 4) return 3;
+  if (kind < 8) return 4 + static_cast<int>(random.Below(3));
+  return 7 + static_cast<int>(random.Below(6));
+}
+
+int64_t DrawSize(SimRandom& random) {
+  constexpr int64_t kSizes[] = {0, 24, 100, 511, 1'000, 4'096, 20'000, 120'000};
+  // Most are small.
+  if (random.Chance(7, 10)) return kSizes[random.Below(5)];
+  return kSizes[random.Below(std::size(kSizes))];
+}
+
+Actor DrawActor(SimRandom& random, Role role, int number, int64_t duration_ms) {
+  Actor actor{.role = role, .number = number};
+  actor.at_ms = static_cast<int64_t>(random.Below(static_cast<uint64_t>(duration_ms) / 4 + 1));
+  actor.operations = LogUniform(random, 20, 3'000);
+  actor.window = LogUniform(random, 1, 200);
+  actor.size_max_bytes = DrawSize(random);
+  // Large payloads cost the most, and show the least.
+  if (actor.size_max_bytes > 10'000) {
+    actor.operations = std::min<int64_t>(actor.operations, 200);
+    actor.window = std::min<int64_t>(actor.window, 16);
+  }
+  for (uint64_t flag = 1; flag <= Actor::kNoSpeculation; flag <<= 1) {
+    if (random.Chance(1, 3)) actor.flags |= flag;
+  }
+  return actor;
+}
+
+void DrawActors(SimRandom random, Scenario* scenario) {
+  const auto add = [&](Role role, uint64_t at_least, uint64_t spread) {
+    const uint64_t count = at_least + random.Below(spread + 1);
+    for (uint64_t i = 0; i < count; ++i) {
+      const int number = kFirstActor + static_cast<int>(scenario->actors.size());
+      scenario->actors.push_back(DrawActor(random, role, number, scenario->duration_ms));
+    }
+  };
+  add(Role::kWriter, 1, 2);
+  // Each feature is on in two of three runs.
+  if (random.Chance(1, 2)) add(Role::kCallerIds, 1, 0);
+  if (random.Chance(1, 2)) add(Role::kDeferredSync, 1, 0);
+  if (random.Chance(2, 3)) add(Role::kTailer, 1, 1);
+  if (random.Chance(2, 3)) add(Role::kReader, 1, 1);
+  if (random.Chance(2, 3)) add(Role::kRecoverer, 1, 2);
+  if (random.Chance(1, 3)) add(Role::kDeleter, 1, 0);
+  if (random.Chance(1, 2)) add(Role::kLogClient, 1, 2);
+  if (random.Chance(1, 3)) add(Role::kIntruder, 1, 0);
+}
+
+// A bookie, or any process.
+int64_t DrawTarget(SimRandom& random, const Scenario& scenario, bool only_bookies) {
+  if (only_bookies || random.Chance(2, 3)) {
+    return 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(scenario.bookies)));
+  }
+  return scenario.actors[random.Below(scenario.actors.size())].number;
+}
+
+bool OnlyBookies(FaultKind kind) {
+  switch (kind) {
+    case FaultKind::kPower:
+    case FaultKind::kRestartLoop:
+    case FaultKind::kLose:
+    case FaultKind::kDiskFull:
+    case FaultKind::kDiskSync:
+    case FaultKind::kDiskWrite:
+    case FaultKind::kDiskRead:
+    case FaultKind::kCollect:
+    case FaultKind::kStop: return true;
+    default: return false;
+  }
+}
+
+int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fault) {
+  switch (fault.kind) {
+    case FaultKind::kPartition:
+    case FaultKind::kOneWay:
+    case FaultKind::kReset: {
+      const int64_t other = DrawTarget(random, scenario, false);
+      return other != fault.a ? other : (fault.a == 1 ? 2 : 1);
+    }
+    case FaultKind::kStoreLoseReply:
+    case FaultKind::kStoreLoseRequest:
+    case FaultKind::kDiskWrite:
+    case FaultKind::kDiskRead:
+    case FaultKind::kRestartLoop: return 1 + static_cast<int64_t>(random.Below(3));
+    case FaultKind::kWallClock: return static_cast<int64_t>(random.Below(172'800)) - 86'400;
+    default: return 0;
+  }
+}
+
+void DrawFaults(SimRandom random, Scenario* scenario) {
+  const std::string& profile = scenario->profile;
+  if (profile == "calm") return;
+  int lost = 0;
+  for (size_t i = 0; i < FaultClasses().size(); ++i) {
+    const FaultClass& group = FaultClasses()[i];
+    SimRandom stream = random.Child(StrCat(group.profile, "/", i));
+    const bool enabled = group.profile == profile ||
+                         (profile == "swarm" ? stream.Chance(1, 2) : stream.Chance(1, 10));
+    if (!enabled) continue;
+    // How many: log-uniform, so that most runs have few of a class and some have storms of it.
+    const int64_t count = LogUniform(stream, 1, 24);
+    for (int64_t k = 0; k < count; ++k) {
+      Fault fault;
+      fault.kind = group.kinds[stream.Below(group.kinds.size())];
+      fault.at_ms =
+          500 + static_cast<int64_t>(stream.Below(static_cast<uint64_t>(scenario->duration_ms)));
+      fault.for_ms = LogUniform(stream, 1, 60'000);
+      fault.a = DrawTarget(stream, *scenario, OnlyBookies(fault.kind));
+      fault.b = DrawSecond(stream, *scenario, fault);
+      if (fault.kind == FaultKind::kLose && ++lost > scenario->losses_max) break;
+      scenario->faults.push_back(fault);
+    }
+  }
+  std::ranges::stable_sort(scenario->faults, {}, &Fault::at_ms);
+}
+
+}  // namespace
+
+const std::vector<std::string>& Profiles() {
+  static const auto* const kNames = [] {
+    auto* names = new std::vector<std::string>;
+    for (const Profile& profile : kProfiles) names->emplace_back(profile.name);
+    return names;
+  }();
+  return *kNames;
+}
+
+absl::StatusOr<Scenario> DrawScenario(uint64_t seed, std::string_view profile) {
+  SimRandom random = SimRandom(seed).Child("scenario");
+  Scenario scenario{.seed = seed};
+  scenario.profile = DrawProfile(random);
+  if (!profile.empty()) {
+    if (std::ranges::find(Profiles(), profile) == Profiles().end()) {
+      return MakeError(ErrorCode::kInvalidArgument, StrCat("no such profile: ", profile));
+    }
+    scenario.profile = profile;
+  }
+  scenario.bookies = DrawBookies(random);
+  scenario.duration_ms = LogUniform(random, 20'000, 600'000);
+  scenario.timeouts_percent = random.Chance(1, 2) ? 100 : LogUniform(random, 10, 1'000);
+  scenario.losses_max = random.Chance(1, 2) && scenario.bookies > 3 ? 1 : 0;
+  scenario.small_bookies = random.Chance(1, 2) ? 1 : 0;
+  DrawActors(random.Child("actors"), &scenario);
+  DrawFaults(random.Child("faults"), &scenario);
+  return scenario;
+}
+
+}  // namespace stele::simulation

@@ -1,0 +1,163 @@
+// The text form of a scenario.
+#include <charconv>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "simulation/swarm/scenario.h"
+
+namespace stele::simulation {
+namespace {
+
+constexpr std::pair<Role, std::string_view> kRoles[] = {
+    {Role::kWriter, "writer"},
+    {Role::kCallerIds, "caller-ids"},
+    {Role::kDeferredSync, "deferred-sync"},
+    {Role::kTailer, "tailer"},
+    {Role::kReader, "reader"},
+    {Role::kRecoverer, "recoverer"},
+    {Role::kDeleter, "deleter"},
+    {Role::kLogClient, "log-client"},
+    {Role::kIntruder, "intruder"},
+};
+constexpr std::pair<FaultKind, std::string_view> kFaults[] = {
+    {FaultKind::kCrash, "crash"},
+    {FaultKind::kPower, "power"},
+    {FaultKind::kPowerAll, "power-all"},
+    {FaultKind::kRestartLoop, "restart-loop"},
+    {FaultKind::kLose, "lose"},
+    {FaultKind::kPartition, "partition"},
+    {FaultKind::kOneWay, "one-way"},
+    {FaultKind::kIsolate, "isolate"},
+    {FaultKind::kReset, "reset"},
+    {FaultKind::kStoreCut, "store-cut"},
+    {FaultKind::kStoreDown, "store-down"},
+    {FaultKind::kStoreLoseReply, "store-lose-reply"},
+    {FaultKind::kStoreLoseRequest, "store-lose-request"},
+    {FaultKind::kExpire, "expire"},
+    {FaultKind::kDiskFull, "disk-full"},
+    {FaultKind::kDiskSync, "disk-sync"},
+    {FaultKind::kDiskWrite, "disk-write"},
+    {FaultKind::kDiskRead, "disk-read"},
+    {FaultKind::kWallClock, "wall-clock"},
+    {FaultKind::kCollect, "collect"},
+    {FaultKind::kStop, "stop"},
+};
+static_assert(std::size(kFaults) == kFaultKinds);
+
+template <typename Table>
+auto FindIn(const Table& table, std::string_view name) -> decltype(&table[0].first) {
+  for (const auto& [value, known] : table) {
+    if (known == name) return &value;
+  }
+  return nullptr;
+}
+
+std::string_view TakeWord(std::string_view* line) {
+  const size_t space = line->find(' ');
+  const std::string_view word = line->substr(0, space);
+  line->remove_prefix(space == std::string_view::npos ? line->size() : space + 1);
+  return word;
+}
+
+template <typename T>
+bool ParseNumber(std::string_view text, T* value) {
+  const char* end = text.data() + text.size();
+  const auto result = std::from_chars(text.data(), end, *value);
+  return result.ec == std::errc() && result.ptr == end;
+}
+
+// "key=number", one of the fields.
+template <typename... Fields>
+bool ParseFields(std::string_view line, Fields... fields) {
+  while (!line.empty()) {
+    const std::string_view word = TakeWord(&line);
+    const size_t equals = word.find('=');
+    if (equals == std::string_view::npos) return false;
+    const std::string_view key = word.substr(0, equals);
+    const std::string_view value = word.substr(equals + 1);
+    const bool known = ((key == fields.first && ParseNumber(value, fields.second)) || ...);
+    if (!known) return false;
+  }
+  return true;
+}
+
+template <typename T>
+std::pair<std::string_view, T*> Field(std::string_view key, T* value) {
+  return {key, value};
+}
+
+bool ParseActor(std::string_view line, Scenario* scenario) {
+  Actor actor;
+  const Role* role = FindIn(kRoles, TakeWord(&line));
+  if (role == nullptr || !ParseNumber(TakeWord(&line), &actor.number)) return false;
+  actor.role = *role;
+  scenario->actors.push_back(actor);
+  Actor& to = scenario->actors.back();
+  return ParseFields(line, Field("at", &to.at_ms), Field("operations", &to.operations),
+                     Field("window", &to.window), Field("size", &to.size_max_bytes),
+                     Field("flags", &to.flags));
+}
+
+bool ParseFault(std::string_view line, Scenario* scenario) {
+  const FaultKind* kind = FindIn(kFaults, TakeWord(&line));
+  if (kind == nullptr) return false;
+  scenario->faults.push_back({.kind = *kind});
+  Fault& to = scenario->faults.back();
+  return ParseFields(line, Field("at", &to.at_ms), Field("for", &to.for_ms), Field("a", &to.a),
+                     Field("b", &to.b));
+}
+
+bool ParseLine(std::string_view line, Scenario* scenario) {
+  const std::string_view key = TakeWord(&line);
+  if (key == "seed") return ParseNumber(line, &scenario->seed);
+  if (key == "profile") {
+    scenario->profile = line;
+    return !line.empty();
+  }
+  if (key == "bookies") return ParseNumber(line, &scenario->bookies);
+  if (key == "duration") return ParseNumber(line, &scenario->duration_ms);
+  if (key == "timeouts") return ParseNumber(line, &scenario->timeouts_percent);
+  if (key == "losses") return ParseNumber(line, &scenario->losses_max);
+  if (key == "small") return ParseNumber(line, &scenario->small_bookies);
+  if (key == "actor") return ParseActor(line, scenario);
+  return key == "fault" && ParseFault(line, scenario);
+}
+
+}  // namespace
+
+std::string_view NameOf(Role role) { return kRoles[static_cast<size_t>(role)].second; }
+std::string_view NameOf(FaultKind kind) { return kFaults[static_cast<size_t>(kind)].second; }
+
+std::string ToText(const Scenario& scenario) {
+  std::string text =
+      StrCat("seed ", scenario.seed, "\nprofile ", scenario.profile, "\nbookies ", scenario.bookies,
+             "\nduration ", scenario.duration_ms, "\ntimeouts ", scenario.timeouts_percent,
+             "\nlosses ", scenario.losses_max, "\nsmall ", scenario.small_bookies, "\n");
+  for (const Actor& actor : scenario.actors) {
+    text += StrCat("actor ", NameOf(actor.role), " ", actor.number, " at=", actor.at_ms,
+                   " operations=", actor.operations, " window=", actor.window,
+                   " size=", actor.size_max_bytes, " flags=", actor.flags, "\n");
+  }
+  for (const Fault& fault : scenario.faults) {
+    text += StrCat("fault ", NameOf(fault.kind), " at=", fault.at_ms, " for=", fault.for_ms,
+                   " a=", fault.a, " b=", fault.b, "\n");
+  }
+  return text;
+}
+
+absl::StatusOr<Scenario> ParseScenario(std::string_view text) {
+  Scenario scenario;
+  for (int64_t number = 1; !text.empty(); ++number) {
+    const size_t end = text.find('\n');
+    const std::string_view line = text.substr(0, end);
+    text.remove_prefix(end == std::string_view::npos ? text.size() : end + 1);
+    if (line.empty() || line.front() == '#') continue;
+    if (!ParseLine(line, &scenario)) {
+      return MakeError(ErrorCode::kInvalidArgument, StrCat("line ", number, ": ", line));
+    }
+  }
+  return scenario;
+}
+
+}  // namespace stele::simulation
