@@ -147,12 +147,13 @@ Task<absl::Status> Node::RecoverJournals() {
     const JournalMark mark = co_await marks_.back()->Read();
     STELE_CO_TRY(const JournalMark end, co_await recovery.Replay(currents[i], mark));
     journal_ends_.push_back(std::max(end, mark));
+    STELE_CO_TRY_OK(co_await recovery.RecoverFences(currents[i], mark));
   }
   recovered_ = recovery.report();
   for (const std::string& note : recovered_.notes) {
     log_->Write(LogLevel::kWarning, "journal replay", {{"note", std::string_view(note)}});
   }
-  if (recovered_.records > 0) {
+  if (recovered_.records > 0 || recovered_.backup_records > 0) {
     STELE_CO_TRY_OK(co_await storage_->Flush());
     for (size_t i = 0; i < marks_.size(); ++i) {
       STELE_CO_TRY_OK(co_await marks_[i]->Write(journal_ends_[i]));

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "bookie/journal/java_backups.h"
 #include "bookie/journal/journal_format.h"
 #include "common/base/check.h"
 #include "common/base/endian.h"
@@ -25,6 +26,32 @@ Task<absl::StatusOr<JournalMark>> JournalRecovery::Replay(std::string directory,
   report_.torn_tails += report.torn_tails;
   report_.notes.insert(report_.notes.end(), report.notes.begin(), report.notes.end());
   co_return report.end;
+}
+
+Task<absl::Status> JournalRecovery::RecoverFences(std::string directory, JournalMark mark) {
+  ReplayOptions options{.directory = std::move(directory),
+                        .mark = mark,
+                        .record_size_max_bytes = record_size_max_bytes_};
+  STELE_CO_TRY(const int64_t records,
+               co_await ReadJavaBackups(env_, std::move(options), [this](Buffer record) {
+                 return ApplyBackup(std::move(record));
+               }));
+  report_.backup_records += records;
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> JournalRecovery::ApplyBackup(Buffer body) {
+  const absl::StatusOr<JournalRecord> record = ParseJournalRecord(body.view());
+  const bool grows = record.ok() && (record->kind == JournalRecord::Kind::kFence ||
+                                     record->kind == JournalRecord::Kind::kExplicitLac);
+  if (!grows || !record->ledger.IsValid()) co_return absl::OkStatus();
+  if (storage_->FindLoaded(record->ledger) == nullptr) {
+    // A ledger that storage does not know was deleted since.
+    const absl::Status loaded = (co_await storage_->Load(record->ledger)).status();
+    if (CodeOf(loaded) == ErrorCode::kNoSuchLedger) co_return absl::OkStatus();
+    STELE_CO_TRY_OK(loaded);
+  }
+  co_return co_await Apply(std::move(body));
 }
 
 Task<absl::StatusOr<bool>> JournalRecovery::Open(LedgerId ledger) {

@@ -23,6 +23,7 @@ struct RecoveredJournals {
   int64_t records = 0;
   int64_t bytes = 0;
   int64_t torn_tails = 0;
+  int64_t backup_records = 0;      // looked at, in front of the marks, for fences
   int64_t skipped_records = 0;     // of ledgers that were deleted meanwhile
   std::vector<std::string> notes;  // for the operator
 };
@@ -46,10 +47,16 @@ class JournalRecovery {
   // Gives where the journal ends.
   Task<absl::StatusOr<JournalMark>> Replay(std::string directory, JournalMark mark);
 
+  // Puts back the fences and explicit LACs in front of the mark, which a checkpoint of Apache's may
+  // have lost, when the directory was its own until now. Both only ever grow, so they may be put
+  // back at any time.
+  Task<absl::Status> RecoverFences(std::string directory, JournalMark mark);
+
   const RecoveredJournals& report() const { return report_; }
 
  private:
   Task<absl::Status> Apply(Buffer record);
+  Task<absl::Status> ApplyBackup(Buffer record);
   Task<absl::Status> ApplyEntry(LedgerId ledger, EntryId entry, Buffer body);
   // Loads the ledger, or creates it when the journal has shown its key. False: unknown.
   Task<absl::StatusOr<bool>> Open(LedgerId ledger);

@@ -119,12 +119,10 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"bookieId",
        Set(ParseText, [](C c, std::string v) { c.options.id = BookieId(std::move(v)); })},
       {"bookiePort", Set(Integer(0, 65535), [](C c, int64_t v) { c.options.listen.port = v; })},
-      {"listeningInterface", Set(ParseText,
-                                 [](C c, std::string v) {
-                                   c.warnings.push_back(
-                                       StrCat("listeningInterface: '", v,
-                                              "' is not used; set advertisedAddress"));
-                                 })},
+      {"listeningInterface",
+       Set(ParseText, [](C c, std::string v) { c.listening_interface = std::move(v); })},
+      {"useHostNameAsBookieID", Set(ParseBool, [](C c, bool v) { c.use_host_name = v; })},
+      {"useShortHostName", Set(ParseBool, [](C c, bool v) { c.use_short_host_name = v; })},
       {"advertisedAddress",
        Set(ParseText, [](C c, std::string v) { c.options.advertised.host = std::move(v); })},
       {"allowLoopback", Set(ParseBool, [](C c, bool v) { c.allow_loopback = v; })},

@@ -17,7 +17,11 @@ enum class UnknownKeys { kRefuse, kWarn };
 struct BookieConfig {
   BookieOptions options;
   std::string metadata_service_uri;  // metadataServiceUri, or made of zkServers
-  bool allow_loopback = true;        // allowLoopback; the address of a bookie may be a loopback one
+  // How the program finds the bookie's address when advertisedAddress is not set.
+  std::string listening_interface;   // listeningInterface; empty: all are listened on
+  bool use_host_name = false;        // useHostNameAsBookieID
+  bool use_short_host_name = false;  // useShortHostName
+  bool allow_loopback = false;  // allowLoopback; the address that is found may be a loopback one
   std::vector<std::string>
       warnings;  // keys without effect, unknown keys under kWarn; one line each
 };

@@ -1,12 +1,15 @@
 #include "bookie/config/bookie_config.h"
 
 #include <algorithm>
+#include <fstream>
+#include <sstream>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "bookie/config/properties.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 
 namespace stele::bookie {
 namespace {
@@ -109,6 +112,44 @@ TEST(BookieConfigTest, OldZooKeeperKeysMakeTheUri) {
       ParseBookieConfig("zkServers=a:1,b:2\nzkLedgersRootPath=/bk\n", UnknownKeys::kRefuse);
   ASSERT_TRUE(config.ok());
   EXPECT_EQ(config->metadata_service_uri, "zk+null://a:1;b:2/bk");
+}
+
+std::string ReadAll(const std::string& path) {
+  std::ostringstream text;
+  text << std::ifstream(path).rdbuf();
+  return text.str();
+}
+
+TEST(BookieConfigTest, TheFileThatApacheShipsIsAccepted) {
+  const std::string text = ReadAll("bookie/config/testdata/apache_4.17.3.conf");
+  const auto config = ParseBookieConfig(text, UnknownKeys::kRefuse);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_EQ(config->options.listen.port, 3181);
+  EXPECT_EQ(config->options.journal_directories, std::vector<std::string>{"/tmp/bk-txn"});
+  EXPECT_EQ(config->options.ledger_directories, std::vector<std::string>{"/tmp/bk-data"});
+  EXPECT_EQ(config->metadata_service_uri, "zk+hierarchical://localhost:2181/ledgers");
+  EXPECT_FALSE(config->allow_loopback);
+}
+
+// An operator who takes the comment sign away before a line gets what Apache's default is.
+TEST(BookieConfigTest, EachDefaultInTheFileThatApacheShipsIsAccepted) {
+  std::istringstream lines(ReadAll("bookie/config/testdata/apache_4.17.3.conf"));
+  int count = 0;
+  for (std::string line; std::getline(lines, line); ++count) {
+    if (line.starts_with("#")) line.erase(0, 1);
+    const auto config = ParseBookieConfig(line, UnknownKeys::kRefuse);
+    EXPECT_TRUE(config.ok()) << line << ": " << config.status();
+  }
+  EXPECT_EQ(count, 215);
+}
+
+TEST(KnownBookieKeysTest, ThePageSaysWhatBecomesOfEach) {
+  const std::string page = ReadAll("docs/CONFIGURATION.md");
+  for (const KnownKey& key : KnownBookieKeys()) {
+    const std::string row =
+        StrCat("| `", key.key, "` | ", key.note.empty() ? "used" : key.note, " |\n");
+    EXPECT_NE(page.find(row), std::string::npos) << row;
+  }
 }
 
 TEST(KnownBookieKeysTest, SortedAndUnique) {

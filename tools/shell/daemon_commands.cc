@@ -16,6 +16,7 @@
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
 #include "metadata/service_uri.h"
+#include "tools/shell/host_address.h"
 #include "tools/shell/output.h"
 #include "tools/shell/text_file.h"
 
@@ -84,6 +85,33 @@ void SetDataDirectory(const std::string& directory, bookie::BookieOptions& optio
   options.index_directories.clear();
 }
 
+// A bookie on an embedded store has its whole cluster on this machine; another one must be found
+// from elsewhere.
+absl::Status CompleteAddress(BookieConfig& config) {
+  bookie::BookieOptions& options = config.options;
+  if (!config.listening_interface.empty()) {
+    STELE_TRY(const HostAddress found, FindHostAddress({.interface = config.listening_interface}));
+    options.listen.host = found.ip;
+  }
+  if (!options.advertised.host.empty()) return absl::OkStatus();
+  if (config.metadata_service_uri.starts_with("sqlite:")) {
+    options.advertised.host = "127.0.0.1";
+    return absl::OkStatus();
+  }
+  STELE_TRY(const HostAddress found,
+            FindHostAddress({.interface = config.listening_interface,
+                             .use_host_name = config.use_host_name,
+                             .use_short_name = config.use_short_host_name}));
+  if (found.is_loopback && !config.allow_loopback) {
+    return MakeError(ErrorCode::kConfig,
+                     StrCat("the address of this host is ", found.ip,
+                            ", which other machines cannot reach: set advertisedAddress, or "
+                            "listeningInterface, or allowLoopback=true"));
+  }
+  options.advertised.host = found.host;
+  return absl::OkStatus();
+}
+
 // Fills what has no default in the file: the address, and with it the id.
 absl::Status CompleteOptions(BookieConfig& config) {
   bookie::BookieOptions& options = config.options;
@@ -97,7 +125,7 @@ absl::Status CompleteOptions(BookieConfig& config) {
                      "no metadata store: give --metadata sqlite:///path/meta.db or "
                      "zk+hierarchical://host:2181/ledgers, or metadataServiceUri in the file");
   }
-  if (options.advertised.host.empty()) options.advertised.host = "127.0.0.1";
+  STELE_TRY_OK(CompleteAddress(config));
   if (options.id.value().empty()) {
     if (options.listen.port == 0) {
       return MakeError(ErrorCode::kConfig,

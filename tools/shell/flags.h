@@ -23,7 +23,7 @@ using Run = std::function<ExitCode()>;
 void AddDaemonCommands(CLI::App& app, Run& run);   // bookie, standalone
 void AddClusterCommands(CLI::App& app, Run& run);  // cluster, bookies
 void AddLedgerCommands(CLI::App& app, Run& run);   // ledger
-void AddToolCommands(CLI::App& app, Run& run);     // dump, bench, version
+void AddToolCommands(CLI::App& app, Run& run);     // dump, takeover, bench, version
 
 // --metadata and --json.
 void AddCommonFlags(CLI::App& command, CommonOptions& options);

@@ -6,6 +6,7 @@
 #include "tools/shell/bench_commands.h"
 #include "tools/shell/dump_commands.h"
 #include "tools/shell/flags.h"
+#include "tools/shell/take_over_commands.h"
 #include "tools/shell/version.h"
 
 namespace stele::shell {
@@ -29,6 +30,21 @@ void AddDump(CLI::App& dump, Run& run, DumpKind kind, const char* name, const ch
   AddJson(*command, options->format);
   command->footer(example);
   command->callback([options, &run] { run = [options] { return RunDump(*options); }; });
+}
+
+void AddTakeOver(CLI::App& app, Run& run) {
+  CLI::App* take_over =
+      app.add_subcommand("takeover", "Before a bookie changes hands: Apache's to ours, or back");
+  take_over->require_subcommand(1);
+  CLI::App* command = take_over->add_subcommand(
+      "check", "Look at the directories of a stopped bookie, change nothing, and say yes or no");
+  auto options = std::make_shared<TakeOverCheckCommand>();
+  command
+      ->add_option("directories", options->directories,
+                   "All its journal, ledger and index directories, as configured")
+      ->required();
+  command->footer("Example:\n  stele takeover check /data/journal /data/ledgers");
+  command->callback([options, &run] { run = [options] { return RunTakeOverCheck(*options); }; });
 }
 
 void AddBenchDevice(CLI::App& bench, Run& run) {
@@ -127,6 +143,8 @@ void AddToolCommands(CLI::App& app, Run& run) {
           "Example:\n  stele dump entrylog /var/lib/stele/ledgers/current/0.log --ledger 7");
   AddDump(*dump, run, DumpKind::kIndex, "index", "Header and entries of a ledger's index (.idx)",
           "Example:\n  stele dump index /var/lib/stele/ledgers/current/0/0/7.idx");
+
+  AddTakeOver(app, run);
 
   CLI::App* version = app.add_subcommand("version", "Print version and protocol levels");
   auto format = std::make_shared<Format>(Format::kTable);
