@@ -25,16 +25,22 @@ std::vector<char*> Pointers(const std::vector<std::string>& strings) {
 }
 
 // Only what is allowed between fork() and exec() of a process with threads.
-[[noreturn]] void RunChild(int input, int output, pid_t parent, char* const* argv,
-                           char* const* environment, bool with_error) {
+[[noreturn]] void RunChild(int input, int output, int error, pid_t parent, char* const* argv,
+                           char* const* environment) {
   setpgid(0, 0);
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (getppid() != parent) _exit(126);
   dup2(input, STDIN_FILENO);
   dup2(output, STDOUT_FILENO);
-  if (with_error) dup2(output, STDERR_FILENO);
+  if (error >= 0) dup2(error, STDERR_FILENO);
   execve(argv[0], argv, environment);
   _exit(127);
+}
+
+int OpenLog(const std::string& path) {
+  const int file = open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+  STELE_CHECK_OP(file, >=, 0);
+  return file;
 }
 
 }  // namespace
@@ -44,12 +50,13 @@ std::unique_ptr<ChildProcess> ChildProcess::Start(Options options) {
   int output[2];
   STELE_CHECK_OP(pipe2(input, O_CLOEXEC), ==, 0);
   STELE_CHECK_OP(pipe2(output, O_CLOEXEC), ==, 0);
-  const bool to_file = !options.output_path.empty();
-  if (to_file) {
+  int error = -1;
+  if (!options.output_path.empty()) {
     close(output[1]);
-    output[1] = open(options.output_path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
-    STELE_CHECK_OP(output[1], >=, 0);
+    output[1] = OpenLog(options.output_path);
+    error = output[1];
   }
+  if (!options.error_path.empty()) error = OpenLog(options.error_path);
   std::vector<std::string> environment = std::move(options.environment);
   for (char** entry = environ; *entry != nullptr; ++entry) environment.emplace_back(*entry);
   const std::vector<char*> argv = Pointers(options.argv);
@@ -59,11 +66,12 @@ std::unique_ptr<ChildProcess> ChildProcess::Start(Options options) {
   const pid_t parent = getpid();
   child->pid_ = fork();
   STELE_CHECK_OP(child->pid_, >=, 0);
-  if (child->pid_ == 0) RunChild(input[0], output[1], parent, argv.data(), envp.data(), to_file);
+  if (child->pid_ == 0) RunChild(input[0], output[1], error, parent, argv.data(), envp.data());
   // Both sides set it, so that it is set whoever comes first.
   setpgid(child->pid_, child->pid_);
   close(input[0]);
   close(output[1]);
+  if (error >= 0 && error != output[1]) close(error);
   child->standard_input_ = input[1];
   child->standard_output_ = output[0];
   return child;
@@ -92,6 +100,13 @@ std::optional<std::string> ChildProcess::ReadLine(absl::Duration limit) {
     if (size <= 0) return std::nullopt;
     unread_.append(bytes, static_cast<size_t>(size));
   }
+}
+
+void ChildProcess::WriteLine(const std::string& line) {
+  STELE_CHECK(IsRunning());
+  const std::string bytes = line + "\n";
+  STELE_CHECK_OP(write(standard_input_, bytes.data(), bytes.size()), ==,
+                 static_cast<ssize_t>(bytes.size()));
 }
 
 void ChildProcess::CloseStandardInput() {

@@ -20,6 +20,8 @@ class ChildProcess {
     std::vector<std::string> argv;
     // Standard output and error go to this file instead of ReadLine() and the test's own.
     std::string output_path;
+    // Standard error alone goes to this file.
+    std::string error_path;
     // "NAME=value", added to the test's own environment.
     std::vector<std::string> environment;
   };
@@ -36,6 +38,8 @@ class ChildProcess {
   // The next line without its newline; nullopt at the end of the output, or when none comes in
   // time.
   std::optional<std::string> ReadLine(absl::Duration limit = absl::Seconds(60));
+  // To its standard input. The child must be running.
+  void WriteLine(const std::string& line);
   void CloseStandardInput();
 
   bool IsRunning();
