@@ -36,19 +36,13 @@ std::string MakeEntryLogStart(const EntryLogHeader& header) {
   std::string bytes(kMagic);
   bytes.reserve(kEntryLogDataOffset);
   AppendBigEndian(bytes, header.version);
-  bytes += MakeEntryLogMapFields(header);
+  AppendBigEndian(bytes, header.ledgers_map_offset);
+  AppendBigEndian(bytes, header.ledgers_count);
   bytes.resize(kEntryLogHeaderSize, '\0');
   AppendBigEndian(bytes, static_cast<int32_t>(kEntryLogDataOffset - kEntryLogHeaderSize -
                                               kRecordSizeFieldBytes));
   AppendBigEndian(bytes, int64_t{-1});
   bytes.resize(kEntryLogDataOffset, '\0');
-  return bytes;
-}
-
-std::string MakeEntryLogMapFields(const EntryLogHeader& header) {
-  std::string bytes;
-  AppendBigEndian(bytes, header.ledgers_map_offset);
-  AppendBigEndian(bytes, header.ledgers_count);
   return bytes;
 }
 

@@ -1,7 +1,7 @@
 // The bytes of entry logs: header, records, locations, ledgers map. Java's format, so that its
 // tools read Stele's logs. All integers are big-endian. See docs/FORMATS.md, "Entry logs".
 //
-//   file     header, dummy record, records ..., ledgers map (once the log is sealed)
+//   file     header, dummy record, records and padding ..., ledgers map (once the log is sealed)
 //   header        0   4  "BKLO"
 //                 4   4  version: 0 = never a ledgers map, 1
 //                 8   8  offset of the ledgers map; 0 until the log is sealed
@@ -50,6 +50,17 @@ inline constexpr size_t kEntryLogHeaderSize = 1024;
 // Stele's first record. Between header and it lies a dummy record, as Java's direct writer leaves
 // it, so that writes can be aligned to blocks.
 inline constexpr size_t kEntryLogDataOffset = 4096;
+// Writes are whole blocks. The end of a flush is filled up with this byte, as Java's direct writer
+// does: scanners take four or more of them, where the size of a record would stand, for padding
+// that ends at a multiple of the block.
+inline constexpr size_t kEntryLogBlockBytes = 4096;
+inline constexpr char kEntryLogPaddingByte = '\xf0';
+// How much a log of `size` bytes is filled up by: nothing, or 4 bytes or more.
+constexpr size_t EntryLogPaddingSize(uint64_t size) {
+  const size_t rest = kEntryLogBlockBytes - size % kEntryLogBlockBytes;
+  if (rest == kEntryLogBlockBytes) return 0;
+  return rest >= 4 ? rest : rest + kEntryLogBlockBytes;
+}
 // Offsets are 31-bit numbers.
 inline constexpr uint64_t kEntryLogSizeLimitBytes = (1ull << 31) - 1;
 
@@ -100,9 +111,6 @@ struct EntryLogHeader {
 
 // The first kEntryLogDataOffset bytes of a log: header and dummy record.
 std::string MakeEntryLogStart(const EntryLogHeader& header);
-// The bytes 8 .. 19 of the header, to seal a log that is written.
-inline constexpr uint64_t kEntryLogMapFieldsOffset = 8;
-std::string MakeEntryLogMapFields(const EntryLogHeader& header);
 // kCorruptData: too short, other magic, unknown version.
 absl::StatusOr<EntryLogHeader> ParseEntryLogHeader(std::string_view bytes);
 

@@ -20,9 +20,6 @@
 
 namespace stele::bookie {
 
-// A padding run is followed by a record at such a boundary.
-inline constexpr uint64_t kEntryLogBlockBytes = 4096;
-
 struct ScannedRecord {
   LedgerId ledger;
   EntryId entry;

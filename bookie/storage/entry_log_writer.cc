@@ -12,6 +12,22 @@
 #include "common/base/try.h"
 
 namespace stele::bookie {
+namespace {
+
+MutableBuffer MakeBlocks(size_t size) {
+  const size_t blocks = (size + kEntryLogBlockBytes - 1) / kEntryLogBlockBytes;
+  return MutableBuffer(blocks * kEntryLogBlockBytes, kDirectAlignmentBytes);
+}
+
+// `bytes` as a direct write takes them, zeroes behind.
+Buffer ToBlocks(std::string_view bytes) {
+  MutableBuffer blocks = MakeBlocks(bytes.size());
+  std::memcpy(blocks.data(), bytes.data(), bytes.size());
+  std::memset(blocks.data() + bytes.size(), 0, blocks.size() - bytes.size());
+  return std::move(blocks).Freeze();
+}
+
+}  // namespace
 
 void EntryLogWriter::Begin(uint64_t bytes) {
   if (flushing_) {
@@ -20,6 +36,8 @@ void EntryLogWriter::Begin(uint64_t bytes) {
     if (log_ != nullptr) logs_->MarkClosed(log_->id);
     log_ = nullptr;
     buffered_ = 0;
+    buffer_ = MutableBuffer();
+    spare_ = MutableBuffer();
   }
   flushing_ = true;
   last_ledger_bytes_ = nullptr;
@@ -36,10 +54,7 @@ Task<absl::Status> EntryLogWriter::MakeRoom(size_t body_size) {
   const size_t record = kRecordSizeFieldBytes + body_size;
   if (log_ != nullptr && !FitsLog(record)) STELE_CO_TRY_OK(co_await Seal());
   if (log_ == nullptr) STELE_CO_TRY_OK(co_await CreateLog());
-  if (record > buffer_.size() - buffered_) {
-    STELE_CO_TRY_OK(co_await WriteOut());
-    buffer_ = MutableBuffer(std::max(record, kEntryLogWriteBytes));
-  }
+  if (!FitsBuffer(record)) STELE_CO_TRY_OK(co_await WriteBlocks(record));
   co_return absl::OkStatus();
 }
 
@@ -86,9 +101,10 @@ Task<absl::Status> EntryLogWriter::CreateLogIn(size_t directory) {
   log->directory = directory;
   const std::string path = logs_->PathOf(log->id, directory);
   STELE_CO_TRY(log->file, co_await files->Open(path, {.access = OpenOptions::Access::kReadWrite,
-                                                      .create = OpenOptions::Create::kMustBeNew}));
+                                                      .create = OpenOptions::Create::kMustBeNew,
+                                                      .sync = OpenOptions::Sync::kEachWrite}));
   absl::Status status =
-      co_await log->file->WriteAt(0, Buffer::FromString(MakeEntryLogStart(EntryLogHeader{})));
+      co_await log->file->WriteAt(0, ToBlocks(MakeEntryLogStart(EntryLogHeader{})));
   if (status.ok()) status = co_await files->SyncDirectory(logs_->options().directories[directory]);
   if (!status.ok()) {
     // Ignored: an empty log does no harm, and the error that matters is the first.
@@ -103,13 +119,29 @@ Task<absl::Status> EntryLogWriter::CreateLogIn(size_t directory) {
   co_return absl::OkStatus();
 }
 
+// Everything that is gathered, filled up to whole blocks.
 Task<absl::Status> EntryLogWriter::WriteOut() {
-  if (buffered_ == 0) co_return absl::OkStatus();
-  const size_t size = std::exchange(buffered_, 0);
-  Buffer bytes = std::move(buffer_).Freeze(size);
-  const uint64_t offset = log_->written_end;
-  STELE_CO_TRY_OK(co_await log_->file->WriteAt(offset, std::move(bytes)));
-  log_->written_end = offset + size;
+  const size_t padding = EntryLogPaddingSize(buffered_);
+  if (padding > 0) std::memset(buffer_.data() + buffered_, kEntryLogPaddingByte, padding);
+  const size_t size = std::exchange(buffered_, 0) + padding;
+  if (size == 0) co_return absl::OkStatus();
+  STELE_CO_TRY_OK(co_await log_->file->WriteAt(log_->written_end, buffer_.Share(0, size)));
+  log_->written_end += size;
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> EntryLogWriter::WriteBlocks(size_t record) {
+  const size_t rest = buffered_ % kEntryLogBlockBytes;
+  const size_t size = buffered_ - rest;
+  const size_t size_needed = std::max(rest + record, kEntryLogWriteBytes) + kPaddingMaxBytes;
+  const bool can_reuse = spare_.size() >= size_needed && spare_.IsUnshared();
+  MutableBuffer next = can_reuse ? std::move(spare_) : MakeBlocks(size_needed);
+  if (rest > 0) std::memcpy(next.data(), buffer_.data() + size, rest);
+  spare_ = std::exchange(buffer_, std::move(next));
+  buffered_ = rest;
+  if (size == 0) co_return absl::OkStatus();
+  STELE_CO_TRY_OK(co_await log_->file->WriteAt(log_->written_end, spare_.Share(0, size)));
+  log_->written_end += size;
   co_return absl::OkStatus();
 }
 
@@ -132,15 +164,17 @@ EntryLogWriter::LedgerSizes EntryLogWriter::AllLedgers(const WrittenLog& log) {
   return all;
 }
 
-// One sync for records, map and header: a header that is durable without its map is not believed.
+// One sync for records, map and header: a header that is durable without its map is not believed,
+// and neither is one with something behind its map.
 Task<absl::Status> EntryLogWriter::WriteMap(File* file, uint64_t offset, LedgerSizes sizes) {
   std::vector<LedgerBytes> ledgers;
   ledgers.reserve(sizes.size());
   for (const auto& [ledger, bytes] : sizes) ledgers.push_back({ledger, bytes});
-  STELE_CO_TRY_OK(co_await file->WriteAt(offset, Buffer::FromString(MakeLedgersMap(ledgers))));
+  const std::string map = MakeLedgersMap(ledgers);
+  STELE_CO_TRY_OK(co_await file->WriteAt(offset, ToBlocks(map)));
+  STELE_CO_TRY_OK(co_await file->Truncate(offset + map.size()));
   STELE_CO_TRY_OK(co_await file->WriteAt(
-      kEntryLogMapFieldsOffset, Buffer::FromString(MakeEntryLogMapFields(
-                                    {.ledgers_map_offset = static_cast<int64_t>(offset),
+      0, ToBlocks(MakeEntryLogStart({.ledgers_map_offset = static_cast<int64_t>(offset),
                                      .ledgers_count = static_cast<int32_t>(ledgers.size())}))));
   co_return co_await file->Sync();
 }
@@ -178,7 +212,8 @@ Task<absl::Status> EntryLogWriter::CutBack(const WrittenLog& log) {
     co_return absl::OkStatus();
   }
   STELE_CO_TRY(const std::unique_ptr<File> file,
-               co_await files->Open(path, {.access = OpenOptions::Access::kReadWrite}));
+               co_await files->Open(path, {.access = OpenOptions::Access::kReadWrite,
+                                           .sync = OpenOptions::Sync::kEachWrite}));
   STELE_CO_TRY_OK(co_await file->Truncate(log.synced_end));
   co_return co_await WriteMap(file.get(), log.synced_end, log.synced);
 }

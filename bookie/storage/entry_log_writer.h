@@ -1,5 +1,8 @@
-// EntryLogWriter: appends the records of flushes to the current entry log, a few large writes at a
-// time, and starts a new log when one is full or has failed.
+// EntryLogWriter: appends the records of flushes to the current entry log, in large direct and
+// synced writes, and starts a new log when one is full or has failed. Nothing goes through the
+// system's page cache: copying into it would cost more than all else that an entry costs, and what
+// it writes back later, all at once, would hold up the journal. So each write is whole blocks, and a
+// flush ends with padding.
 //
 // A flush is: Begin, for each entry { MakeRoom unless HasRoom; Add }, Sync. Only when Sync
 // succeeded may a location be stored. After an error: Abandon, which cuts the log back to what was
@@ -37,7 +40,7 @@ class EntryLogWriter {
 
   bool HasRoom(size_t body_size) const {
     const size_t record = kRecordSizeFieldBytes + body_size;
-    return log_ != nullptr && record <= buffer_.size() - buffered_ && FitsLog(record);
+    return log_ != nullptr && FitsBuffer(record) && FitsLog(record);
   }
   Task<absl::Status> MakeRoom(size_t body_size);
   // HasRoom() holds. Where the record will be.
@@ -51,26 +54,34 @@ class EntryLogWriter {
   Task<absl::Status> Close();
 
  private:
+  // What fills up the end of a buffer: a block and the 3 bytes that are too few (entry_log_format.h).
+  static constexpr size_t kPaddingMaxBytes = kEntryLogBlockBytes + kRecordSizeFieldBytes;
+
   // Bytes of each ledger in a log.
   using LedgerSizes = absl::btree_map<LedgerId, int64_t>;
   struct WrittenLog {
     EntryLogId id;
     size_t directory = 0;
     std::unique_ptr<File> file;
-    uint64_t written_end = 0;
-    uint64_t synced_end = 0;  // 0: not even the header
-    LedgerSizes synced;       // of the records below synced_end
-    LedgerSizes unsynced;     // of the others
+    uint64_t written_end = 0;  // whole blocks
+    uint64_t synced_end = 0;   // 0: not even the header
+    LedgerSizes synced;        // of the records below synced_end
+    LedgerSizes unsynced;      // of the others
   };
 
   bool FitsLog(size_t record) const {
     const uint64_t end = log_->written_end + buffered_;
     return end + record <= logs_->options().log_size_max_bytes || end == kEntryLogDataOffset;
   }
+  bool FitsBuffer(size_t record) const {
+    return buffered_ + record + kPaddingMaxBytes <= buffer_.size();
+  }
   bool HasDirectoryLeft() const;
   Task<absl::Status> CreateLog();
   Task<absl::Status> CreateLogIn(size_t directory);
   Task<absl::Status> WriteOut();
+  // Writes the whole blocks that are gathered; the rest stays, and `record` bytes fit behind it.
+  Task<absl::Status> WriteBlocks(size_t record);
   Task<absl::Status> Seal();
   Task<absl::Status> CutBack(const WrittenLog& log);  // awaited at once
   static LedgerSizes AllLedgers(const WrittenLog& log);
@@ -81,6 +92,7 @@ class EntryLogWriter {
   EntryLogs* logs_;
   std::unique_ptr<WrittenLog> log_;  // null: the next record begins one
   MutableBuffer buffer_;
+  MutableBuffer spare_;  // the one before, or none
   size_t buffered_ = 0;
   bool flushing_ = false;  // between Begin and the end of Sync
   uint64_t free_min_bytes_ = 0;

@@ -32,7 +32,8 @@ struct LedgerFlush {
 };
 
 struct Generation {
-  explicit Generation(uint64_t generation_number) : number(generation_number) {}
+  Generation(uint64_t generation_number, MemtableChunks* spare)
+      : number(generation_number), entries(spare) {}
 
   bool empty() const { return entries.empty() && dirty.empty(); }
   // The ledger was deleted.

@@ -68,7 +68,7 @@ class Storage : public LedgerStorage {
         index_(std::move(index)),
         locks_(env.executor),
         table_(options.resident_ledgers_max),
-        active_(std::make_unique<Generation>(1)),
+        active_(std::make_unique<Generation>(1, &chunks_)),
         flush_ended_(env.executor) {}
 
   const LedgerState* FindLoaded(LedgerId ledger) override;
@@ -159,6 +159,7 @@ class Storage : public LedgerStorage {
   LedgerLocks locks_;
   LedgerTable table_;
   absl::btree_set<LedgerId> unwritten_ledgers_;  // made here, not in an index file yet
+  MemtableChunks chunks_;                        // outlives the generations
   std::unique_ptr<Generation> active_;
   std::unique_ptr<Generation> older_;  // being flushed, or kept after a failed flush
   EntryComparer comparer_;
@@ -490,7 +491,7 @@ Task<absl::StatusOr<std::vector<EntryId>>> Storage::ListEntries(LedgerId ledger)
 
 void Storage::Rotate() {
   STELE_CHECK(older_ == nullptr);
-  older_ = std::exchange(active_, std::make_unique<Generation>(active_->number + 1));
+  older_ = std::exchange(active_, std::make_unique<Generation>(active_->number + 1, &chunks_));
 }
 
 Task<absl::Status> Storage::Flush() {

@@ -2,10 +2,28 @@
 
 #include <algorithm>
 #include <cstring>
+#include <iterator>
 
 #include "common/base/check.h"
 
 namespace stele::bookie {
+
+MutableBuffer MemtableChunks::Take() {
+  if (spare_.empty()) return MutableBuffer(kMemtableChunkBytes);
+  MutableBuffer chunk = std::move(spare_.back());
+  spare_.pop_back();
+  return chunk;
+}
+
+void MemtableChunks::Give(std::vector<MutableBuffer> chunks) {
+  const size_t most = chunks.size();
+  // Not those that a reader still looks at, nor those of one large entry.
+  std::erase_if(chunks, [](const MutableBuffer& chunk) {
+    return chunk.size() != kMemtableChunkBytes || !chunk.IsUnshared();
+  });
+  std::move(chunks.begin(), chunks.end(), std::back_inserter(spare_));
+  if (spare_.size() > most) spare_.resize(most);
+}
 
 const Memtable::Entry* Memtable::Ledger::Find(EntryId entry) const {
   const int64_t id = entry.value();
@@ -66,7 +84,7 @@ void Memtable::Add(Ledger* ledger, EntryId entry, std::string_view body) {
     if (chunk_left_ < body.size() || chunks_.empty()) {
       taken += chunk_left_;  // stays unused
       open_chunk_ = chunks_.size();
-      chunks_.emplace_back(kMemtableChunkBytes);
+      chunks_.push_back(spare_->Take());
       chunk_left_ = kMemtableChunkBytes;
     }
     added.chunk = static_cast<uint32_t>(open_chunk_);

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <memory>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -26,6 +27,20 @@ inline constexpr size_t kEntryInChunkMaxBytes = 128 << 10;
 // What an entry and a ledger cost besides the bytes.
 inline constexpr size_t kMemtableEntryOverheadBytes = 48;
 inline constexpr size_t kMemtableLedgerOverheadBytes = 256;
+
+// Chunks of memtables that are gone, for the next ones. Fresh memory costs a page fault and 4 KiB of
+// zeroes for each page, which is more than the copy of the entries into it.
+class MemtableChunks {
+ public:
+  MutableBuffer Take();
+  // Keeps at most so many as are given now, so that a bookie that became idle gives memory back.
+  void Give(std::vector<MutableBuffer> chunks);
+
+  size_t size() const { return spare_.size(); }
+
+ private:
+  std::vector<MutableBuffer> spare_;
+};
 
 class Memtable {
  public:
@@ -55,9 +70,11 @@ class Memtable {
     bool dropped_ = false;
   };
 
-  Memtable() = default;
+  // `spare` outlives the memtable.
+  explicit Memtable(MemtableChunks* spare) : spare_(spare) {}
   Memtable(const Memtable&) = delete;
   Memtable& operator=(const Memtable&) = delete;
+  ~Memtable() { spare_->Give(std::move(chunks_)); }
 
   // What Add would add to bytes(), at most.
   static size_t CostOf(size_t entry_size) {
@@ -87,6 +104,7 @@ class Memtable {
   uint64_t bytes() const { return bytes_; }
 
  private:
+  MemtableChunks* const spare_;
   absl::flat_hash_map<LedgerId, std::unique_ptr<Ledger>> ledgers_;  // never iterated unsorted
   std::vector<MutableBuffer> chunks_;
   size_t open_chunk_ = 0;  // where small entries go; chunk_left_ bytes of it are free

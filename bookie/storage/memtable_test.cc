@@ -18,7 +18,8 @@ std::vector<int64_t> IdsOf(const Memtable::Ledger& ledger) {
 }
 
 TEST(MemtableTest, EntriesInAnyOrderAreFoundAndSorted) {
-  Memtable memtable;
+  MemtableChunks spare;
+  Memtable memtable(&spare);
   Memtable::Ledger* ledger = memtable.FindOrMake(kLedger);
   EXPECT_TRUE(ledger->last().IsNone());
   EXPECT_EQ(ledger->Find(EntryId(0)), nullptr);
@@ -43,7 +44,8 @@ TEST(MemtableTest, EntriesInAnyOrderAreFoundAndSorted) {
 }
 
 TEST(MemtableTest, GapsOfStripingAreNoEntries) {
-  Memtable memtable;
+  MemtableChunks spare;
+  Memtable memtable(&spare);
   Memtable::Ledger* ledger = memtable.FindOrMake(kLedger);
   for (int64_t id = 10; id < 40; id += 3) memtable.Add(ledger, EntryId(id), "x");
   for (int64_t id = 0; id < 50; ++id) {
@@ -55,7 +57,8 @@ TEST(MemtableTest, BodiesOutliveTheMemtable) {
   Buffer small;
   Buffer large;
   {
-    Memtable memtable;
+    MemtableChunks spare;
+    Memtable memtable(&spare);
     Memtable::Ledger* ledger = memtable.FindOrMake(kLedger);
     memtable.Add(ledger, EntryId(0), "small");
     memtable.Add(ledger, EntryId(1), std::string(kEntryInChunkMaxBytes + 1, 'L'));
@@ -69,7 +72,8 @@ TEST(MemtableTest, BodiesOutliveTheMemtable) {
 }
 
 TEST(MemtableTest, ChunksAreFilledWithoutOverlap) {
-  Memtable memtable;
+  MemtableChunks spare;
+  Memtable memtable(&spare);
   Memtable::Ledger* ledger = memtable.FindOrMake(kLedger);
   uint64_t payload = 0;
   for (int64_t id = 0; id < 3000; ++id) {
@@ -89,8 +93,30 @@ TEST(MemtableTest, ChunksAreFilledWithoutOverlap) {
                                   kMemtableLedgerOverheadBytes + kMemtableChunkBytes);
 }
 
+TEST(MemtableTest, ChunksAreUsedAgainUnlessSomebodyReadsThem) {
+  MemtableChunks spare;
+  Buffer kept;
+  const auto fill = [&](int chunks) {
+    Memtable memtable(&spare);
+    Memtable::Ledger* ledger = memtable.FindOrMake(kLedger);
+    for (int i = 0; i < 8 * chunks; ++i) {
+      memtable.Add(ledger, EntryId(i), std::string(kEntryInChunkMaxBytes, 'x'));
+    }
+    memtable.Add(ledger, EntryId(1000), std::string(kEntryInChunkMaxBytes + 1, 'L'));
+    kept = memtable.BodyOf(*ledger->Find(EntryId(0)));
+  };
+  fill(4);
+  EXPECT_EQ(spare.size(), 3u);  // neither the one that is read nor that of the large entry
+  fill(4);
+  EXPECT_EQ(spare.size(), 3u);
+  EXPECT_EQ(kept.ToString(), std::string(kEntryInChunkMaxBytes, 'x'));
+  fill(1);  // a small memtable lets the chunks of larger ones go
+  EXPECT_EQ(spare.size(), 2u);
+}
+
 TEST(MemtableTest, F38ADroppedLedgerIsGoneAndMayComeBack) {
-  Memtable memtable;
+  MemtableChunks spare;
+  Memtable memtable(&spare);
   Memtable::Ledger* ledger = memtable.FindOrMake(kLedger);
   memtable.Add(ledger, EntryId(5), "old");
   memtable.Add(memtable.FindOrMake(LedgerId(3)), EntryId(0), "x");

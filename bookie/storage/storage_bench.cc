@@ -86,7 +86,8 @@ BENCHMARK(BM_ArrivalAlone);
 // The two ways to keep an entry until the flush: a copy in a chunk, or a view that pins the block.
 void BM_KeepCopies(benchmark::State& state) {
   Arrivals arrivals(1);
-  auto memtable = std::make_unique<Memtable>();
+  MemtableChunks spare;
+  auto memtable = std::make_unique<Memtable>(&spare);
   Memtable::Ledger* entries = memtable->FindOrMake(LedgerId(0));
   for (auto _ : state) {
     LedgerId ledger;
@@ -94,7 +95,8 @@ void BM_KeepCopies(benchmark::State& state) {
     const Buffer body = arrivals.Next(&ledger, &entry);
     memtable->Add(entries, entry, body.view());
     if (memtable->bytes() >= kGenerationBytes) {
-      memtable = std::make_unique<Memtable>();
+      memtable = nullptr;  // gives its chunks back
+      memtable = std::make_unique<Memtable>(&spare);
       entries = memtable->FindOrMake(LedgerId(0));
     }
   }

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "bookie/storage/entry_log_format.h"
+#include "bookie/storage/entry_log_scanner.h"
 #include "bookie/storage/index_format.h"
 #include "bookie/storage/storage_rig.h"
 #include "common/base/endian.h"
@@ -63,11 +64,38 @@ TEST_F(StorageFlushTest, F16AfterAFailedWriteTheGenerationGoesWholeToANewLogElse
   const auto header = ParseEntryLogHeader(cut);
   EXPECT_EQ(header->ledgers_map_offset, static_cast<int64_t>(synced.size()));
   EXPECT_EQ(header->ledgers_count, 1);
+  const size_t record = kRecordSizeFieldBytes + MakeBody(kLedger, EntryId(0), Payload()).size();
   EXPECT_EQ(*ParseMapRecord(cut.substr(synced.size())),
-            (std::vector<LedgerBytes>{{kLedger, static_cast<int64_t>(synced.size()) - 4096}}));
+            (std::vector<LedgerBytes>{{kLedger, static_cast<int64_t>(10 * record)}}));
   PowerCut();
   MustOpen();
   ExpectEntries(kLedger, 1000, Payload());
+}
+
+// Every flush leaves whole blocks, whatever is left of the last one, and a scan finds the records
+// behind the padding.
+TEST_F(StorageFlushTest, FlushesArePaddedSoThatAScanFindsTheNext) {
+  int64_t entry = 0;
+  for (const size_t rest : {0, 1, 2, 3, 4, 5, 100, 4095}) {
+    const std::string at_end(2 * 4096 - rest - 36, 'x');  // 4 bytes of size, 32 of fields
+    MustPut(kLedger, EntryId(entry++), at_end);
+    MustFlush();
+    const std::string log = ReadWholeFile("/d0/0.log");
+    EXPECT_EQ(log.size() % 4096, 0u) << rest;
+    const size_t padding = EntryLogPaddingSize(log.size() - rest);
+    EXPECT_EQ(log.substr(log.size() - padding), std::string(padding, '\xf0')) << rest;
+  }
+  const std::string log = ReadWholeFile("/d0/0.log");
+  EntryLogScanner scanner(log.size(), 1 << 20);
+  int64_t found = 0;
+  while (scanner.Next(0, log) == EntryLogScanner::Step::kRecord) {
+    EXPECT_EQ(scanner.record().entry, EntryId(found++));
+  }
+  EXPECT_EQ(found, entry);
+  EXPECT_EQ(scanner.summary().damages, 0);
+  PowerCut();
+  MustOpen();
+  EXPECT_EQ(Read(kLedger, EntryId(entry - 1))->size(), 2 * 4096u - 4095 - 4);
 }
 
 TEST_F(StorageFlushTest, F17WhileEveryDiskIsFullNothingMovesAndNothingIsLost) {
@@ -371,8 +399,9 @@ TEST_F(DeadLogTest, F33GarbageInTheHeaderLeadsToAScan) {
   const auto map_offset = static_cast<size_t>(ParseEntryLogHeader(good)->ledgers_map_offset);
   const auto header = [&](int64_t offset, int32_t count) {
     std::string changed = good;
-    changed.replace(8, 12,
-                    MakeEntryLogMapFields({.ledgers_map_offset = offset, .ledgers_count = count}));
+    const EntryLogHeader claimed{.ledgers_map_offset = offset, .ledgers_count = count};
+    changed.replace(0, kEntryLogHeaderSize,
+                    MakeEntryLogStart(claimed).substr(0, kEntryLogHeaderSize));
     return changed;
   };
   const auto offset = static_cast<int64_t>(map_offset);

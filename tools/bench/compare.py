@@ -1,0 +1,164 @@
+#!/usr/bin/env python3
+"""Runs builds of `stele` against each other on this machine, in turn, and prints one table.
+
+    tools/bench/compare.py --data /var/tmp/compare --case a1 --case d  BEFORE/stele AFTER/stele
+
+Each round starts a cluster of three bookies from empty directories for each build, runs the cases on it and stops it, so
+that the windows of two builds are seconds apart. On a machine that others use too, compare CPU seconds per million, not
+rates. The cases have the names of tools/bench/peer/system.sh; `r` is its f: a cold pass through the ordinary read call.
+"""
+import argparse
+import json
+import os
+import shutil
+import statistics
+import subprocess
+import sys
+import time
+
+REPLICATED = "--ensemble 3 --write-quorum 3 --ack-quorum 2"
+WRITES = {
+    "a1": "--ledgers 1 --outstanding 1000",
+    "a10": "--ledgers 10 --outstanding 2000",
+    "a1000": "--ledgers 1000 --outstanding 2000",
+    "b": "--ledgers 1 --outstanding 1",
+    "c100": "--ledgers 10 --outstanding 2000 --entry-size 100",
+    "c64k": "--ledgers 10 --outstanding 100 --entry-size 65536",
+    "d": "--ledgers 1 --outstanding 1000 --ensemble 1 --write-quorum 1 --ack-quorum 1",
+    "e": "--ledgers 10 --outstanding 10000 --rate 25000",
+}
+READS = {"r": "", "rbatch": "--batch"}
+BOOKIES = 3
+
+
+class Cluster:
+    def __init__(self, binary, data):
+        self.binary = binary
+        self.data = data
+        self.pids = []
+        self.processes = []
+        shutil.rmtree(data, ignore_errors=True)
+        os.makedirs(data)
+        self.env = dict(os.environ, STELE_METADATA=f"sqlite://{data}/metadata.db")
+        self.run("cluster", "init")
+        self.start()
+
+    def run(self, *arguments, stdin=None):
+        return subprocess.run([self.binary, *arguments], env=self.env, stdin=stdin, stdout=subprocess.PIPE, check=True).stdout
+
+    def start(self):
+        for i in range(BOOKIES):
+            ready = f"{self.data}/{i}.ready"
+            if os.path.exists(ready):
+                os.remove(ready)
+            with open(f"{self.data}/{i}.log", "a") as log:
+                self.processes.append(subprocess.Popen(
+                    [self.binary, "bookie", "--metadata", self.env["STELE_METADATA"], "--data", f"{self.data}/{i}", "--port",
+                     "0", "--set", f"bookieId=bookie-{i}", "--ready-file", ready], env=self.env, stderr=log))
+        for i in range(BOOKIES):
+            deadline = time.monotonic() + 60
+            while not os.path.exists(f"{self.data}/{i}.ready"):
+                if time.monotonic() > deadline or self.processes[i].poll() is not None:
+                    sys.exit(f"bookie {i} of {self.binary} does not start; see {self.data}/{i}.log")
+                time.sleep(0.02)
+
+    def stop(self):
+        for process in self.processes:
+            process.terminate()
+        for process in self.processes:
+            process.wait()
+        self.processes = []
+
+    def bench(self, kind, arguments, settings):
+        pids = [argument for process in self.processes for argument in ("--server-pid", str(process.pid))]
+        before = self.io()
+        text = self.run("bench", kind, "--json", "--warmup", str(settings.warmup), *pids, *arguments)
+        windows = json.loads(text)
+        for window in windows if isinstance(windows, list) else [windows]:
+            yield window | {"rss_mb": max(self.rss_mb(process.pid) for process in self.processes),
+                            "io": [now - then for now, then in zip(self.io(), before)]}
+
+    def io(self):
+        """Bytes that the bookies read from and wrote to the device."""
+        total = [0, 0]
+        for process in self.processes:
+            with open(f"/proc/{process.pid}/io") as file:
+                fields = dict(line.split(": ") for line in file)
+            total[0] += int(fields["read_bytes"])
+            total[1] += int(fields["write_bytes"])
+        return total
+
+    @staticmethod
+    def rss_mb(pid):
+        with open(f"/proc/{pid}/status") as file:
+            return next(int(line.split()[1]) for line in file if line.startswith("VmHWM")) / 1024
+
+    def fill(self, megabytes):
+        """A ledger of 1 KiB entries of noise; its id."""
+        noise = subprocess.Popen(["head", "-c", f"{megabytes}M", "/dev/urandom"], stdout=subprocess.PIPE)
+        self.run("ledger", "append", "--create", *REPLICATED.split(), "--size", "1024", "--id-file", f"{self.data}/id",
+                 stdin=noise.stdout)
+        noise.wait()
+        with open(f"{self.data}/id") as file:
+            return file.read().strip()
+
+    def forget_cached_files(self):
+        for directory, _, names in os.walk(self.data):
+            for name in names:
+                fd = os.open(f"{directory}/{name}", os.O_RDONLY)
+                os.fsync(fd)
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+                os.close(fd)
+
+
+def measure(cluster, case, settings):
+    if case in WRITES:
+        arguments = f"{WRITES[case]} --window {settings.window} --windows {settings.windows}".split()
+        if "--ensemble" not in arguments:
+            arguments += REPLICATED.split()
+        yield from cluster.bench("write", arguments, settings)
+        return
+    ledger = cluster.fill(settings.read_mb)
+    cluster.stop()
+    cluster.start()
+    cluster.forget_cached_files()
+    for window in cluster.bench("read", ["--entries", "100", "--in-flight", "8", *READS[case].split(), ledger], settings):
+        yield window | {"disk_reads": window["io"][0] / (settings.read_mb << 20)}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("binaries", nargs="+")
+    parser.add_argument("--data", required=True, help="scratch directory on the disk to measure; it is emptied")
+    parser.add_argument("--case", action="append", choices=[*WRITES, *READS], help="repeatable; default a1")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--warmup", type=int, default=2)
+    parser.add_argument("--window", type=int, default=4)
+    parser.add_argument("--windows", type=int, default=1)
+    parser.add_argument("--read-mb", type=int, default=500)
+    settings = parser.parse_args()
+    results = {}
+    for _ in range(settings.rounds):
+        for binary in settings.binaries:
+            cluster = Cluster(binary, settings.data)
+            try:
+                for case in settings.case or ["a1"]:
+                    for window in measure(cluster, case, settings):
+                        results.setdefault((case, binary), []).append(window)
+            finally:
+                cluster.stop()
+    shutil.rmtree(settings.data)
+    columns = [("entries/s", "entries_per_second", 0), ("p50 us", "p50_us", 0), ("p99 us", "p99_us", 0),
+               ("CPU-s/M", "cpu_s_per_million", 2), ("client", "client_cpu_s_per_million", 2),
+               ("bookies", "servers_cpu_s_per_million", 2), ("RSS MiB", "rss_mb", 0), ("disk reads", "disk_reads", 2)]
+    print(f"{'case':8}{'n':>3} " + "".join(f"{title:>12}" for title, _, _ in columns) + "  build")
+    for (case, binary), windows in sorted(results.items(), key=lambda item: item[0][0]):
+        cells = []
+        for _, key, digits in columns:
+            values = [window[key] for window in windows if key in window]
+            cells.append(f"{statistics.median(values):12.{digits}f}" if values else f"{'':12}")
+        print(f"{case:8}{len(windows):>3} " + "".join(cells) + "  " + binary)
+
+
+if __name__ == "__main__":
+    main()
