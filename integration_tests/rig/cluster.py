@@ -34,6 +34,20 @@ def wait_until(what, condition, seconds=PATIENCE_S):
         time.sleep(0.02)
 
 
+def connect_to_proxy(control):
+    found = []
+
+    def connects():
+        try:
+            found.append(ProxyControl(control))
+        except OSError:
+            return False
+        return True
+
+    wait_until("the proxy", connects)
+    return found[0]
+
+
 class Bookie:
     def __init__(self, cluster, number, disk):
         self.cluster = cluster
@@ -67,6 +81,11 @@ class Bookie:
 
     def is_running(self):
         return self.child is not None and self.child.is_running()
+
+    def stop(self):
+        """As a service manager does; it may take its time, and stays down until somebody starts it."""
+        self.is_wanted = False
+        self.child.signal(signal.SIGTERM)
 
     def is_ready(self):
         return self.is_running() and os.path.exists(self.ready_file)
@@ -119,7 +138,7 @@ class Application:
             pass
         *whole, self._unread = self._unread.split(b"\n")
         lines = [line.decode() for line in whole]
-        self.reports += [line for line in lines if line.startswith(("recovered ", "failed "))]
+        self.reports += [line for line in lines if line.startswith(("recovered ", "gone ", "failed "))]
         made = [int(line.split()[1]) for line in lines if line.startswith("ledger ")]
         self.ledgers += made
         return made
@@ -154,15 +173,15 @@ class Cluster:
         self.shape = shape
         self.applications = []
         self.ledgers = []
+        self.violations = []  # seen by those who act on it
         self._application_count = 0
         for directory in ("logs", "history", "disks", "thin"):
             os.makedirs(lab.path(directory), exist_ok=True)
         self._marks = open(lab.path("history", "supervisor"), "a", buffering=1, encoding="utf-8")
-        control = lab.path("memory", "proxy")
+        control = f"@proxy-{shape.seed}"
         self._proxy_process = Child(lab, "proxy", [sys.executable, os.path.join(HERE, "proxy.py"), control],
                                     output=lab.path("logs", "proxy"))
-        wait_until("the proxy", lambda: os.path.exists(control))
-        self.proxy = ProxyControl(control)
+        self.proxy = connect_to_proxy(control)
         self.store = None
         if shape.metadata == "zookeeper":
             self.store = ZooKeeper(self)
@@ -172,7 +191,8 @@ class Cluster:
         self.bookies = [Bookie(self, number, self._new_disk(number)) for number in range(1, shape.bookies + 1)]
         for bookie in self.bookies:
             self._connect_store(bookie.name, bookie.network)
-        self._initialize()
+        self._admin = self.new_caller("admin")
+        self.ask([programs.stele, "cluster", "init", "--metadata", self.metadata])
         for bookie in self.bookies:
             bookie.start()
         wait_until("the bookies", lambda: all(bookie.is_ready() for bookie in self.bookies))
@@ -193,11 +213,16 @@ class Cluster:
                    **{"from": caller, "to": called, "kind": kind, "port": port})
         listener.close()
 
-    def _initialize(self):
-        admin = Child(self.lab, "init", [self.programs.stele, "cluster", "init", "--metadata", self.metadata],
-                      self.new_caller("admin").descriptor, self.lab.path("logs", "init"))
-        if not admin.wait(PATIENCE_S) or admin.exit_code() != 0:
-            raise Gone("stele cluster init failed")
+    def ask(self, command):
+        """What a command prints that an administrator gives."""
+        output = self.lab.path("memory", "answer")
+        child = Child(self.lab, " ".join(command[1:3]), command, self._admin.descriptor, output)
+        if not child.wait(PATIENCE_S) or child.exit_code() != 0:
+            raise Gone(f"{' '.join(command[1:])}: exit code {child.exit_code()}")
+        with open(output, encoding="utf-8") as file:
+            answer = file.read()
+        os.unlink(output)
+        return answer
 
     # --- Who calls.
 
@@ -242,7 +267,7 @@ class Cluster:
             for ledger in application.listen():
                 self.ledgers.append(ledger)
                 for reader in self.applications:
-                    if reader.role in ("tailer", "reader"):
+                    if reader.role in ("tailer", "reader", "deleter"):
                         reader.tell(f"ledger {ledger}")
         return ended
 

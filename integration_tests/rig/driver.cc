@@ -1,7 +1,7 @@
 // The applications of a tormented cluster: a process of one role, on the public client.
 //
 //   driver ROLE NAME=VALUE...
-//     ROLE   writer, caller-id-writer, deferred-writer, tailer, reader or recoverer
+//     ROLE   writer, caller-id-writer, deferred-writer, tailer, reader, deleter or recoverer
 //     metadata=URI history=FILE process=NAME first_number=N seed=N threads=N
 //     replication=E/QW/QA digest=crc32c|crc32|mac entries=N window=N payload=BYTES pause_ms=N
 //     timeout_ms=N                of one request to a bookie
@@ -114,6 +114,7 @@ Role FindRole(const std::string& name) {
                                                      {"deferred-writer", RunDeferredWriter},
                                                      {"tailer", RunTailer},
                                                      {"reader", RunCatchUpReader},
+                                                     {"deleter", RunDeleter},
                                                      {"recoverer", RunRecoverer}};
   const auto found = kRoles.find(name);
   if (found == kRoles.end()) Refuse("unknown role " + name);

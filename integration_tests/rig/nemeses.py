@@ -5,11 +5,14 @@ nobody uses do not count. Names and numbers follow the list of faults in the spe
 """
 import contextlib
 import os
+import resource
+import shutil
 import signal
 import struct
 import time
 
 from disks import cut_file, random_file
+from proxy import socket_in
 
 NEMESES = {}
 
@@ -96,6 +99,24 @@ def kill(cluster, rng):
         yield rng.choice([0, rng.uniform(0, 1), rng.uniform(1, 8)])
         bookie.start()
         return 1
+
+
+@nemesis("N1b", "stop", weight=3)
+def stop(cluster, rng):
+    """A clean stop, or one that is cut short; the power may fail right behind it."""
+    with engage(rng, cluster.bookies, running) as bookie:
+        bookie.stop()
+        patience = time.monotonic() + rng.choice([rng.uniform(0, 0.5), 20])
+        while bookie.is_running() and time.monotonic() < patience:
+            yield 0.05
+        was_clean = not bookie.is_running()
+        bookie.end()
+        if bookie.disk.has_device and rng.random() < 0.5:
+            bookie.disk.cut_power()
+            bookie.disk.restore_power()
+        yield rng.uniform(0, 1)
+        bookie.start()
+        return int(was_clean)
 
 
 @nemesis("N2", "kill during start", weight=3)
@@ -330,11 +351,11 @@ def swizzle(cluster, rng):
 @nemesis("N12", "slow disk", needs=["slow disk"])
 def slow_disk(cluster, rng):
     with engage(rng, cluster.bookies, running) as bookie:
-        throttle = cluster.throttle
-        throttle.slow(bookie.disk, rng.randint(100_000, 2_000_000), rng.randint(5, 50))
-        throttle.add(bookie.child.pid)
+        if cluster.throttle.is_used:
+            raise Engaged
+        cluster.throttle.slow(bookie.disk, bookie.child.pid, rng.randint(100_000, 2_000_000), rng.randint(5, 50))
         yield rng.uniform(2, 6)
-        throttle.release(bookie.disk)
+        cluster.throttle.release()
         return 1
 
 
@@ -416,6 +437,84 @@ def cut_some_file(cluster, rng):
         yield rng.uniform(0, 1)
         bookie.start()
         return 0 if path is None else 1
+
+
+@nemesis("N18", "wrong directory", weight=2)
+def wrong_directory(cluster, rng):
+    """A bookie finds its directory empty, or in use by another process: it must refuse, and later go on as before."""
+    with engage(rng, cluster.bookies, running) as bookie:
+        if rng.random() < 0.5:
+            second = bookie.child
+            bookie.start()  # on the same directory, beside the first
+            second, bookie.child = bookie.child, second
+            second.wait(10)
+            refused = second.exit_code() not in (None, 0)
+            second.kill()
+            with open(bookie.ready_file, "w", encoding="utf-8"):
+                pass  # the first still serves
+        else:
+            bookie.end()
+            away = [os.path.join(bookie.disk.path, name) for name in ("journal", "ledgers")]
+            for path in away[:rng.randint(1, 2)]:
+                os.rename(path, path + ".away")
+            bookie.start()
+            give_up = time.monotonic() + 5
+            while bookie.is_running() and time.monotonic() < give_up:
+                yield 0.05
+            refused = not bookie.is_running()
+            bookie.end()
+            for path in away:
+                if os.path.exists(path + ".away"):
+                    shutil.rmtree(path, ignore_errors=True)
+                    os.rename(path + ".away", path)
+            bookie.start()
+        cluster.lab.record("wrong directory", bookie=bookie.name, refused=refused)
+        if not refused:
+            cluster.violations.append(f"{bookie.name} started on a directory that is not its own")
+        return 1
+
+
+# --- Resources and strangers.
+
+@nemesis("N25", "descriptors", weight=2)
+def descriptors(cluster, rng):
+    with engage(rng, cluster.bookies, running) as bookie:
+        used = len(os.listdir(f"/proc/{bookie.child.pid}/fd"))
+        before = resource.prlimit(bookie.child.pid, resource.RLIMIT_NOFILE)
+        resource.prlimit(bookie.child.pid, resource.RLIMIT_NOFILE, (used + rng.randint(0, 4), before[1]))
+        cluster.proxy("reset", **{"from": "*", "to": bookie.name})
+        yield rng.uniform(1, 5)
+        if bookie.is_running():
+            resource.prlimit(bookie.child.pid, resource.RLIMIT_NOFILE, before)
+        return 1
+
+
+def bad_inputs(rng):
+    head = struct.pack(">BBH", 2, 1, 0)
+    body = rng.randbytes(20) + struct.pack(">qqqq", rng.choice([-1, 1, 2**62]), rng.choice([-1, -4096, -8192, -2**63]), -1, 5)
+    return [rng.randbytes(rng.randint(1, 200)), b"GET / HTTP/1.1\r\nHost: b\r\n\r\n", b"\xff\xff\xff\xff", b"\0\0\0\0",
+            struct.pack(">I", 5_000_000) + b"x" * rng.randint(0, 1000), struct.pack(">I", 4 + len(body)) + head + body,
+            struct.pack(">I", 4) + struct.pack(">BBH", 2, rng.choice([4, 5, 6, 200]), 0),
+            struct.pack(">I", 20) + struct.pack(">BBHqq", rng.choice([0, 1, 2, 3, 255]), 2, 0, -1, -1),
+            struct.pack(">I", 30) + b"\x0a" + rng.randbytes(29)]
+
+
+@nemesis("N29", "intruder", weight=2)
+def intruder(cluster, rng):
+    strikes = 0
+    for _ in range(rng.randint(5, 30)):
+        bookie = rng.choice(cluster.bookies)
+        try:
+            with socket_in(bookie.network.descriptor) as sock:
+                sock.settimeout(0.05)
+                sock.connect(("127.0.0.1", 3181))
+                sock.sendall(rng.choice(bad_inputs(rng)))
+                strikes += 1
+                sock.recv(1000)
+        except OSError:
+            pass
+        yield rng.uniform(0, 0.2)
+    return strikes
 
 
 # --- System calls, by a tracer.

@@ -3,59 +3,61 @@ import os
 import shutil
 import subprocess
 import time
+import zlib
 
 from disks import Disk
 from cluster import has_zookeeper
 
 
+# Of a group that nobody is in: whoever made it is gone.
+STALE_GROUP_S = 3600
+
+
 class Throttle:
-    """A block-device limit for chosen processes (control groups, version 1)."""
+    """A block-device limit for chosen processes (control groups, version 1). The group is there while somebody is slowed."""
 
     def __init__(self, lab):
         self._root = lab.path("blkio")
         os.makedirs(self._root, exist_ok=True)
         subprocess.run(["mount", "-t", "cgroup", "-o", "blkio", "blkio", self._root], check=True, capture_output=True)
+        self._group = os.path.join(self._root, f"stele-rig-{zlib.crc32(lab.directory.encode()):08x}")
+        self.is_used = False
         for name in os.listdir(self._root):
-            if name.startswith("stele-rig-") and not os.path.exists(f"/proc/{name.rsplit('-', 1)[1]}"):
-                self._remove(os.path.join(self._root, name))  # of a rig that was killed
-        self._group = os.path.join(self._root, f"stele-rig-{os.getpid()}")
-        os.makedirs(self._group, exist_ok=True)
+            group = os.path.join(self._root, name)
+            if name.startswith("stele-rig-") and time.time() - os.stat(group).st_mtime > STALE_GROUP_S:
+                self._remove(group)
 
     @staticmethod
     def _remove(group):
         try:
             os.rmdir(group)
         except OSError:
-            pass
+            pass  # somebody is in it
 
     def _write(self, name, text):
         with open(os.path.join(self._group, name), "w", encoding="utf-8") as file:
             file.write(text)
 
-    def _limit(self, disk, bytes_per_second, operations_per_second):
+    def slow(self, disk, pid, bytes_per_second, operations_per_second):
+        self.is_used = True
+        os.makedirs(self._group, exist_ok=True)
         device = os.stat(disk.device).st_rdev
         number = f"{os.major(device)}:{os.minor(device)}"
         self._write("blkio.throttle.write_bps_device", f"{number} {bytes_per_second}")
         self._write("blkio.throttle.write_iops_device", f"{number} {operations_per_second}")
-
-    def slow(self, disk, bytes_per_second, operations_per_second):
-        self._limit(disk, bytes_per_second, operations_per_second)
-
-    def release(self, disk):
-        self._limit(disk, 0, 0)
-
-    def add(self, pid):
         for thread in os.listdir(f"/proc/{pid}/task"):
             self._write("tasks", thread)
 
-    def close(self):
-        with open(os.path.join(self._root, "tasks"), "w", encoding="utf-8") as tasks:
-            for pid in open(os.path.join(self._group, "tasks"), encoding="utf-8").read().split():
-                try:
-                    tasks.write(pid)
-                    tasks.flush()
-                except OSError:
-                    pass
+    def release(self):
+        self.is_used = False
+        with open(os.path.join(self._group, "tasks"), encoding="utf-8") as file:
+            threads = file.read().split()
+        for thread in threads:
+            try:
+                with open(os.path.join(self._root, "tasks"), "w", encoding="utf-8") as file:
+                    file.write(thread)
+            except OSError:
+                pass  # it ended
         self._remove(self._group)
 
 
@@ -132,13 +134,13 @@ class Mechanisms:
 
     def _slow_disk(self, disk):
         self.throttle = Throttle(self._lab)
-        self.throttle.slow(disk, 1 << 20, 10)
-        program = f"echo $$ > {self.throttle._group}/tasks && exec dd if=/dev/zero of={disk.path}/slow bs=4096 count=10 " \
-                  "oflag=direct,dsync"
+        writer = subprocess.Popen(["sh", "-c", f"read go && dd if=/dev/zero of={disk.path}/slow bs=4096 count=10 "
+                                   "oflag=direct,dsync"], stdin=subprocess.PIPE, stderr=subprocess.DEVNULL)
+        self.throttle.slow(disk, writer.pid, 1 << 20, 10)
         started = time.monotonic()
-        subprocess.run(["sh", "-c", program], check=True, stderr=subprocess.DEVNULL)
+        writer.communicate(b"go\n")
         took = time.monotonic() - started
-        self.throttle.release(disk)
+        self.throttle.release()
         assert took > 0.5, "writes were not slowed"
 
     def _thin_disk(self):

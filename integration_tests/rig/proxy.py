@@ -1,6 +1,8 @@
 #!/usr/bin/env python3
 """A TCP proxy between every pair of nodes, which torments what passes through it. Usage: proxy.py CONTROL_SOCKET
 
+CONTROL_SOCKET is a path, or @NAME for one without a path, which is seen in the network namespace only.
+
 One thread. A *pair* is one node that calls and one that is called; it has a listening socket, where the caller's packets
 for the other arrive. Commands are lines of JSON on the control socket, each answered by a line:
 
@@ -65,6 +67,10 @@ def enter(namespace):
     if _libc.setns(namespace, CLONE_NEWNET) != 0:
         code = ctypes.get_errno()
         raise OSError(code, os.strerror(code), "setns")
+
+
+def socket_address(path):
+    return "\0" + path[1:] if path.startswith("@") else path
 
 
 def close_with_reset(sock):
@@ -595,7 +601,7 @@ class Control:
     def __init__(self, proxy, path):
         self.proxy = proxy
         self.listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.listener.bind(path)
+        self.listener.bind(socket_address(path))
         self.listener.listen()
         proxy.selector.register(self.listener, selectors.EVENT_READ, self.accept)
 
@@ -630,7 +636,7 @@ class ProxyControl:
 
     def __init__(self, path):
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self._socket.connect(path)
+        self._socket.connect(socket_address(path))
         self._unread = self._socket.makefile("r")
 
     def __call__(self, do, descriptors=(), **command):

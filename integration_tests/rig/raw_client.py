@@ -91,15 +91,20 @@ def fields(data):
 class BookieConnection:
     """Reads entries of one bookie, with the protocol's version 2 or 3."""
 
-    def __init__(self, sock, address, version):
+    def __init__(self, sock, address, version, timeout_s=TIMEOUT_S):
         self._socket = sock
-        self._socket.settimeout(TIMEOUT_S)
+        self._socket.settimeout(timeout_s)
         self._socket.connect(address)
         self._unread = b""
         self._version = version
 
     def close(self):
         self._socket.close()
+
+    def ask(self, message):
+        """Sends one message and gives the next one that comes."""
+        self._socket.sendall(struct.pack(">I", len(message)) + message)
+        return self._frame()
 
     def read(self, ledger, entries):
         """entry -> (code, packet) for each of `entries`."""

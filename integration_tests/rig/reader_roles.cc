@@ -20,6 +20,7 @@ using history::Question;
 constexpr absl::Duration kRetryTime = absl::Milliseconds(200);
 constexpr absl::Duration kPollTime = absl::Milliseconds(500);
 constexpr int64_t kEntriesPerRead = 64;
+constexpr absl::Duration kDeletePause = absl::Milliseconds(700);
 // A reader leaves a ledger after so many errors in a row; the ledger may be beyond help now.
 constexpr int kErrorsMax = 3;
 
@@ -247,6 +248,17 @@ void RunCatchUpReader(RoleContext context) {
   }
 }
 
+void RunDeleter(RoleContext context) {
+  for (;;) {
+    context.orders->Sleep(kDeletePause);
+    const LedgerId ledger = context.orders->Pick(context.random);
+    if (!ledger.IsValid()) return;
+    const int64_t call =
+        context.history->Invoke({.operation = Operation::kDelete, .ledger = ledger});
+    context.history->End(call, context.client->DeleteLedger(ledger, UseFuture()).get());
+  }
+}
+
 void RunRecoverer(RoleContext context) {
   for (;;) {
     const LedgerId ledger = context.orders->Next();
@@ -258,6 +270,8 @@ void RunRecoverer(RoleContext context) {
     if (status.ok()) {
       std::printf("recovered %lld %lld\n", id,
                   static_cast<long long>(reader.handle().last_add_confirmed().value()));
+    } else if (CodeOf(status) == ErrorCode::kNoSuchLedgerMetadata) {
+      std::printf("gone %lld\n", id);
     } else {
       std::printf("failed %lld %s %s\n", id, std::string(NameOf(CodeOf(status))).c_str(),
                   std::string(ToStd(status.message())).c_str());

@@ -71,7 +71,8 @@ def run_one(options, programs, mechanisms, warden, seed):
         place.keep()
     place.close()
     say(f"  {result.ok('append')} appends and {result.ok('read', 'tail', 'wait')} reads ok, "
-        f"{result.copies} copies read back, {sum(result.effects.values())} faults took effect: "
+        f"{result.copies} copies read back, {sum(result.effects.values())} faults took effect, "
+        f"{result.silence:.1f} s without an append: "
         + ("OK" if not result.violations else f"{len(result.violations)} VIOLATIONS, see {place.directory}"))
     for note in result.notes:
         say("  note:", note)
@@ -83,14 +84,18 @@ def run_one(options, programs, mechanisms, warden, seed):
 
 
 def report(results, mechanisms, options, started):
-    calls, applied, effects = Counter(), Counter(), Counter()
+    calls, applied, effects, own_ends, longest = Counter(), Counter(), Counter(), Counter(), {}
     for result in results:
+        own_ends.update(result.own_ends)
+        for operation, seconds in result.longest.items():
+            longest[operation] = max(longest.get(operation, 0), seconds)
         calls.update(result.calls)
         applied.update(result.applied)
         effects.update(result.effects)
-    say("\nOperations checked" + " " * 13 + "ok     error   no end")
+    say("\nOperations checked" + " " * 13 + "ok     error   no end  longest, s")
     for operation in sorted({name for name, _ in calls}):
-        say(f"  {operation:20} {calls[operation, 'ok']:10} {calls[operation, 'error']:9} {calls[operation, 'pending']:8}")
+        say(f"  {operation:20} {calls[operation, 'ok']:10} {calls[operation, 'error']:9} {calls[operation, 'pending']:8} "
+            f"{longest.get(operation, 0):11.1f}")
     say("\nFaults" + " " * 22 + "applied  took effect")
     for nemesis in NEMESES.values():
         missing = [need for need in nemesis.needs if not mechanisms.works(need)]
@@ -98,6 +103,10 @@ def report(results, mechanisms, options, started):
             say(f"  {nemesis.name:24} NOT TRIED: {', '.join(missing)}")
         else:
             say(f"  {nemesis.name:24} {applied[nemesis.number]:9} {effects[nemesis.number]:12}")
+    if own_ends:
+        say("\nBookies that ended by themselves and were started again")
+        for why, count in own_ends.most_common():
+            say(f"  {count:6}  {why}")
     wanted = [number for number in filter(None, options.minimum.split(","))
               if effects[number] == 0 and all(mechanisms.works(need) for need in NEMESES[number].needs)]
     bad = [result.seed for result in results if result.violations]
@@ -127,8 +136,6 @@ def inside(options):
     while len(results) < options.runs or time.monotonic() < started + options.minutes * 60:
         results.append(run_one(options, programs, mechanisms, warden, options.seed + len(results)))
     code = report(results, mechanisms, options, started)
-    if mechanisms.throttle is not None:
-        mechanisms.throttle.close()
     place.close()
     return code
 

@@ -68,8 +68,10 @@ void RunDeferredWriter(RoleContext context);
 void RunTailer(RoleContext context);
 // Reads ranges of ledgers, again and again.
 void RunCatchUpReader(RoleContext context);
+// Deletes a ledger now and then, whatever others do with it.
+void RunDeleter(RoleContext context);
 // Opens with recovery what it is told to, once each, and reads it from begin to end. Prints
-// "recovered ID LAST", "gone ID" or "failed ID CODE TEXT".
+// "recovered ID LAST", "gone ID" (it was deleted) or "failed ID CODE TEXT".
 void RunRecoverer(RoleContext context);
 
 }  // namespace stele::rig

@@ -1,12 +1,14 @@
 """One run: a cluster by a seed, faults by the same seed, and the verdict of those who remember everything."""
 import os
 import random
+import re
 import subprocess
 import time
 from collections import Counter
 
 from cluster import Cluster, Gone, wait_until
 from nemeses import NEMESES, Engaged
+from prober import Prober
 from proxy import socket_in
 from raw_client import BookieConnection, Digest, read_back
 
@@ -22,6 +24,7 @@ APPENDS_MIN, READS_MIN = 100, 100
 # A restart of a bookie whose disk was not touched should be rare after the faults: this is a crash loop.
 OWN_ENDS_MAX = 20
 DIGEST_BUDGET_BYTES = 1 << 20
+PROBER_NUMBERS = 1 << 60  # far from those of the drivers
 ABORTED = (-6, 134)
 
 
@@ -83,7 +86,10 @@ class Result:
         self.calls = Counter()     # (operation, "ok" | "error" | "pending")
         self.violations = []
         self.notes = []
-        self.copies = self.digests = 0
+        self.own_ends = Counter()  # why bookies ended by themselves
+        self.longest = {}          # operation -> seconds of the longest call that was answered
+        self.silence = 0.0         # the longest time in which nobody's append was acknowledged
+        self.copies = self.digests = self.adds_found = 0
 
     def ok(self, *operations):
         return sum(self.calls[operation, "ok"] for operation in operations)
@@ -99,27 +105,34 @@ class Run:
         self._throttle = throttle
         self._say = say
         self.cluster = None
+        self._prober = None
 
     def go(self):
         try:
             self.cluster = Cluster(self.lab, self.programs, self.shape)
             self.cluster.throttle = self._throttle
+            self._prober = Prober(self.cluster, self.shape.seed, PROBER_NUMBERS)
             self._start_applications()
             self._torment()
             self._heal()
+            self._prober.stop()
             self._reckon("after the faults")
             self._restart_all()
             self._reckon("after a restart of everything")
             self._read_back()
+            losses, self.result.adds_found = self._prober.find_losses()
+            self.result.violations += losses
         except Gone as gone:
             self.result.violations.append(f"liveness: {gone}")
         self._judge()
+        if self._prober is not None:
+            self._prober.stop()
         if self.cluster is not None:
             self.cluster.stop()
         return self.result
 
     def _start_applications(self):
-        for role in ("writer", "writer", "caller-id-writer", "deferred-writer", "tailer", "reader", "recoverer"):
+        for role in ("writer", "writer", "caller-id-writer", "deferred-writer", "tailer", "reader", "deleter", "recoverer"):
             self.cluster.start_application(role, **self.shape.arguments_of(role, self.rng))
 
     # --- Safety: anything may happen, as long as nothing untrue is said.
@@ -162,6 +175,7 @@ class Run:
     def _look_around(self):
         for name, code in self.cluster.look_around():
             bookie = next(bookie for bookie in self.cluster.bookies if bookie.name == name)
+            self.result.own_ends[reason(bookie.log)] += 1
             if code in ABORTED:
                 self.result.violations.append(f"{name} aborted: {last_lines(bookie.log, 3)}")
             elif code is not None and code < 0:
@@ -206,7 +220,7 @@ class Run:
         left = list(dict.fromkeys(self.cluster.ledgers))
         self.ends = {}
         give_up = time.monotonic() + RECOVERY_S
-        failures = {}
+        failures, gone = {}, set()
         while left:
             reader = self.cluster.start_application("recoverer", **self.shape.arguments_of("recoverer", self.rng))
             for ledger in left:
@@ -221,9 +235,11 @@ class Run:
                 word = line.split()
                 if word[0] == "recovered":
                     self.ends[int(word[1])] = int(word[2])
+                elif word[0] == "gone":
+                    gone.add(int(word[1]))  # whether it may be is for the checker to say
                 else:
                     failures[int(word[1])] = line
-            left = [ledger for ledger in left if ledger not in self.ends]
+            left = [ledger for ledger in left if ledger not in self.ends and ledger not in gone]
             if left and time.monotonic() > give_up:
                 self.result.violations.append(f"liveness: {when} {len(left)} ledgers cannot be recovered and read")
                 self.result.violations += [failures.get(ledger, f"ledger {ledger}: the reader ended before it")
@@ -297,15 +313,7 @@ class Run:
         history = self.lab.path("history.txt")
         with open(history, "w", encoding="utf-8") as file:
             file.writelines(lines)
-        operation = {}
-        for line in lines:
-            word = line.split(None, 5)
-            if word[3] == "invoke":
-                operation[word[2]] = word[4]
-            elif word[3] in ("ok", "error"):
-                result.calls[operation.pop(word[2]), word[3]] += 1
-        for name in operation.values():
-            result.calls[name, "pending"] += 1
+        self._count(lines)
         checked = subprocess.run([self.programs.checker, history], capture_output=True, text=True, check=False)
         if checked.returncode != 0:
             result.violations += (checked.stdout + checked.stderr).splitlines()[:30]
@@ -313,10 +321,35 @@ class Run:
             result.violations.append(f"nothing was shown: {result.ok('append')} appends, "
                                      f"{result.ok('read', 'tail', 'wait')} reads succeeded")
         if self.cluster is not None:
+            result.violations += self.cluster.violations
             for bookie in self.cluster.bookies:
                 if bookie.own_ends > OWN_ENDS_MAX and not bookie.is_damaged:
                     result.violations.append(f"{bookie.name} ended {bookie.own_ends} times by itself: "
                                              + last_lines(bookie.log, 1))
+
+
+    def _count(self, lines):
+        result, begun, last_ok = self.result, {}, None
+        for line in lines:
+            word = line.split(None, 5)
+            if word[3] == "invoke":
+                begun[word[2]] = word[4], int(word[0])
+            elif word[3] in ("ok", "error"):
+                operation, at = begun.pop(word[2])
+                result.calls[operation, word[3]] += 1
+                took = (int(word[0]) - at) / 1e9
+                result.longest[operation] = max(result.longest.get(operation, 0), took)
+                if operation == "append" and word[3] == "ok":
+                    if last_ok is not None:
+                        result.silence = max(result.silence, (int(word[0]) - last_ok) / 1e9)
+                    last_ok = int(word[0])
+        for operation, _ in begun.values():
+            result.calls[operation, "pending"] += 1
+
+
+def reason(log):
+    """Why a bookie ended, without what differs from one end to the next."""
+    return re.sub(r"/\S*/|\d+", "*", last_lines(log, 1))[:160]
 
 
 def last_lines(path, count):

@@ -8,6 +8,6 @@ torment() { # seed, nemeses, those that must take effect
     --minimum "$3" || failures=$((failures + 1))
 }
 rig=$1 stele=$2 driver=$3 checker=$4
-torment 7 N1,N4,N5,N6,N20,N21 N1,N4,N5,N6
+torment 7 N1,N1b,N4,N5,N6,N20,N21 N1,N4,N5,N6
 torment 3 N1,N2,N4,N5,N6,N10 N1,N4,N6,N10
 exit "$((failures > 0))"
