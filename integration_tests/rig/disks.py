@@ -6,11 +6,13 @@ import os
 import random
 import re
 import subprocess
+import time
 
 EXT4_IOC_SHUTDOWN = 0x8004587d
 GOING_DOWN_WITHOUT_FLUSH = 2
 FIFREEZE, FITHAW = 0xc0045877, 0xc0045878
 BLOCK_BYTES = 4096
+UNMOUNT_S = 20
 DISK_BYTES = 192 << 20
 
 
@@ -56,7 +58,11 @@ class Disk:
         self._lab.record("mount", disk=self.name, device=self.device)
 
     def unmount(self):
-        run("umount", self.path)
+        give_up = time.monotonic() + UNMOUNT_S
+        while subprocess.run(["umount", self.path], capture_output=True, check=False).returncode != 0:
+            if time.monotonic() > give_up:
+                raise OSError(errno.EBUSY, "somebody holds", self.path)
+            time.sleep(0.02)  # a traced program ends a little later than its tracer
         self._lab.record("unmount", disk=self.name)
 
     def _ioctl(self, request, value):

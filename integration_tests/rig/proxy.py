@@ -639,6 +639,11 @@ class ProxyControl:
         self._socket.connect(socket_address(path))
         self._unread = self._socket.makefile("r")
 
+    @staticmethod
+    def is_there(path):
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+            return sock.connect_ex(socket_address(path)) == 0
+
     def __call__(self, do, descriptors=(), **command):
         line = json.dumps({"do": do, **command}).encode() + b"\n"
         socket.send_fds(self._socket, [line], list(descriptors))

@@ -6,9 +6,10 @@ rig.py --stele FILE --driver FILE --checker FILE [options]
   --runs N        how many; default 1. --minutes M: as many as fit
   --seconds S     how long faults happen in one run; default 15
   --nemeses A,B   only these (N1, N4, ...), all of them in each run; default: by the seed
-  --minimum A,B   fail unless these took effect
+  --minimum A,B   these strike first, in each run, until they take effect; fail when they do not
   --lab DIR       where to work; default: a new directory in TMPDIR
   --keep          leave the directories of all runs; those of bad ones are left in any case
+  --canary        bookies whose syncs do nothing: runs with N4 must then find that promises are broken
   --probe         only say which ways to break things work here
 Exit code: 0 when no promise was broken; 1 when one was, or too little was shown.
 """
@@ -40,6 +41,7 @@ def arguments():
     parser.add_argument("--minimum", default="")
     parser.add_argument("--lab")
     parser.add_argument("--keep", action="store_true")
+    parser.add_argument("--canary", action="store_true")
     parser.add_argument("--probe", action="store_true")
     parser.add_argument("--inside", help=argparse.SUPPRESS)
     parser.add_argument("--warden", type=int, help=argparse.SUPPRESS)
@@ -62,7 +64,8 @@ def replay_line(options, seed):
 
 def run_one(options, programs, mechanisms, warden, seed):
     only = set(filter(None, options.nemeses.split(",")))
-    shape = Shape(seed, mechanisms.works, only, options.seconds)
+    shape = Shape(seed, mechanisms.works, only, options.seconds, options.canary,
+                  filter(None, options.minimum.split(",")))
     place = lab.Lab(os.path.join(options.inside, f"run-{seed}"), warden)
     say(f"seed {seed}: {shape}")
     run = Run(place, programs, shape, mechanisms.throttle, say)

@@ -141,7 +141,7 @@ class ProxyTest(unittest.TestCase):
         self.directory = tempfile.TemporaryDirectory()
         control = os.path.join(self.directory.name, "control")
         self.process = subprocess.Popen([sys.executable, os.path.join(HERE, "proxy.py"), control])
-        while not os.path.exists(control):
+        while not ProxyControl.is_there(control):
             time.sleep(0.01)
         self.proxy = ProxyControl(control)
         self.peer = Peer()

@@ -15,6 +15,7 @@ from raw_client import BookieConnection, Digest, read_back
 PASSWORD = b"rig"
 WARM_UP_S = 1.5
 FAULTS_AT_ONCE = 3
+MUST_S = 60           # so much longer faults go on until those that must take effect did
 SETTLE_S = 1.0
 QUIT_S = 150          # a driver waits 120 s for its calls
 # After everything is healed all must succeed again within this time.
@@ -31,10 +32,12 @@ ABORTED = (-6, 134)
 class Shape:
     """What a run is like, all of it drawn from the seed."""
 
-    def __init__(self, seed, works, only, seconds):
+    def __init__(self, seed, works, only, seconds, is_canary=False, must=()):
         rng = random.Random(f"{seed}/shape")
         self.seed = seed
         self.seconds = seconds
+        self.is_canary = is_canary
+        self.must = [NEMESES[number] for number in must if all(works(need) for need in NEMESES[number].needs)]
         self.has_disks = works("disks")
         self.replication = rng.choice([(3, 3, 2), (3, 3, 2), (3, 3, 2), (3, 2, 2), (4, 3, 2), (3, 3, 3), (2, 2, 2), (5, 3, 2)])
         self.bookies = max(self.replication[0], rng.choice([3, 4, 4, 5])) + (rng.random() < 0.5)
@@ -70,6 +73,8 @@ class Shape:
             arguments.update(self.load, threads=2)
         elif role == "tailer":
             arguments["threads"] = 2
+        elif role == "recoverer":
+            arguments["threads"] = 4
         return arguments
 
     def __str__(self):
@@ -145,16 +150,23 @@ class Run:
         while active or time.monotonic() < end:
             now = time.monotonic()
             self._look_around()
+            missing = [nemesis for nemesis in self.shape.must if not self.result.effects[nemesis.number]]
+            if missing and now < start + self.shape.seconds + MUST_S:
+                end = now + 1
             for item in [item for item in active if item[0] <= now]:
                 active.remove(item)
                 self._step(item[1], item[2], active)
             if now >= next_fault and now < end and len(active) < FAULTS_AT_ONCE:
                 next_fault = now + self.rng.expovariate(1.2)
-                chosen = self.rng.choices(self.shape.nemeses, [nemesis.weight for nemesis in self.shape.nemeses])[0]
+                chosen = self.rng.choice(missing) if missing else self._draw()
                 self._step(chosen, chosen.action(self.cluster, self.rng), active, is_first=True)
                 if self.rng.random() < 0.3 and self.cluster.ledgers:
                     self.cluster.order_recovery([self.rng.choice(self.cluster.ledgers[-6:])])
             time.sleep(0.02)
+
+    def _draw(self):
+        nemeses = self.shape.nemeses
+        return self.rng.choices(nemeses, [nemesis.weight for nemesis in nemeses])[0]
 
     def _step(self, nemesis, generator, active, is_first=False):
         try:
@@ -219,7 +231,7 @@ class Run:
         self.cluster.mark("- - reckoning")
         left = list(dict.fromkeys(self.cluster.ledgers))
         self.ends = {}
-        give_up = time.monotonic() + RECOVERY_S
+        give_up = time.monotonic() + (0 if self.shape.is_canary else RECOVERY_S)
         failures, gone = {}, set()
         while left:
             reader = self.cluster.start_application("recoverer", **self.shape.arguments_of("recoverer", self.rng))

@@ -183,7 +183,8 @@ void CheckNoOutOfOrderEntries(const LedgerCalls& ledger, Violations* violations)
 // ---- G5, G6
 
 // The highest LAC that anybody may have been shown by the position: acknowledged, or about to be
-// when its writer crashed; with deferred sync, before a Force or a Close began.
+// when its writer crashed; with deferred sync, before a Force or a Close ended: what was
+// acknowledged after the call and before the writer came to it is covered too.
 EntryId HighestTrueLac(const LedgerCalls& ledger, size_t position) {
   EntryId highest = kNoEntry;
   size_t covered = Call::kNever;
@@ -191,7 +192,9 @@ EntryId HighestTrueLac(const LedgerCalls& ledger, size_t position) {
     covered = 0;
     for (const std::vector<const Call*>* calls : {&ledger.forces(), &ledger.closes()}) {
       for (const Call* call : *calls) {
-        if (call->invoked_at < position) covered = std::max(covered, call->invoked_at);
+        if (call->invoked_at < position) {
+          covered = std::max(covered, std::min(call->ended_at, position));
+        }
       }
     }
   }

@@ -218,6 +218,18 @@ std::vector<Story> Stories() {
        "7 w 4 invoke force ledger=7 handle=1\n"
        "10 r 10 invoke open ledger=7 handle=2\n11 r 10 ok lac=1\n12 w 4 ok\n",
        {}},
+      {"ADeferredLacOfAnEntryAcknowledgedDuringTheForce",
+       kDeferred,
+       "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n"
+       "8 w 5 invoke force ledger=7 handle=1\n9 w 4 ok entry=2 lac=-1\n"
+       "10 r 10 invoke open ledger=7 handle=2\n11 r 10 ok lac=2\n12 w 5 ok\n",
+       {}},
+      {"ADeferredLacOfAnEntryAcknowledgedAfterTheForce",
+       kDeferred,
+       "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n"
+       "8 w 5 invoke force ledger=7 handle=1\n9 w 5 ok\n10 w 4 ok entry=2 lac=1\n"
+       "11 r 10 invoke open ledger=7 handle=2\n12 r 10 ok lac=2\n",
+       {"LacIsTrue"}},
       {"ALacThatShrinks",
        kBegin,
        reader + "12 r 11 invoke read-lac ledger=7 handle=2\n13 r 11 ok lac=0\n",
