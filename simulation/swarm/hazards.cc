@@ -28,7 +28,10 @@ Task<void> StopBookie(bookie::Bookie* bookie, std::function<void()> stopped) {
   stopped();
 }
 
-Task<void> CollectGarbage(bookie::Bookie* bookie) { (void)co_await bookie->CollectGarbage(); }
+// With the compaction that moves the most.
+Task<void> CollectGarbage(bookie::Bookie* bookie) {
+  (void)co_await bookie->CollectGarbage(bookie::CompactionKind::kMajor);
+}
 
 }  // namespace
 
