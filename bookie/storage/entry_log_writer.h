@@ -1,8 +1,8 @@
 // EntryLogWriter: appends the records of flushes to the current entry log, in large direct and
 // synced writes, and starts a new log when one is full or has failed. Nothing goes through the
 // system's page cache: copying into it would cost more than all else that an entry costs, and what
-// it writes back later, all at once, would hold up the journal. So each write is whole blocks, and a
-// flush ends with padding.
+// it writes back later, all at once, would hold up the journal. So each write is whole blocks, and
+// a flush ends with padding.
 //
 // A flush is: Begin, for each entry { MakeRoom unless HasRoom; Add }, Sync. Only when Sync
 // succeeded may a location be stored. After an error: Abandon, which cuts the log back to what was
@@ -54,7 +54,8 @@ class EntryLogWriter {
   Task<absl::Status> Close();
 
  private:
-  // What fills up the end of a buffer: a block and the 3 bytes that are too few (entry_log_format.h).
+  // What fills up the end of a buffer: a block and the 3 bytes that are too few
+  // (entry_log_format.h).
   static constexpr size_t kPaddingMaxBytes = kEntryLogBlockBytes + kRecordSizeFieldBytes;
 
   // Bytes of each ledger in a log.

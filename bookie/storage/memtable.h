@@ -28,8 +28,8 @@ inline constexpr size_t kEntryInChunkMaxBytes = 128 << 10;
 inline constexpr size_t kMemtableEntryOverheadBytes = 48;
 inline constexpr size_t kMemtableLedgerOverheadBytes = 256;
 
-// Chunks of memtables that are gone, for the next ones. Fresh memory costs a page fault and 4 KiB of
-// zeroes for each page, which is more than the copy of the entries into it.
+// Chunks of memtables that are gone, for the next ones. Fresh memory costs a page fault and 4 KiB
+// of zeroes for each page, which is more than the copy of the entries into it.
 class MemtableChunks {
  public:
   MutableBuffer Take();

@@ -15,7 +15,9 @@ def _precompiled_header_impl(ctx):
     variables = cc_common.create_compile_variables(
         feature_configuration = features,
         cc_toolchain = toolchain,
-        source_file = ctx.file.hdr.path,
+        # From standard input, without the lines that name a file of the tree: what is read by name is noted with the path of
+        # this checkout, and the result is shared by all of them.
+        source_file = "-",
         output_file = out.path,
         quote_include_directories = depset([".", ctx.bin_dir.path]),
         # Without times the same header gives the same file in every checkout.
@@ -23,12 +25,14 @@ def _precompiled_header_impl(ctx):
                              ["-Xclang", "-fno-pch-timestamp", "-xc++-header"],
         use_pic = True,
     )
-    ctx.actions.run(
-        executable = cc_common.get_tool_for_action(
-            feature_configuration = features,
-            action_name = CPP_COMPILE_ACTION_NAME,
-        ),
-        arguments = cc_common.get_memory_inefficient_command_line(
+    compiler = cc_common.get_tool_for_action(
+        feature_configuration = features,
+        action_name = CPP_COMPILE_ACTION_NAME,
+    )
+    headers = ctx.files.includes + ctx.files.hdr
+    ctx.actions.run_shell(
+        command = "cat %s | grep -v -e '^#pragma once' -e '#include \"tools/' | \"$@\"" % " ".join([h.path for h in headers]),
+        arguments = [compiler] + cc_common.get_memory_inefficient_command_line(
             feature_configuration = features,
             action_name = CPP_COMPILE_ACTION_NAME,
             variables = variables,

@@ -1,5 +1,5 @@
-// What nearly every file of the tree includes, parsed once per configuration (pch.bzl). A file still includes what it
-// uses: clang-tidy and the editors read it without this header.
+// What nearly every file of the tree includes, parsed once per configuration (pch.bzl). A file
+// still includes what it uses: clang-tidy and the editors read it without this header.
 #pragma once
 
 #include <algorithm>
