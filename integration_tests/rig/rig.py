@@ -106,8 +106,11 @@ def report(results, mechanisms, options, started):
             say(f"  {nemesis.name:24} NOT TRIED: {', '.join(missing)}")
         else:
             say(f"  {nemesis.name:24} {applied[nemesis.number]:9} {effects[nemesis.number]:12}")
+    say()
+    for kind in ("bookie", "application"):
+        say(f"Most memory of a {kind}, MiB: {max((result.memory[kind] for result in results), default=0)}")
     if own_ends:
-        say("\nBookies that ended by themselves and were started again")
+        say("Bookies that ended by themselves and were started again")
         for why, count in own_ends.most_common():
             say(f"  {count:6}  {why}")
     wanted = [number for number in filter(None, options.minimum.split(","))

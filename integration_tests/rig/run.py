@@ -20,6 +20,8 @@ SETTLE_S = 1.0
 QUIT_S = 150          # a driver waits 120 s for its calls
 # After everything is healed all must succeed again within this time.
 RECOVERY_S = 60
+# No call takes longer, whatever is broken (a pause of its process included); a tail waits for as long as it takes.
+CALL_MAX_S = 60
 # Below these a run has shown nothing.
 APPENDS_MIN, READS_MIN = 100, 100
 # A restart of a bookie whose disk was not touched should be rare after the faults: this is a crash loop.
@@ -93,6 +95,7 @@ class Result:
         self.notes = []
         self.own_ends = Counter()  # why bookies ended by themselves
         self.longest = {}          # operation -> seconds of the longest call that was answered
+        self.memory = Counter()    # "bookie", "application" -> MiB of the largest one at its peak
         self.silence = 0.0         # the longest time in which nobody's append was acknowledged
         self.copies = self.digests = self.adds_found = 0
 
@@ -127,6 +130,7 @@ class Run:
             self._read_back()
             losses, self.result.adds_found = self._prober.find_losses()
             self.result.violations += losses
+            self.cluster.mark("- - end")
         except Gone as gone:
             self.result.violations.append(f"liveness: {gone}")
         self._judge()
@@ -202,6 +206,8 @@ class Run:
             self.result.notes.append(f"{' '.join(down)} does not start after damage: "
                                      + last_lines(self.cluster.bookies[self.shape.victim - 1].log, 1))
         self._wait(SETTLE_S)
+        for kind, processes in (("bookie", self.cluster.bookies), ("application", self.cluster.applications)):
+            self.result.memory[kind] = max(peak_mib(process.child.pid) for process in processes)
         applications = [application for application in self.cluster.applications if not application.is_dead]
         for application in applications:
             application.quit()
@@ -319,8 +325,6 @@ class Run:
 
     def _judge(self):
         result = self.result
-        with open(self.lab.path("history", "supervisor"), "a", encoding="utf-8") as file:
-            print(time.monotonic_ns(), "- - end", file=file)
         lines = self._history()
         history = self.lab.path("history.txt")
         with open(history, "w", encoding="utf-8") as file:
@@ -329,6 +333,9 @@ class Run:
         checked = subprocess.run([self.programs.checker, history], capture_output=True, text=True, check=False)
         if checked.returncode != 0:
             result.violations += (checked.stdout + checked.stderr).splitlines()[:30]
+        for operation, seconds in result.longest.items():
+            if seconds > CALL_MAX_S and operation != "tail":
+                result.violations.append(f"liveness: a call of {operation} took {seconds:.0f} s")
         if result.ok("append") < APPENDS_MIN or result.ok("read", "tail", "wait") < READS_MIN:
             result.violations.append(f"nothing was shown: {result.ok('append')} appends, "
                                      f"{result.ok('read', 'tail', 'wait')} reads succeeded")
@@ -357,6 +364,15 @@ class Run:
                     last_ok = int(word[0])
         for operation, _ in begun.values():
             result.calls[operation, "pending"] += 1
+
+
+def peak_mib(pid):
+    """Of resident memory; 0 of a process that is gone."""
+    try:
+        with open(f"/proc/{pid}/status", encoding="utf-8") as status:
+            return next((int(line.split()[1]) >> 10 for line in status if line.startswith("VmHWM:")), 0)
+    except OSError:
+        return 0
 
 
 def reason(log):
