@@ -284,7 +284,10 @@ Task<absl::StatusOr<std::vector<DirectorySpace>>> Node::SpaceOf(
 
 Task<void> Node::CheckDisks() {
   std::vector<std::string> data = directories_->ledger_currents();
-  for (const std::string& index : directories_->index_currents()) data.push_back(index);
+  for (const std::string& index : directories_->index_currents()) {
+    // By default the indexes are in the ledger directories.
+    if (std::find(data.begin(), data.end(), index) == data.end()) data.push_back(index);
+  }
   const auto ledgers = co_await SpaceOf(directories_->ledger_currents());
   const auto all = co_await SpaceOf(std::move(data));
   const auto journals = co_await SpaceOf(directories_->journal_currents());

@@ -50,7 +50,8 @@ class Bookie:
         self.child = None
         self.is_wanted = False    # somebody ended it on purpose when not
         self.is_engaged = False   # a nemesis works on it
-        self.is_damaged = False   # something of its disk was destroyed: it may refuse to start
+        # Something of its disk was destroyed, or its device may at any time have no room: it may refuse to start.
+        self.is_damaged = number == cluster.shape.victim and cluster.shape.is_victim_thin
         self.starts = self.own_ends = 0
         self.restart_at = None
         self.log = cluster.lab.path("logs", self.name)

@@ -75,7 +75,7 @@ def run_one(options, programs, mechanisms, warden, seed):
     place.close()
     say(f"  {result.ok('append')} appends and {result.ok('read', 'tail', 'wait')} reads ok, "
         f"{result.copies} copies read back, {sum(result.effects.values())} faults took effect, "
-        f"{result.silence:.1f} s without an append: "
+        f"{result.silence:.1f} s without an append, load {os.getloadavg()[0]:.0f}: "
         + ("OK" if not result.violations else f"{len(result.violations)} VIOLATIONS, see {place.directory}"))
     for note in result.notes:
         say("  note:", note)

@@ -20,10 +20,11 @@ SETTLE_S = 1.0
 QUIT_S = 150          # a driver waits 120 s for its calls
 # After everything is healed all must succeed again within this time.
 RECOVERY_S = 60
+PATIENT_TIMEOUT_MS = 5000  # as clients have it who want no faults
 # No call takes longer, whatever is broken (a pause of its process included); a tail waits for as long as it takes.
 CALL_MAX_S = 60
 # Below these a run has shown nothing.
-APPENDS_MIN, READS_MIN = 100, 100
+APPENDS_MIN, READS_MIN = 100, 20
 # A restart of a bookie whose disk was not touched should be rare after the faults: this is a crash loop.
 OWN_ENDS_MAX = 20
 DIGEST_BUDGET_BYTES = 1 << 20
@@ -156,7 +157,7 @@ class Run:
             self._look_around()
             missing = [nemesis for nemesis in self.shape.must if not self.result.effects[nemesis.number]]
             if missing and now < start + self.shape.seconds + MUST_S:
-                end = now + 1
+                end = max(end, now + 1)
             for item in [item for item in active if item[0] <= now]:
                 active.remove(item)
                 self._step(item[1], item[2], active)
@@ -240,7 +241,8 @@ class Run:
         give_up = time.monotonic() + (0 if self.shape.is_canary else RECOVERY_S)
         failures, gone = {}, set()
         while left:
-            reader = self.cluster.start_application("recoverer", **self.shape.arguments_of("recoverer", self.rng))
+            patient = dict(self.shape.arguments_of("recoverer", self.rng), timeout_ms=PATIENT_TIMEOUT_MS)
+            reader = self.cluster.start_application("recoverer", **patient)
             for ledger in left:
                 reader.tell(f"ledger {ledger}")
             reader.quit()
