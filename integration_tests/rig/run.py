@@ -51,7 +51,10 @@ class Shape:
             "journalMaxBackups": rng.choice([0, 1, 5]), "logSizeLimit": rng.choice([1 << 20, 4 << 20]),
             "skipListSizeLimit": rng.choice([1 << 20, 4 << 20]), "gcWaitTime": rng.choice([500, 2000, 10000]),
             "openFileLimit": rng.choice([2, 16, 512]), "diskCheckInterval": rng.choice([200, 1000]),
-            "zkTimeout": rng.choice([3000, 6000])}
+            "zkTimeout": rng.choice([3000, 6000]),
+            # Compaction whenever garbage is collected, and of nearly everything; or hardly ever.
+            "minorCompactionInterval": rng.choice([1, 3600]), "minorCompactionThreshold": "0.7",
+            "majorCompactionInterval": rng.choice([2, 7200]), "majorCompactionThreshold": "0.95"}
         self.client = {"replication": "/".join(map(str, self.replication)), "digest": self.digest,
                        "timeout_ms": rng.choice([500, 1000, 2000]), "delay_ensemble_change": int(rng.random() < 0.25),
                        "explicit_lac_ms": rng.choice([0, 0, 100])}
