@@ -94,3 +94,11 @@ def stele_proto(name, src, visibility = None):
         visibility = visibility,
         deps = ["@system//:protobuf"],
     )
+
+def stele_forbidden(name, dep):
+    """A dependency that the layers forbid: it must not build. tools/tidy/layering.sh holds Bazel to that."""
+    native.cc_library(
+        name = name,
+        tags = ["forbidden", "manual"],
+        deps = [dep],
+    )
