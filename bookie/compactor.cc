@@ -38,7 +38,8 @@ Task<absl::Status> Compactor::Spend(uint64_t bytes) {
 
 Task<absl::Status> Compactor::RunIfDue(AreLedgersGone* are_gone) {
   const std::optional<CompactionKind> due = plan_.Due(env_.clock->Now());
-  if (!due.has_value() || suspended_) co_return absl::OkStatus();
+  // The reserve may have been used for something else.
+  if (!due.has_value() || suspended_) co_return co_await reserve_.Fill();
   co_return co_await Run(*due, are_gone);
 }
 

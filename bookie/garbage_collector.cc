@@ -2,6 +2,7 @@
 
 #include <utility>
 
+#include "bookie/space_reserve.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -119,7 +120,15 @@ Task<absl::StatusOr<bool>> GarbageCollector::AreGarbage(std::vector<LedgerId> le
 }
 
 Task<absl::Status> GarbageCollector::Remove(std::vector<LedgerId> garbage) {
-  STELE_CO_TRY_OK(co_await parts_.tombstones->Add(garbage));
+  absl::Status remembered = co_await parts_.tombstones->Add(garbage);
+  if (CodeOf(remembered) == ErrorCode::kDiskFull) {
+    // A full disk has no room even for these few bytes, and the deletion is what it needs.
+    SpaceReserve reserve(parts_.env.files, options_.ledger_directories,
+                         options_.compaction.reserve_bytes);
+    STELE_CO_TRY_OK(co_await reserve.Release());
+    remembered = co_await parts_.tombstones->Add(garbage);
+  }
+  STELE_CO_TRY_OK(remembered);
   for (const LedgerId ledger : garbage) {
     on_removed_(ledger);
     STELE_CO_TRY_OK(co_await parts_.storage->DeleteLedger(ledger));
