@@ -23,7 +23,8 @@ def _precompiled_header_impl(ctx):
         # Without times the same header gives the same file in every checkout.
         user_compile_flags = ctx.fragments.cpp.copts + ctx.fragments.cpp.cxxopts + ctx.attr.copts +
                              ["-Xclang", "-fno-pch-timestamp", "-xc++-header"],
-        use_pic = True,
+        # As Bazel compiles the files that include it: what is optimized is linked into programs only.
+        use_pic = ctx.var["COMPILATION_MODE"] != "opt",
     )
     compiler = cc_common.get_tool_for_action(
         feature_configuration = features,
