@@ -23,6 +23,7 @@ namespace stele::metadata {
 namespace {
 
 constexpr uint16_t kDefaultPort = 2181;
+constexpr std::string_view kNoZooKeeper = "the server does not speak ZooKeeper's protocol";
 
 // A server may ask for another timeout than we did, but one beyond this was read from bytes that
 // are no ZooKeeper's: four letters of text make at least six days.
@@ -249,13 +250,15 @@ class CSession : public ZooKeeperSession {
     handle_ = handle;
     if (state == ZOO_CONNECTED_STATE) {
       if (timeout_milliseconds <= 0 || timeout_milliseconds > kTimeoutMaxMilliseconds || id == 0) {
-        return End(ZooKeeperSessionState::kBroken,
-                   "the server does not speak ZooKeeper's protocol");
+        return End(ZooKeeperSessionState::kBroken, kNoZooKeeper);
       }
       id_ = id;
       listener_->OnState(ZooKeeperSessionState::kConnected, "");
     } else if (state == ZOO_EXPIRED_SESSION_STATE) {
       End(ZooKeeperSessionState::kExpired, "the session has expired");
+    } else if (state == ZOO_READONLY_STATE) {
+      // We never ask for a read-only session, so no ZooKeeper gives us one.
+      End(ZooKeeperSessionState::kBroken, kNoZooKeeper);
     } else if (state == ZOO_AUTH_FAILED_STATE) {
       End(ZooKeeperSessionState::kBroken, "the server does not accept our credentials");
     } else {
@@ -362,7 +365,8 @@ class CSession : public ZooKeeperSession {
 
   static void OnStrings(int code, const String_vector* strings, const void* data) {
     ZooKeeperReply reply = ReplyFor(code);
-    if (code == ZOK && strings != nullptr) {
+    // The client believes a count that the server made up (docs/decisions/0004).
+    if (code == ZOK && strings != nullptr && strings->count > 0) {
       reply.children.assign(strings->data, strings->data + strings->count);
     }
     Reply(data, std::move(reply));
