@@ -240,9 +240,21 @@ Task<void> PollAndAdd(BookieWorld* world, std::vector<std::string>* seen) {
   WireClient writer(world->peer_env(), ProtocolVersion::kV3);
   EXPECT_TRUE((co_await poller.Connect(world->endpoint())).ok());
   EXPECT_TRUE((co_await writer.Connect(world->endpoint())).ok());
-  EXPECT_TRUE((co_await writer.Call(kRequests.Add(0, "zero", -1))).ok());
+  // A ledger without any entry is waited for too.
+  const LedgerRequests other{LedgerId(8)};
+  const MonotonicTime begin = world->peer_env().clock->Now();
+  auto reply = co_await poller.Call(other.LongPoll(-1, 50));
+  EXPECT_EQ(reply->code, ReplyCode::kNoSuchLedger);
+  EXPECT_GE(world->peer_env().clock->Now() - begin, absl::Milliseconds(50));
+  poller.Send(other.LongPoll(-1, 3'600'000));
+  co_await SleepFor(world->peer_env().executor, world->peer_env().clock, absl::Seconds(1));
+  EXPECT_TRUE((co_await writer.Call(other.Add(0, "zero", -1))).ok());
+  EXPECT_TRUE((co_await writer.Call(other.Add(1, "one", 0))).ok());
+  reply = co_await poller.Receive();
+  EXPECT_EQ(other.PayloadOf(std::get<wire::ReadReply>(reply->body).body, 0), "zero");
   // Nothing new: the poll ends by its time.
-  auto reply = co_await poller.Call(kRequests.LongPoll(0, 50));
+  EXPECT_TRUE((co_await writer.Call(kRequests.Add(0, "zero", -1))).ok());
+  reply = co_await poller.Call(kRequests.LongPoll(0, 50));
   EXPECT_EQ(reply->code, ReplyCode::kOk);
   EXPECT_EQ(std::get<wire::ReadReply>(reply->body).entry, kNoEntry);
   // An add that carries a newer LAC wakes it, and brings the next entry.

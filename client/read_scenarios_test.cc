@@ -268,6 +268,28 @@ TEST_P(ReadScenarios, ABatchIsOneRequestWhereEveryBookieHasEverything) {
   EXPECT_EQ(batch(0, 4, 0).value().size(), 4u);
 }
 
+TEST_P(ReadScenarios, AWaitForTheFirstEntryIsLikeAnyOther) {
+  cluster.AddBookies(3);
+  Client& client = cluster.NewClient("client");
+  const LedgerId ledger = cluster.CreateLedger(kThreeTwo, {1, 2, 3});
+  ReadHandle reader = Open(client, ledger);
+  // No bookie knows the ledger, and each says so at once: it is asked again, now and then.
+  const auto nothing = cluster.Get(reader.WaitForEntry(EntryId(0), absl::Seconds(2), UseFuture()));
+  ASSERT_TRUE(nothing.ok()) << nothing.status();
+  EXPECT_FALSE(nothing->entry.has_value());
+  EXPECT_GT(cluster.bookie(1).CountRequests(IsRead), 5u);
+  EXPECT_LT(cluster.bookie(1).CountRequests(IsRead), 30u);
+  auto first = reader.WaitForEntry(EntryId(0), absl::Seconds(30), UseFuture());
+  Settle();
+  Store({1, 2, 3}, ledger, 0, -1);
+  Store({1, 2, 3}, ledger, 1, 0);
+  const auto found = cluster.Get(std::move(first));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->last_add_confirmed, EntryId(0));
+  ASSERT_TRUE(found->entry.has_value());
+  EXPECT_EQ(found->entry->id, EntryId(0));
+}
+
 TEST_P(ReadScenarios, ADeletedLedgerEndsItsTail) {
   cluster.AddBookies(3);
   Client& client = cluster.NewClient("client");

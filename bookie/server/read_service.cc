@@ -81,8 +81,15 @@ Task<void> ReadService::RunLongPoll(ReplySinkPtr sink, wire::RequestHeader heade
   ++long_polls_;
   absl::StatusOr<EntryId> lac = co_await storage_->ReadLac(request.ledger);
   bool advanced = false;
-  while (lac.ok() && *lac <= previous && !IsFenced(request.ledger) && !sink->IsClosed() &&
-         env_.clock->Now() < deadline) {
+  bool was_known = false;
+  // A ledger that nobody has written to here is one whose next entry is the first. One that goes
+  // meanwhile was deleted.
+  const auto nothing_new = [&] {
+    was_known |= lac.ok();
+    if (!lac.ok()) return CodeOf(lac.status()) == ErrorCode::kNoSuchLedger && !was_known;
+    return *lac <= previous && !IsFenced(request.ledger);
+  };
+  while (nothing_new() && !sink->IsClosed() && env_.clock->Now() < deadline) {
     const bool changed = co_await WaitForChange(sink.get(), request.ledger, deadline);
     lac = co_await storage_->ReadLac(request.ledger);
     advanced = changed && lac.ok() && *lac > previous;

@@ -49,11 +49,6 @@ constexpr absl::Duration kPollTime = absl::Milliseconds(500);  // "takeover" is 
 
 constexpr std::chrono::milliseconds kRetryTime(100);
 
-// The ledger is so new that no bookie has an entry of it.
-bool IsNothingYet(const absl::Status& status) {
-  return CodeOf(status) == ErrorCode::kNoSuchEntry || CodeOf(status) == ErrorCode::kNoSuchLedger;
-}
-
 // A change is stored as "KEY\tVALUE".
 std::string ChangeOf(const std::string& key, const std::string& value) {
   return key + "\t" + value;
@@ -93,10 +88,6 @@ class Store {
       ReadHandle reader = *std::move(opened);
       while (!stop() && !(reader.is_closed() && next_ > reader.last_add_confirmed())) {
         auto news = reader.WaitForEntry(next_, kPollTime, UseFuture()).get();
-        if (IsNothingYet(news.status())) {
-          std::this_thread::sleep_for(kRetryTime);
-          continue;
-        }
         if (!news.ok()) return news.status();
         if (news->entry.has_value()) Apply(*news->entry);
         STELE_TRY_OK(Replay(reader));  // what became known together with it

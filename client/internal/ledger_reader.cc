@@ -17,8 +17,6 @@ namespace {
 
 // Entries that a tail fetches at a time when it is behind.
 constexpr int64_t kTailBatchCount = 64;
-// A tail that waits for the first entry is told "no such ledger" at once; it asks again after this.
-constexpr absl::Duration kTailPause = absl::Milliseconds(200);
 
 absl::Status CheckRange(EntryId first, EntryId last) {
   if (first.IsNone() || last < first) {
@@ -177,9 +175,6 @@ Task<void> LedgerReader::PollOnce(EntryId entry, std::shared_ptr<Poll> poll) {
   if (polled.ok()) {
     Raise(polled->last_add_confirmed);
     *poll = std::move(polled->entry);
-  } else if (IsNegative(CodeOf(polled.status()))) {
-    co_await SleepFor(source_.context->env.executor, source_.context->env.clock, kTailPause);
-    *poll = std::optional<Entry>();
   } else {
     *poll = polled.status();
   }

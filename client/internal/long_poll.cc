@@ -21,6 +21,9 @@ namespace {
 constexpr absl::Duration kFirstSpeculation = absl::Milliseconds(1500);
 constexpr absl::Duration kSpeculationMax = absl::Seconds(5);
 
+// Between questions to bookies that do not know the ledger yet.
+constexpr absl::Duration kFirstEntryPause = absl::Milliseconds(100);
+
 using Result = absl::StatusOr<LongPollResult>;
 
 class Poll : public std::enable_shared_from_this<Poll> {
@@ -138,10 +141,18 @@ class Poll : public std::enable_shared_from_this<Poll> {
 
 Task<absl::StatusOr<LongPollResult>> LongPoll(ReadSource source, EntryId entry,
                                               absl::Duration timeout) {
-  Completion<Result> done(source.context->env.executor);
-  const auto poll = std::make_shared<Poll>(std::move(source), entry, timeout, done.GetCompleter());
-  poll->AskNext();
-  co_return co_await done;
+  const Env env = source.context->env;
+  const MonotonicTime deadline = env.clock->Now() + timeout;
+  for (;;) {
+    Completion<Result> done(env.executor);
+    const absl::Duration left = std::max(deadline - env.clock->Now(), absl::ZeroDuration());
+    const auto poll = std::make_shared<Poll>(source, entry, left, done.GetCompleter());
+    poll->AskNext();
+    Result result = co_await done;
+    if (!IsNegative(CodeOf(result.status()))) co_return result;
+    if (env.clock->Now() + kFirstEntryPause >= deadline) co_return LongPollResult{};
+    co_await SleepFor(env.executor, env.clock, kFirstEntryPause);
+  }
 }
 
 }  // namespace stele::client

@@ -23,11 +23,10 @@ struct LongPollResult {
 
 // Asks the bookies of the last fragment, one after the other, for `entry`, whose predecessor is the
 // caller's LAC. Completes when a bookie has something new, or when so many have nothing new that
-// there is nothing.
+// there is nothing. Bookies that know nothing of the ledger, as before its first entry, have
+// nothing new either: those of other makes say so at once, and are asked again until the timeout.
 //   timeout  how long a bookie holds its answer back
-//   errors   kNoSuchLedger, kNoSuchEntry   too many bookies know nothing of the ledger, as before
-//                                          its first entry
-//            kUnauthorized, kConnectionLost, ...   no bookie has answered well
+//   errors   kUnauthorized, kConnectionLost, ...   no bookie has answered well
 Task<absl::StatusOr<LongPollResult>> LongPoll(ReadSource source, EntryId entry,
                                               absl::Duration timeout);
 
