@@ -374,10 +374,14 @@ def hung_disk(cluster, rng):
 def thin_disk(cluster, rng):
     with engage(rng, cluster.bookies, lambda node: node.number == cluster.shape.victim and running(node)) as bookie:
         bookie.is_damaged = True
+        log_bytes = os.path.getsize(bookie.log)
         bookie.disk.starve_device()
         yield rng.uniform(2, 6)
         # It has stopped, or goes on without knowing. What was written since may be gone, whatever the syncs said.
-        took_effect = not bookie.is_running()
+        with open(bookie.log, "rb") as log:
+            log.seek(log_bytes)
+            said = log.read()
+        took_effect = not bookie.is_running() or b"No space left" in said or b"Input/output error" in said
         bookie.end()
         bookie.disk.feed_device()
         bookie.disk.restore_power()  # nothing is left of the page cache
