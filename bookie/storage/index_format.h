@@ -9,7 +9,7 @@
 //              16+k   4  size of the explicit LAC, 0 = none, else 16 or more  (version 1)
 //              20+k   n  explicit LAC packet: ledger, LAC, digest             (version 1)
 //                        zeroes up to 1024
-//   locations  1024   8  of entry 0, then of entry 1, ...; 0 = no such entry
+//   locations  1024   8  of entry 0, then of entry 1, ...; 0 = no such entry; whole pages of 1024
 #pragma once
 
 #include <cstddef>
@@ -26,6 +26,9 @@ namespace stele::bookie {
 
 inline constexpr size_t kIndexHeaderSize = 1024;
 inline constexpr size_t kLocationSize = 8;
+// A file ends with a multiple of these: a bookie of Java's (pageSize 8192, its default) that looks
+// for the last entry fails when the page that has it is cut off.
+inline constexpr int64_t kJavaLocationsPerPage = 1024;
 
 inline constexpr int32_t kIndexStateFenced = 0x1;
 inline constexpr int32_t kIndexStateUncertain = 0x100;

@@ -1,6 +1,7 @@
 #include "bookie/storage/index_store.h"
 
 #include <algorithm>
+#include <cstring>
 #include <set>
 
 #include "bookie/storage/directory_choice.h"
@@ -296,7 +297,13 @@ Task<absl::Status> IndexStore::WriteLocations(File* file, IndexUpdate update, in
           update.locations[i];
       ++i;
     }
-    MutableBuffer bytes(kLocationSize * static_cast<size_t>(last_entry - first_entry + 1));
+    int64_t end = last_entry + 1;
+    if (i == update.entries.size() && end > count_on_file) {
+      // Java reads the last page whole, or not at all.
+      end = (end + kJavaLocationsPerPage - 1) / kJavaLocationsPerPage * kJavaLocationsPerPage;
+    }
+    MutableBuffer bytes(kLocationSize * static_cast<size_t>(end - first_entry));
+    std::memset(bytes.data(), 0, bytes.size());
     for (int64_t entry = first_entry; entry <= last_entry; ++entry) {
       const auto page = static_cast<size_t>(entry / kLocationsPerPage - first_page);
       StoreBigEndian(bytes.data() + kLocationSize * static_cast<size_t>(entry - first_entry),

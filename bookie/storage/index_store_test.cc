@@ -85,6 +85,26 @@ TEST_F(IndexStoreTest, AnyPatternOfEntriesIsFoundAgain) {
   }
 }
 
+// A bookie of Java's that looks for the last entry reads its page whole, or fails.
+TEST_F(IndexStoreTest, AFileEndsWithAWholePageOfJavas) {
+  OpenStore(0);
+  const auto pages = [&] {
+    const auto info = Await(world.env(process).files->Stat("/d0/1/9/109.idx"));
+    EXPECT_EQ((info->size_bytes - kIndexHeaderSize) % 8192, 0u);
+    return (info->size_bytes - kIndexHeaderSize) / 8192;
+  };
+  const int64_t location = EntryLocation(EntryLogId(1), 4096).packed();
+  ASSERT_TRUE(Write({{0, location}}).ok());
+  EXPECT_EQ(pages(), 1u);
+  ASSERT_TRUE(Write({{5, location}, {1023, location}}).ok());
+  EXPECT_EQ(pages(), 1u);
+  ASSERT_TRUE(Write({{1024, location}, {5000, location}}).ok());
+  EXPECT_EQ(pages(), 5u);
+  ASSERT_TRUE(Write({{7, location}}).ok());
+  EXPECT_EQ(pages(), 5u);
+  EXPECT_EQ(Await(store->List(kLedger))->size(), 6u);
+}
+
 // Its reads are done at once, but their results arrive only when the gate opens: as from a thread
 // that the system stops behind its system call.
 class GatedFile : public File {

@@ -57,7 +57,7 @@ TEST_F(StorageTest, FilesHaveJavasLayout) {
   storage->SetFenced(kLedger);
   MustFlush();
   const std::string index = ReadWholeFile(kIndexPath);
-  ASSERT_EQ(index.size(), 1024u + 24);
+  ASSERT_EQ(index.size(), 1024u + 8192);
   EXPECT_EQ(index.substr(0, 12), std::string("BKLE\0\0\0\1\0\0\0\x14", 12));
   EXPECT_EQ(LoadBigEndian<int32_t>(index.data() + 32), 1);
   EXPECT_EQ(index.substr(1024, 16), std::string(16, '\0'));
@@ -445,14 +445,15 @@ TEST_F(StorageTest, LocationsThatNobodyWroteAreCorrupt) {
 TEST_F(StorageTest, F29APartialLocationAtTheEndIsNoEntryAndDoesNotBecomeOne) {
   MustPut(kLedger, EntryId(0));
   MustFlush();
-  OverwriteFile(kIndexPath, 1024 + 8, "\1\2\3");
+  // Behind the one page that the file has.
+  OverwriteFile(kIndexPath, LocationOffset(kJavaLocationsPerPage), "\1\2\3");
   Reopen();
   EXPECT_EQ(MustLoad(kLedger)->last_entry, EntryId(0));
-  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1)), ErrorCode::kNoSuchEntry);
-  MustPut(kLedger, EntryId(5));
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1024)), ErrorCode::kNoSuchEntry);
+  MustPut(kLedger, EntryId(1030));
   MustFlush();
-  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1)), ErrorCode::kNoSuchEntry);
-  EXPECT_EQ(*Await(storage->ListEntries(kLedger)), Ids({0, 5}));
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1024)), ErrorCode::kNoSuchEntry);
+  EXPECT_EQ(*Await(storage->ListEntries(kLedger)), Ids({0, 1030}));
 }
 
 TEST_F(StorageTest, TheLastEntryIsFoundBehindAPageOfZeroes) {
