@@ -18,7 +18,8 @@ struct Connection::State {
 
   Task<absl::Status> Open(metadata::ServiceUri uri, ClientOptions options) {
     const Env env = shard.env();
-    STELE_CO_TRY(store, co_await metadata::OpenMetadataStore(uri, env.executor, env.clock));
+    STELE_CO_TRY(store, co_await metadata::OpenMetadataStore(uri, env.executor, env.clock,
+                                                             {.create_if_missing = false}));
     STELE_CO_TRY(metadata::Cluster cluster,
                  co_await metadata::OpenCluster(store.get(), uri.root, uri.layout));
     STELE_CO_TRY(client, co_await Client::Connect(env, store.get(), std::move(cluster), options));

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # The stele program from outside: a cluster of bookie processes, ledgers through all their life, exit codes.
-# Usage: cli_test.sh STELE
+# Usage: cli_test.sh STELE     STELE_METADATA names an empty metadata store; default: a SQLite file
 set -uo pipefail
 stele=$(realpath "$1")
 work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/cli.XXXXXX")
 cd "$work" || exit 1
-export STELE_METADATA=sqlite://$work/metadata.db
+export STELE_METADATA=${STELE_METADATA:-sqlite://$work/metadata.db}
 declare -A pid=()
 failures=0
 clean_up() {
@@ -47,7 +47,7 @@ wait_for() { # what, command...
 }
 start_bookie() { # number
   rm -f "ready-$1"
-  "$stele" bookie --metadata "$STELE_METADATA" --data "$work/bookie-$1" --port 0 --set "bookieId=bookie-$1" \
+  "$stele" bookie --data "$work/bookie-$1" --port 0 --set "bookieId=bookie-$1" \
     --ready-file "$work/ready-$1" 2>> "log-$1" &
   pid[$1]=$!
   disown
@@ -66,7 +66,14 @@ expect 2 "$stele" ledger list --metadata etcd://somewhere
 contains err 'etcd'
 expect 2 env -u STELE_METADATA "$stele" ledger list
 contains err '--metadata'
-expect 2 "$stele" bookie --data "$work/none" --port 0
+expect 2 env -u STELE_METADATA "$stele" bookie --data "$work/none" --port 0 --set bookieId=b
+contains err 'STELE_METADATA'
+expect 2 "$stele" cluster status --metadata "sqlite://$work/mistyped.db"
+contains err 'mistyped.db.*stele cluster init'
+expect 1 test -e "$work/mistyped.db"
+printf 'metadataServiceUri=sqlite://%s/of-the-file.db\n' "$work" > bk_server.conf
+expect 2 "$stele" bookie --conf bk_server.conf --data "$work/none" --port 0 --set bookieId=b
+contains err 'of-the-file.db'
 expect 2 "$stele" bookie --metadata "$STELE_METADATA" --data "$work/none" --port 0
 contains err 'bookieId'
 expect 2 "$stele" bookie --set journalMaxSizeM=1 --metadata "$STELE_METADATA" --data "$work/none"

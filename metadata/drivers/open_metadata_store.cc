@@ -19,9 +19,10 @@ Task<absl::StatusOr<std::unique_ptr<MetadataStore>>> OpenMetadataStore(
                                     .log = options.log},
                                    executor, clock);
     case ServiceUri::Driver::kSqlite:
-      co_return co_await OpenSqliteStore(
-          {.path = std::move(uri.database_path), .operation_timeout = options.operation_timeout},
-          executor, clock);
+      co_return co_await OpenSqliteStore({.path = std::move(uri.database_path),
+                                          .create_if_missing = options.create_if_missing,
+                                          .operation_timeout = options.operation_timeout},
+                                         executor, clock);
   }
   STELE_CHECK(false);
 }

@@ -17,6 +17,8 @@ namespace stele::metadata {
 struct OpenMetadataStoreOptions {
   // BookKeeper's zkTimeout. A store without a server has no use for it.
   absl::Duration session_timeout = absl::Seconds(10);
+  // Of SQLite: whether a file that is missing is made. Only who makes clusters should.
+  bool create_if_missing = true;
   // From the call of an operation to kMetadataUnavailable.
   absl::Duration operation_timeout = absl::Seconds(30);
   // Gets the log of a driver's client library, on any thread; nullptr: nowhere.

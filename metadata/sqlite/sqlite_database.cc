@@ -1,6 +1,7 @@
 #include "metadata/sqlite/sqlite_database.h"
 
 #include <algorithm>
+#include <cerrno>
 #include <utility>
 
 #include <sqlite3.h>
@@ -141,20 +142,25 @@ SqliteDatabase::~SqliteDatabase() {
 }
 
 absl::StatusOr<std::unique_ptr<SqliteDatabase>> SqliteDatabase::Open(std::string path,
+                                                                     bool create_if_missing,
                                                                      KeepWaiting keep_waiting) {
   std::unique_ptr<SqliteDatabase> database(
       new SqliteDatabase(std::move(path), std::move(keep_waiting)));
-  absl::Status status = database->OpenConnection();
+  absl::Status status = database->OpenConnection(create_if_missing);
   if (status.ok()) status = database->CheckOrCreateSchema();
   if (!status.ok()) return WithContext(status, StrCat("metadata file ", database->path_));
   return database;
 }
 
-absl::Status SqliteDatabase::OpenConnection() {
+absl::Status SqliteDatabase::OpenConnection(bool create_if_missing) {
+  const int create = create_if_missing ? SQLITE_OPEN_CREATE : 0;
   const int code = sqlite3_open_v2(
       path_.c_str(), &connection_,
-      SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE,
-      nullptr);
+      SQLITE_OPEN_READWRITE | create | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_PRIVATECACHE, nullptr);
+  if (code != SQLITE_OK && !create_if_missing && sqlite3_system_errno(connection_) == ENOENT) {
+    return MakeError(ErrorCode::kConfig,
+                     "does not exist: check the path, or make a cluster with stele cluster init");
+  }
   if (code != SQLITE_OK) {
     return MakeError(ErrorCode::kIoError,
                      StrCat("cannot be opened (", sqlite3_errmsg(connection_),

@@ -61,13 +61,14 @@ class SqliteDatabase {
   // Called while another process holds the write lock; false gives up.
   using KeepWaiting = std::function<bool()>;
 
-  // Opens the file, or creates it with an empty tree.
+  // Opens the file, or creates it with an empty tree if it may.
   //   errors  kIoError         the path cannot be opened, created or written
   //           kCorruptData     damaged, or no SQLite file at all
-  //           kConfig          a SQLite file of another program
+  //           kConfig          a SQLite file of another program, or none and it may not be made
   //           kProtocolVersion written by a newer Stele
   //           kMetadataUnavailable  locked by another process until `keep_waiting` gave up
   static absl::StatusOr<std::unique_ptr<SqliteDatabase>> Open(std::string path,
+                                                              bool create_if_missing,
                                                               KeepWaiting keep_waiting);
   SqliteDatabase(const SqliteDatabase&) = delete;
   SqliteDatabase& operator=(const SqliteDatabase&) = delete;
@@ -93,7 +94,7 @@ class SqliteDatabase {
 
  private:
   SqliteDatabase(std::string path, KeepWaiting keep_waiting);
-  absl::Status OpenConnection();
+  absl::Status OpenConnection(bool create_if_missing);
   absl::Status CheckOrCreateSchema();
   absl::StatusOr<bool> IsEmptyDatabase();
   absl::StatusOr<int64_t> QueryInteger(std::string_view sql);

@@ -19,6 +19,8 @@ struct SqliteStoreOptions {
   // On a local file system. Beside it SQLite keeps "<path>-wal" and "<path>-shm", and we
   // "<path>-sessions".
   std::string path;
+  // False: for who looks for a cluster. A mistyped path then makes no new file.
+  bool create_if_missing = true;
   // From the call to the answer. Whoever cannot get the write lock in this time gets
   // kMetadataUnavailable with Effect::kNone.
   absl::Duration operation_timeout = absl::Seconds(10);
@@ -32,11 +34,11 @@ struct SqliteStoreOptions {
   size_t operations_in_flight_max = 4096;
 };
 
-// Opens the file, or creates it, and begins a session.
+// Opens the file, or creates it if it may, and begins a session.
 //   executor, clock   the shard's; they outlive the store
 //   errors   kIoError          the path cannot be opened, created or written
 //            kCorruptData      a damaged file, or one that is not SQLite's
-//            kConfig           a SQLite file of another program
+//            kConfig           a SQLite file of another program, or no file and it may not be made
 //            kProtocolVersion  written by a newer Stele
 //            kMetadataUnavailable  locked by another process for the whole operation_timeout
 // The tasks of the store do not outlive it. Destroying it without Close() is what a crash does: the

@@ -88,6 +88,15 @@ TEST_F(SqliteStoreTest, ValuesUpToTheLimit) {
             ErrorCode::kInvalidArgument);
 }
 
+TEST_F(SqliteStoreTest, WhoLooksForAClusterMakesNoFile) {
+  const SqliteStoreOptions options{.path = StrCat(directory_, "/mistyped.db"),
+                                   .create_if_missing = false};
+  EXPECT_EQ(CodeOf(TryOpen(options).status()), ErrorCode::kConfig);
+  EXPECT_FALSE(std::filesystem::exists(options.path));
+  Run(Open()->Close());
+  EXPECT_TRUE(TryOpen({.path = path(), .create_if_missing = false}).ok());
+}
+
 TEST_F(SqliteStoreTest, WrongPathsAreRefused) {
   StorePtr store = Open();
   EXPECT_EQ(CodeOf(Run(store->Get("a")).status()), ErrorCode::kInvalidArgument);

@@ -99,8 +99,8 @@ void SqliteWorker::ThreadMain() {
 
 absl::Status SqliteWorker::OpenFile() {
   lock_deadline_ = Clock::now() + absl::ToChronoNanoseconds(options_.operation_timeout);
-  STELE_TRY(database_,
-            SqliteDatabase::Open(options_.path, [this] { return KeepWaitingForLock(); }));
+  STELE_TRY(database_, SqliteDatabase::Open(options_.path, options_.create_if_missing,
+                                            [this] { return KeepWaitingForLock(); }));
   tree_ = std::make_unique<SqliteTree>(database_.get(), StrCat(options_.path, kLockSuffix));
   return WithContext(tree_->BeginSession(), StrCat("metadata file ", options_.path));
 }

@@ -115,8 +115,9 @@ absl::Status BookiesList(Session& session) {
 }  // namespace
 
 ExitCode RunClusterInit(const ClusterInitCommand& command) {
-  return RunInSession(command.common,
-                      [&](Session& session) { return ClusterInit(session, command.ok_if_exists); });
+  return RunInSession(
+      command.common, [&](Session& session) { return ClusterInit(session, command.ok_if_exists); },
+      /*create_if_missing=*/true);
 }
 
 ExitCode RunClusterStatus(const CommonOptions& common) {

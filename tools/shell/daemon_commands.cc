@@ -53,7 +53,8 @@ Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
                                RunningBookie* into) {
   STELE_CO_TRY(into->store, co_await metadata::OpenMetadataStore(
                                 setup.uri, env.executor, env.clock,
-                                {.session_timeout = setup.config.options.metadata_timeout}));
+                                {.session_timeout = setup.config.options.metadata_timeout,
+                                 .create_if_missing = setup.init_if_missing}));
   if (setup.init_if_missing) {
     STELE_CO_TRY_OK(co_await InitIfMissing(into->store.get(), env.random, setup.uri));
   }
@@ -123,7 +124,8 @@ absl::Status CompleteOptions(BookieConfig& config) {
   if (config.metadata_service_uri.empty()) {
     return MakeError(ErrorCode::kConfig,
                      "no metadata store: give --metadata sqlite:///path/meta.db or "
-                     "zk+hierarchical://host:2181/ledgers, or metadataServiceUri in the file");
+                     "zk+hierarchical://host:2181/ledgers, metadataServiceUri in the file, or "
+                     "STELE_METADATA in the environment");
   }
   STELE_TRY_OK(CompleteAddress(config));
   if (options.id.value().empty()) {
@@ -156,7 +158,9 @@ absl::StatusOr<BookieSetup> MakeSetup(real::Shard& shard, const BookieCommand& c
   }
   SetDataDirectory(command.data_directory, setup.config.options);
   if (command.port >= 0) setup.config.options.listen.port = static_cast<uint16_t>(command.port);
-  if (!command.metadata_uri.empty()) setup.config.metadata_service_uri = command.metadata_uri;
+  std::string& uri = setup.config.metadata_service_uri;
+  if (!command.metadata_uri.empty()) uri = command.metadata_uri;
+  if (uri.empty()) uri = command.default_metadata_uri;
   STELE_TRY_OK(CompleteOptions(setup.config));
   STELE_TRY(setup.uri, metadata::ParseServiceUri(setup.config.metadata_service_uri));
   setup.config.options.ledgers_root = setup.uri.root;

@@ -14,6 +14,7 @@ struct BookieCommand {
   bool allow_unknown_keys = false;    // --allow-unknown-keys
   std::vector<std::string> settings;  // --set key=value, after the file
   std::string metadata_uri;           // --metadata, over metadataServiceUri
+  std::string default_metadata_uri;   // STELE_METADATA, when neither is given
   std::string data_directory;         // --data: journal, ledgers and index below it
   int port = -1;                      // --port; -1: as configured
   std::string ready_file;             // --ready-file: written with "host:port" once it serves

@@ -27,7 +27,13 @@ void AddBookie(CLI::App& app, Run& run) {
   command->add_option("--set", options->settings, "key=value, as a line of the file; repeatable");
   command->add_option("--metadata", options->metadata_uri,
                       "Metadata service URI: sqlite:///path/meta.db or "
-                      "zk+hierarchical://host:2181/ledgers");
+                      "zk+hierarchical://host:2181/ledgers; default: metadataServiceUri of the "
+                      "file, then STELE_METADATA");
+  // The environment comes last: the file of a bookie names its cluster. CLI11 reads it for options
+  // only; this one is in no help.
+  command->add_option("--default-metadata", options->default_metadata_uri)
+      ->envname("STELE_METADATA")
+      ->group("");
   command->add_option("--data", options->data_directory,
                       "Keep journal and ledgers below this directory");
   command->add_option("--port", options->port, "Listen here instead of bookiePort; 0: a free port")

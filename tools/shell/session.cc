@@ -20,7 +20,8 @@ Session::Session(CommonOptions options, metadata::ServiceUri uri)
       uri_(std::move(uri)),
       shard_(std::make_unique<real::Shard>(real::ShardOptions{.name = "stele"})) {}
 
-absl::StatusOr<std::unique_ptr<Session>> Session::Open(const CommonOptions& options) {
+absl::StatusOr<std::unique_ptr<Session>> Session::Open(const CommonOptions& options,
+                                                       bool create_if_missing) {
   if (options.metadata_uri.empty()) {
     return MakeError(ErrorCode::kConfig,
                      "no metadata store: give --metadata sqlite:///path/meta.db or "
@@ -28,9 +29,10 @@ absl::StatusOr<std::unique_ptr<Session>> Session::Open(const CommonOptions& opti
   }
   STELE_TRY(metadata::ServiceUri uri, metadata::ParseServiceUri(options.metadata_uri));
   std::unique_ptr<Session> session(new Session(options, std::move(uri)));
-  STELE_TRY(session->store_, session->shard().RunUntil(metadata::OpenMetadataStore(
-                                 session->uri_, session->env().executor, session->env().clock,
-                                 {.operation_timeout = kMetadataTimeout})));
+  STELE_TRY(session->store_,
+            session->shard().RunUntil(metadata::OpenMetadataStore(
+                session->uri_, session->env().executor, session->env().clock,
+                {.create_if_missing = create_if_missing, .operation_timeout = kMetadataTimeout})));
   return session;
 }
 
@@ -62,8 +64,10 @@ ExitCode Finish(const absl::Status& status, Format format) {
 }
 
 ExitCode RunInSession(const CommonOptions& options,
-                      const std::function<absl::Status(Session&)>& command) {
-  const absl::StatusOr<std::unique_ptr<Session>> session = Session::Open(options);
+                      const std::function<absl::Status(Session&)>& command,
+                      bool create_if_missing) {
+  const absl::StatusOr<std::unique_ptr<Session>> session =
+      Session::Open(options, create_if_missing);
   if (!session.ok()) return Finish(session.status(), options.format);
   return Finish(command(**session), options.format);
 }

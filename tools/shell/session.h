@@ -27,9 +27,11 @@ struct CommonOptions {
 
 class Session {
  public:
+  //   create_if_missing   also the file of an embedded store
   //   errors   kConfig               the URI is missing or wrong
   //            kMetadataUnavailable and others of the driver
-  static absl::StatusOr<std::unique_ptr<Session>> Open(const CommonOptions& options);
+  static absl::StatusOr<std::unique_ptr<Session>> Open(const CommonOptions& options,
+                                                       bool create_if_missing = false);
   Session(const Session&) = delete;
   Session& operator=(const Session&) = delete;
   // Closes the client, and ends the store's session.
@@ -63,6 +65,7 @@ ExitCode Finish(const absl::Status& status, Format format);
 
 // Opens a session, runs `command` with it, and finishes.
 ExitCode RunInSession(const CommonOptions& options,
-                      const std::function<absl::Status(Session&)>& command);
+                      const std::function<absl::Status(Session&)>& command,
+                      bool create_if_missing = false);
 
 }  // namespace stele::shell
