@@ -15,7 +15,7 @@ namespace stele::integration {
 namespace {
 
 constexpr char kStele[] = "tools/shell/stele";
-constexpr absl::Duration kPatience = absl::Seconds(120);
+constexpr absl::Duration kPatience = absl::Minutes(5);
 // Sessions last 10 s, as Apache's default wishes: long enough for a slow machine, and a bookie of
 // Apache's that was killed comes back when its old session has ended.
 constexpr absl::Duration kTick = absl::Milliseconds(500);

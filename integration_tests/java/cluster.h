@@ -2,6 +2,7 @@
 // keeps its configuration file and its directories when its kind changes.
 #pragma once
 
+#include <csignal>
 #include <memory>
 #include <string>
 #include <vector>
@@ -47,6 +48,9 @@ class Cluster {
   // As a crash, with SIGKILL; and as an operator, with SIGTERM, until it has ended.
   void Kill(size_t index);
   void Stop(size_t index);
+  // The process stands still and keeps its connections.
+  void Pause(size_t index) { bookies_[index].process->Signal(SIGSTOP); }
+  void Resume(size_t index) { bookies_[index].process->Signal(SIGCONT); }
   bool IsRunning(size_t index) { return bookies_[index].process != nullptr; }
   void StartAllThatAreDown();
 

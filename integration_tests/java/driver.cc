@@ -13,7 +13,7 @@
 namespace stele::integration {
 namespace {
 
-constexpr absl::Duration kPatience = absl::Seconds(120);
+constexpr absl::Duration kPatience = absl::Minutes(5);
 
 }  // namespace
 
