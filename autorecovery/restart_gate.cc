@@ -7,13 +7,24 @@
 
 namespace stele::autorecovery {
 
-std::string_view CodeOf(RefusalKind kind) {
+std::string_view LabelOf(RefusalKind kind) {
   switch (kind) {
     case RefusalKind::kUnreadable: return "G1";
     case RefusalKind::kUnrecoverable: return "G2";
     case RefusalKind::kTooFewCopies: return "G3";
     case RefusalKind::kTooFewWritable: return "G4";
     case RefusalKind::kUnderReplicated: return "G5";
+  }
+  return "";
+}
+
+std::string_view ReasonOf(RefusalKind kind) {
+  switch (kind) {
+    case RefusalKind::kUnreadable: return "an entry would have no copy that is up";
+    case RefusalKind::kUnrecoverable: return "nobody could tell where an open ledger ends";
+    case RefusalKind::kTooFewCopies: return "one more failure would make entries unreadable";
+    case RefusalKind::kTooFewWritable: return "writers would find too few bookies";
+    case RefusalKind::kUnderReplicated: return "copies are missing already";
   }
   return "";
 }

@@ -20,7 +20,8 @@ enum class RefusalKind {
   kUnderReplicated,  // G5: the ledger lacks copies already
 };
 // "G1" ...
-std::string_view CodeOf(RefusalKind kind);
+std::string_view LabelOf(RefusalKind kind);
+std::string_view ReasonOf(RefusalKind kind);
 
 struct RestartRules {
   int copies_min = 2;  // that must stay; a ledger with fewer copies at all needs all of them

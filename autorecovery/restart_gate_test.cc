@@ -78,9 +78,9 @@ TEST(RestartGateTest, TheVerdictIsThatOfACountOverAllEntries) {
   EXPECT_EQ(cases, 20 * 4 * 6 * 32);
 }
 
-TEST(RestartGateTest, CodesAreThoseOfThePage) {
-  EXPECT_EQ(CodeOf(RefusalKind::kUnreadable), "G1");
-  EXPECT_EQ(CodeOf(RefusalKind::kUnderReplicated), "G5");
+TEST(RestartGateTest, LabelsAreThoseOfThePage) {
+  EXPECT_EQ(LabelOf(RefusalKind::kUnreadable), "G1");
+  EXPECT_EQ(LabelOf(RefusalKind::kUnderReplicated), "G5");
 }
 
 }  // namespace

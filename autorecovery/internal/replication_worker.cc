@@ -20,6 +20,8 @@ constexpr size_t kTasksPerPass = 10'000;
 // Repairs that wait with their lock: for a writer, or after a failure. Beyond them locks are given
 // back at once.
 constexpr size_t kWaitsMax = 10'000;
+// How long Stop() waits for repairs to reach their next entry.
+constexpr absl::Duration kStopPatience = absl::Seconds(10);
 // Memory of failures; beyond it the worker begins to forget.
 constexpr size_t kFailuresMax = 10'000;
 
@@ -71,8 +73,11 @@ Task<void> ReplicationWorker::Stop() {
   WakeSleepers();
   look_.Raise();
   settings_changed_.Raise();
-  co_await loops_.Join();
-  co_await repairs_.Join();
+  // What still waits then, for a store that is away, ends with this object.
+  const MonotonicTime patience = env_.clock->Now() + kStopPatience;
+  while (loops_.size() + repairs_.size() > 0 && env_.clock->Now() < patience) {
+    co_await SleepFor(env_.executor, env_.clock, absl::Milliseconds(20));
+  }
 }
 
 Task<void> ReplicationWorker::WaitWhileAllowed(absl::Duration duration) {
@@ -122,6 +127,7 @@ Task<void> ReplicationWorker::Run() {
     // A drain comes behind all repair, and never in a hurry.
     if (is_enabled_ && started == 0 && !draining_.empty()) co_await DrainPass();
     if (started > 0 || is_stopping_) continue;
+    ReportProgress();
     // Not all at once, when many workers have nothing to do.
     const absl::Duration wait =
         options_->poll_interval / 2 +
@@ -131,6 +137,17 @@ Task<void> ReplicationWorker::Run() {
         env_.clock->CallAt(env_.clock->Now() + wait, [this] { look_.Raise(); });
     co_await look_.Wait();
   }
+}
+
+void ReplicationWorker::ReportProgress() {
+  if (status_.repairs_running > 0 || status_.ledgers_repaired == ledgers_reported_) return;
+  if (options_->log != nullptr) {
+    options_->log->Write(observe::LogLevel::kInfo, "ledgers were repaired",
+                         {{"ledgers", status_.ledgers_repaired - ledgers_reported_},
+                          {"entries_since_start", status_.entries_copied},
+                          {"bytes_since_start", status_.bytes_copied}});
+  }
+  ledgers_reported_ = status_.ledgers_repaired;
 }
 
 Task<size_t> ReplicationWorker::Pass() {

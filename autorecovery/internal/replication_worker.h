@@ -78,6 +78,8 @@ class ReplicationWorker {
   Task<void> WaitWhileAllowed(absl::Duration duration);
   void WakeSleepers();
   void Count(const RepairOutcome& outcome);
+  // Says what was done, when there is nothing to do for a while.
+  void ReportProgress();
   void Log(observe::LogLevel level, std::string_view message, LedgerId ledger,
            const absl::Status& why);
 
@@ -103,6 +105,7 @@ class ReplicationWorker {
   metadata::Signal settings_changed_;
   std::vector<std::unique_ptr<metadata::Watch>> watches_;
   WorkerStatus status_;
+  int64_t ledgers_reported_ = 0;
   std::set<Notification*> sleepers_;  // ledgers that wait with their locks
   TaskScope repairs_;
   TaskScope loops_;

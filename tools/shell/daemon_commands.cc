@@ -16,6 +16,7 @@
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
 #include "metadata/service_uri.h"
+#include "tools/shell/autorecovery_daemon.h"
 #include "tools/shell/host_address.h"
 #include "tools/shell/output.h"
 #include "tools/shell/text_file.h"
@@ -249,6 +250,16 @@ ExitCode RunStandalone(StandaloneCommand command) {
     const bookie::BookieStatus status = running.back()->bookie->Status();
     ready += StrCat(status.id.value(), " ", status.endpoint.host, ":", status.endpoint.port, "\n");
   }
+  // They keep the copies of each other: the cluster is whole when one of its disks is lost.
+  RunningAutorecovery autorecovery;
+  const std::unique_ptr<observe::Log> autorecovery_log =
+      MakeTextLog(command.log_format, "autorecovery");
+  autorecovery::AutorecoveryOptions repair;
+  repair.name = "standalone";
+  repair.log = autorecovery_log.get();
+  repair.client.log = autorecovery_log.get();
+  made = shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(repair), &autorecovery));
+  if (!made.ok()) return fail(made);
   std::printf("%d bookies serve; metadata: %s\n\nTry:\n  stele ledger create --metadata %s\n",
               command.bookies, uri_text.c_str(), uri_text.c_str());
   std::fflush(stdout);
@@ -258,6 +269,7 @@ ExitCode RunStandalone(StandaloneCommand command) {
   }
   shard.Run();
   if (!fatal.ok()) return fail(fatal);
+  shard.RunUntil(StopAutorecovery(&autorecovery));
   absl::Status first_error = absl::OkStatus();
   for (const auto& bookie : running) {
     const absl::Status stopped = shard.RunUntil(StopBookie(bookie.get()));

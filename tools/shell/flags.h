@@ -7,6 +7,7 @@
 #include "common/base/digest_type.h"
 #include "common/quorum/write_set.h"
 #include "tools/shell/exit_code.h"
+#include "tools/shell/text_log.h"
 
 namespace CLI {
 class App;
@@ -20,11 +21,18 @@ struct PasswordOptions;
 // What to do, set by the command that was given.
 using Run = std::function<ExitCode()>;
 
-void AddDaemonCommands(CLI::App& app, Run& run);   // bookie, standalone
-void AddClusterCommands(CLI::App& app, Run& run);  // cluster, bookies
-void AddLedgerCommands(CLI::App& app, Run& run);   // ledger
-void AddToolCommands(CLI::App& app, Run& run);     // dump, takeover, bench, version
+void AddDaemonCommands(CLI::App& app, Run& run);        // bookie, standalone
+void AddAutorecoveryCommands(CLI::App& app, Run& run);  // autorecovery, node, recover, gate, cookie
+void AddClusterCommands(CLI::App& app, Run& run);       // cluster, bookies
+void AddLedgerCommands(CLI::App& app, Run& run);        // ledger
+void AddToolCommands(CLI::App& app, Run& run);          // dump, takeover, bench, version
 
+// Below cluster, and below ledger.
+void AddFsckCommand(CLI::App& cluster, Run& run);
+void AddExplainCommand(CLI::App& ledger, Run& run);
+
+// --log.
+void AddLogFlag(CLI::App& command, LogFormat& format);
 // --metadata and --json.
 void AddCommonFlags(CLI::App& command, CommonOptions& options);
 // --password and --password-file.

@@ -35,6 +35,8 @@ void AddClusterCommands(CLI::App& app, Run& run) {
   status->callback(
       [status_options, &run] { run = [=] { return RunClusterStatus(*status_options); }; });
 
+  AddFsckCommand(*cluster, run);
+
   CLI::App* bookies = app.add_subcommand("bookies", "Look at the bookies of a cluster");
   bookies->require_subcommand(1);
   CLI::App* list = bookies->add_subcommand("list", "All bookies with state and address");

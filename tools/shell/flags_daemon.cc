@@ -8,7 +8,6 @@
 #include "tools/shell/flags.h"
 
 namespace stele::shell {
-namespace {
 
 void AddLogFlag(CLI::App& command, LogFormat& format) {
   const std::map<std::string, LogFormat> formats = {{"text", LogFormat::kText},
@@ -16,6 +15,8 @@ void AddLogFlag(CLI::App& command, LogFormat& format) {
   command.add_option("--log", format, "text or json, on stderr; default text")
       ->transform(CLI::CheckedTransformer(formats));
 }
+
+namespace {
 
 void AddBookie(CLI::App& app, Run& run) {
   CLI::App* command = app.add_subcommand("bookie", "Run a storage node until SIGTERM");

@@ -216,6 +216,7 @@ void AddLedgerCommands(CLI::App& app, Run& run) {
   AddSimple(*ledger, run, "info", "State, replication and fragments of a ledger", RunLedgerInfo);
   AddSimple(*ledger, run, "recover", "Fence a ledger's writer, find its end and close it",
             RunLedgerRecover);
+  AddExplainCommand(*ledger, run);
   AddList(*ledger, run);
   AddDelete(*ledger, run);
 }

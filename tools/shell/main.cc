@@ -17,6 +17,7 @@ int Main(int argc, char** argv) {
       "or\nclosed, 6 damaged data, 7 unauthorized, 8 exists already");
   Run run;
   AddDaemonCommands(app, run);
+  AddAutorecoveryCommands(app, run);
   AddClusterCommands(app, run);
   AddLedgerCommands(app, run);
   AddToolCommands(app, run);

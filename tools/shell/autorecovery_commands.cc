@@ -1,0 +1,221 @@
+#include "tools/shell/autorecovery_commands.h"
+
+#include <algorithm>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/autorecovery_records.h"
+#include "metadata/autorecovery_settings.h"
+#include "metadata/cluster_paths.h"
+#include "metadata/leader_election.h"
+#include "metadata/underreplicated_queue.h"
+
+namespace stele::shell {
+namespace {
+
+using metadata::AutorecoveryRecords;
+using metadata::AutorecoverySettings;
+using metadata::ClusterPaths;
+
+// Tasks that a listing reads.
+constexpr size_t kTasksMax = 1'000'000;
+
+absl::StatusOr<AutorecoveryRecords> RecordsOf(Session& session) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  return AutorecoveryRecords(session.store(), cluster);
+}
+
+AutorecoverySettings SettingsOf(Session& session) {
+  return AutorecoverySettings(session.store(), ClusterPaths(session.uri().root));
+}
+
+metadata::UnderreplicatedQueue QueueOf(Session& session) {
+  return metadata::UnderreplicatedQueue(
+      session.env(), session.store(), ClusterPaths(session.uri().root), "stele",
+      {.give_up_at = session.env().clock->Now() + absl::Seconds(10)});
+}
+
+std::vector<std::string> Names(const std::map<BookieId, absl::Time>& bookies) {
+  std::vector<std::string> names;
+  for (const auto& [bookie, since] : bookies) names.push_back(bookie.value());
+  return names;
+}
+
+absl::Status Status(Session& session) {
+  STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
+  AutorecoverySettings settings = SettingsOf(session);
+  auto& shard = session.shard();
+  STELE_TRY(const bool enabled, shard.RunUntil(settings.IsEnabled()));
+  STELE_TRY(const auto delay, shard.RunUntil(settings.RecoveryDelay()));
+  STELE_TRY(const auto auditor, shard.RunUntil(metadata::CurrentLeader(
+                                    session.store(), ClusterPaths(session.uri().root))));
+  metadata::UnderreplicatedQueue queue = QueueOf(session);
+  STELE_TRY(const auto tasks, shard.RunUntil(queue.List(kTasksMax)));
+  STELE_TRY(const auto locked, shard.RunUntil(queue.Locked()));
+  STELE_TRY(const auto quarantined, shard.RunUntil(records.Quarantined()));
+  STELE_TRY(const auto lost, shard.RunUntil(records.Lost()));
+  STELE_TRY(const auto draining, shard.RunUntil(records.Draining()));
+  STELE_TRY(const auto workers, shard.RunUntil(records.Workers()));
+  STELE_TRY(const metadata::RepairLimits limits, shard.RunUntil(records.Limits()));
+  size_t worst = 0;
+  absl::Time oldest = absl::InfiniteFuture();
+  for (const metadata::RepairTask& task : tasks) {
+    worst = std::max(worst, task.mark.replicas.size());
+    oldest = std::min(oldest, task.mark.marked_at.value_or(absl::InfiniteFuture()));
+  }
+  const absl::Duration age =
+      oldest == absl::InfiniteFuture()
+          ? absl::ZeroDuration()
+          : std::max(session.env().clock->WallNow() - oldest, absl::ZeroDuration());
+  Record record;
+  record.Set("enabled", enabled)
+      .Set("auditor", auditor.value_or(""))
+      .Set("workers", static_cast<int64_t>(workers.size()))
+      .Set("recovery_delay_seconds", delay.has_value() ? absl::ToInt64Seconds(*delay) : int64_t{-1})
+      .Set("lost_bookies", Names(lost))
+      .Set("draining_bookies", Names(draining))
+      .Set("ledgers_marked", static_cast<int64_t>(tasks.size()))
+      .Set("ledgers_locked", static_cast<int64_t>(locked.size()))
+      .Set("ledgers_quarantined", static_cast<int64_t>(quarantined.size()))
+      .Set("replicas_missing_at_most", static_cast<int64_t>(worst))
+      .Set("oldest_mark_seconds", absl::ToInt64Seconds(age))
+      .Set("limit_cluster", limits.cluster)
+      .Set("limit_source", limits.source)
+      .Set("limit_target", limits.target)
+      .Set("limit_check", limits.check);
+  PrintRecord(record, session.options().format);
+  if (enabled && !auditor.has_value()) {
+    return MakeError(ErrorCode::kNotEnoughBookies,
+                     "nobody is auditor: start one with stele autorecovery");
+  }
+  return absl::OkStatus();
+}
+
+absl::Status List(Session& session) {
+  STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
+  auto& shard = session.shard();
+  metadata::UnderreplicatedQueue queue = QueueOf(session);
+  STELE_TRY(auto tasks, shard.RunUntil(queue.List(kTasksMax)));
+  STELE_TRY(const auto locks, shard.RunUntil(queue.Locks()));
+  STELE_TRY(const auto quarantined, shard.RunUntil(records.Quarantined()));
+  std::sort(tasks.begin(), tasks.end(),
+            [](const auto& a, const auto& b) { return a.ledger < b.ledger; });
+  std::vector<Record> printed;
+  for (const metadata::RepairTask& task : tasks) {
+    std::vector<std::string> replicas;
+    for (const BookieId& bookie : task.mark.replicas) replicas.push_back(bookie.value());
+    const auto lock = std::find_if(locks.begin(), locks.end(),
+                                   [&](const auto& held) { return held.ledger == task.ledger; });
+    std::string reason;
+    if (std::binary_search(quarantined.begin(), quarantined.end(), task.ledger)) {
+      STELE_TRY(const auto record, shard.RunUntil(records.Quarantine(task.ledger)));
+      if (record.has_value()) reason = record->reason;
+    }
+    printed.emplace_back();
+    printed.back()
+        .Set("ledger", task.ledger.value())
+        .Set("missing", std::move(replicas))
+        .Set("marked",
+             task.mark.marked_at.has_value()
+                 ? absl::FormatTime(absl::RFC3339_sec, *task.mark.marked_at, absl::UTCTimeZone())
+                 : std::string())
+        .Set("worker", lock == locks.end() ? std::string() : lock->owner)
+        .Set("quarantined", std::move(reason));
+  }
+  PrintRecords(printed, session.options().format, "no ledger is marked for repair");
+  if (quarantined.empty()) return absl::OkStatus();
+  return MakeError(ErrorCode::kCorruptData,
+                   StrCat(quarantined.size(),
+                          " ledgers have entries that no bookie gives; stele "
+                          "ledger explain shows where they were"));
+}
+
+absl::Status Switch(Session& session, bool enabled) {
+  AutorecoverySettings settings = SettingsOf(session);
+  STELE_TRY(const bool changed, session.shard().RunUntil(settings.SetEnabled(enabled)));
+  PrintRecord(Record().Set("enabled", enabled).Set("changed", changed), session.options().format);
+  if (changed) return absl::OkStatus();
+  return MakeError(ErrorCode::kKeyExists, enabled ? "autorecovery is enabled already"
+                                                  : "autorecovery is disabled already");
+}
+
+absl::Status Limit(Session& session, const LimitCommand& command) {
+  STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
+  STELE_TRY(metadata::RepairLimits limits, session.shard().RunUntil(records.Limits()));
+  const metadata::RepairLimits before = limits;
+  limits.cluster = command.cluster.value_or(limits.cluster);
+  limits.source = command.source.value_or(limits.source);
+  limits.target = command.target.value_or(limits.target);
+  limits.check = command.check.value_or(limits.check);
+  if (limits != before) STELE_TRY_OK(session.shard().RunUntil(records.SetLimits(limits)));
+  PrintRecord(Record()
+                  .Set("cluster", limits.cluster)
+                  .Set("source", limits.source)
+                  .Set("target", limits.target)
+                  .Set("check", limits.check),
+              session.options().format);
+  return absl::OkStatus();
+}
+
+absl::Status Delay(Session& session, std::optional<int64_t> seconds) {
+  AutorecoverySettings settings = SettingsOf(session);
+  if (seconds.has_value()) {
+    STELE_TRY_OK(session.shard().RunUntil(settings.SetRecoveryDelay(absl::Seconds(*seconds))));
+  }
+  STELE_TRY(const auto delay, session.shard().RunUntil(settings.RecoveryDelay()));
+  if (!delay.has_value()) {
+    return MakeError(ErrorCode::kNoSuchKey, "no delay is set: the first auditor sets it");
+  }
+  PrintRecord(Record().Set("recovery_delay_seconds", absl::ToInt64Seconds(*delay)),
+              session.options().format);
+  return absl::OkStatus();
+}
+
+absl::Status Audit(Session& session) {
+  AutorecoverySettings settings = SettingsOf(session);
+  STELE_TRY(const auto delay, session.shard().RunUntil(settings.RecoveryDelay()));
+  if (!delay.has_value()) {
+    return MakeError(ErrorCode::kNoSuchKey, "no auditor has run in this cluster yet");
+  }
+  // The same value again is the order.
+  STELE_TRY_OK(session.shard().RunUntil(settings.SetRecoveryDelay(*delay)));
+  PrintRecord(Record().Set("audit", "ordered"), session.options().format);
+  return absl::OkStatus();
+}
+
+absl::Status Forget(Session& session, LedgerId ledger) {
+  STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
+  STELE_TRY(const auto record, session.shard().RunUntil(records.Quarantine(ledger)));
+  if (!record.has_value()) {
+    return MakeError(ErrorCode::kNoSuchKey,
+                     StrCat("ledger ", ledger.value(), " is not in quarantine"));
+  }
+  STELE_TRY_OK(session.shard().RunUntil(records.ClearQuarantine(ledger)));
+  PrintRecord(Record().Set("ledger", ledger.value()).Set("forgotten", record->reason),
+              session.options().format);
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ExitCode RunAutorecoveryStatus(const CommonOptions& common) { return RunInSession(common, Status); }
+ExitCode RunAutorecoveryList(const CommonOptions& common) { return RunInSession(common, List); }
+ExitCode RunAutorecoverySwitch(const CommonOptions& common, bool enabled) {
+  return RunInSession(common, [&](Session& session) { return Switch(session, enabled); });
+}
+ExitCode RunAutorecoveryLimit(const LimitCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Limit(session, command); });
+}
+ExitCode RunAutorecoveryDelay(const CommonOptions& common, std::optional<int64_t> seconds) {
+  return RunInSession(common, [&](Session& session) { return Delay(session, seconds); });
+}
+ExitCode RunAutorecoveryAudit(const CommonOptions& common) { return RunInSession(common, Audit); }
+ExitCode RunAutorecoveryForget(const CommonOptions& common, int64_t ledger) {
+  return RunInSession(common, [&](Session& session) { return Forget(session, LedgerId(ledger)); });
+}
+
+}  // namespace stele::shell

@@ -1,0 +1,87 @@
+#include "tools/shell/autorecovery_daemon.h"
+
+#include <array>
+#include <string>
+#include <utility>
+
+#include <unistd.h>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "common/real/shard.h"
+#include "common/real/signals.h"
+#include "metadata/cluster_init.h"
+#include "metadata/drivers/open_metadata_store.h"
+#include "tools/shell/output.h"
+#include "tools/shell/text_file.h"
+
+namespace stele::shell {
+namespace {
+
+std::string HostName() {
+  std::array<char, 256> name{};
+  return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
+}
+
+}  // namespace
+
+Task<absl::Status> StartAutorecovery(Env env, metadata::ServiceUri uri,
+                                     autorecovery::AutorecoveryOptions options,
+                                     RunningAutorecovery* into) {
+  STELE_CO_TRY(into->store, co_await metadata::OpenMetadataStore(uri, env.executor, env.clock,
+                                                                 {.create_if_missing = false}));
+  STELE_CO_TRY(metadata::Cluster cluster,
+               co_await metadata::OpenCluster(into->store.get(), uri.root, uri.layout));
+  STELE_CO_TRY(into->autorecovery,
+               co_await autorecovery::AutoRecovery::Start(env, into->store.get(),
+                                                          std::move(cluster), std::move(options)));
+  co_return absl::OkStatus();
+}
+
+Task<void> StopAutorecovery(RunningAutorecovery* running) {
+  if (running->autorecovery != nullptr) co_await running->autorecovery->Stop();
+  running->autorecovery.reset();
+  if (running->store != nullptr) co_await running->store->Close();
+  running->store.reset();
+}
+
+ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
+  const auto fail = [](const absl::Status& status) {
+    PrintError(status, Format::kTable);
+    return ExitCodeOf(status);
+  };
+  if (command.metadata_uri.empty()) {
+    return fail(MakeError(ErrorCode::kConfig,
+                          "no metadata store: give --metadata sqlite:///path/meta.db or "
+                          "zk+hierarchical://host:2181/ledgers, or set STELE_METADATA"));
+  }
+  const absl::StatusOr<metadata::ServiceUri> uri = metadata::ParseServiceUri(command.metadata_uri);
+  if (!uri.ok()) return fail(uri.status());
+  real::Shard shard({.name = "autorecovery"});
+  const std::unique_ptr<observe::Log> log = MakeTextLog(command.log_format, "");
+  autorecovery::AutorecoveryOptions options;
+  options.name = command.name.empty() ? HostName() : command.name;
+  options.runs_auditor = command.runs_auditor;
+  options.runs_worker = command.runs_worker;
+  options.ledgers_in_flight_max = static_cast<size_t>(command.ledgers_in_flight);
+  options.log = log.get();
+  options.client.log = log.get();
+  const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
+  RunningAutorecovery running;
+  absl::Status status =
+      shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
+  if (status.ok() && !command.ready_file.empty()) {
+    status = shard.RunUntil(
+        ReplaceTextFile(shard.env().files, command.ready_file, StrCat(command.metadata_uri, "\n")));
+  }
+  if (status.ok()) {
+    log->Write(observe::LogLevel::kInfo, "autorecovery runs");
+    shard.Run();
+    log->Write(observe::LogLevel::kInfo, "stopping");
+  }
+  shard.RunUntil(StopAutorecovery(&running));
+  return status.ok() ? ExitCode::kOk : fail(status);
+}
+
+}  // namespace stele::shell

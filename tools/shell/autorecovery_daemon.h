@@ -1,0 +1,40 @@
+// Auditor and worker as part of a process: of stele autorecovery, and of stele standalone.
+#pragma once
+
+#include <memory>
+
+#include "absl/status/status.h"
+#include "autorecovery/auto_recovery.h"
+#include "common/async/task.h"
+#include "common/seams/env.h"
+#include "metadata/metadata_store.h"
+#include "metadata/service_uri.h"
+#include "tools/shell/exit_code.h"
+#include "tools/shell/text_log.h"
+
+namespace stele::shell {
+
+// With its store, on the shard that runs it.
+struct RunningAutorecovery {
+  std::unique_ptr<metadata::MetadataStore> store;
+  std::unique_ptr<autorecovery::AutoRecovery> autorecovery;
+};
+
+// What `into` points to outlives the task, and is stopped with StopAutorecovery().
+Task<absl::Status> StartAutorecovery(Env env, metadata::ServiceUri uri,
+                                     autorecovery::AutorecoveryOptions options,
+                                     RunningAutorecovery* into);
+Task<void> StopAutorecovery(RunningAutorecovery* running);
+
+struct AutorecoveryCommand {
+  std::string metadata_uri;
+  std::string name;  // --name: what locks and votes say; empty: the host's
+  bool runs_auditor = true;
+  bool runs_worker = true;
+  int64_t ledgers_in_flight = 64;
+  std::string ready_file;
+  LogFormat log_format = LogFormat::kText;
+};
+ExitCode RunAutorecovery(const AutorecoveryCommand& command);
+
+}  // namespace stele::shell

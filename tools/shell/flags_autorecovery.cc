@@ -1,0 +1,267 @@
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include <CLI/CLI.hpp>
+
+#include "tools/shell/autorecovery_commands.h"
+#include "tools/shell/autorecovery_daemon.h"
+#include "tools/shell/flags.h"
+#include "tools/shell/operations_commands.h"
+
+namespace stele::shell {
+namespace {
+
+void AddDaemon(CLI::App& command, Run& run) {
+  auto options = std::make_shared<AutorecoveryCommand>();
+  command
+      .add_option("--metadata", options->metadata_uri,
+                  "Metadata service URI: sqlite:///path/meta.db or "
+                  "zk+hierarchical://host:2181/ledgers")
+      ->envname("STELE_METADATA");
+  command.add_option("--name", options->name, "What locks and votes say; default: the host's name");
+  command.add_flag_callback(
+      "--no-auditor", [options] { options->runs_auditor = false; }, "Run a worker only");
+  command.add_flag_callback(
+      "--no-worker", [options] { options->runs_worker = false; }, "Run an auditor only");
+  command
+      .add_option("--ledgers-in-flight", options->ledgers_in_flight,
+                  "Ledgers repaired at the same time; default 64")
+      ->check(CLI::Range(1, 4096));
+  command.add_option("--ready-file", options->ready_file, "Written once it runs");
+  AddLogFlag(command, options->log_format);
+  command.callback([options, &command, &run] {
+    if (command.get_subcommands().empty()) run = [options] { return RunAutorecovery(*options); };
+  });
+}
+
+std::shared_ptr<CommonOptions> Common(CLI::App& command) {
+  auto options = std::make_shared<CommonOptions>();
+  AddCommonFlags(command, *options);
+  return options;
+}
+
+void AddLimit(CLI::App& autorecovery, Run& run) {
+  CLI::App* command = autorecovery.add_subcommand(
+      "limit", "Bytes per second that repair may move; 0: no limit. Holds at once, everywhere");
+  auto options = std::make_shared<LimitCommand>();
+  AddCommonFlags(*command, options->common);
+  const auto add = [&](const char* flag, std::optional<int64_t>& value, const char* help) {
+    command->add_option(flag, value, help)->check(CLI::NonNegativeNumber);
+  };
+  add("--cluster", options->cluster, "Written by all workers together");
+  add("--source", options->source, "Read from one bookie by one worker");
+  add("--target", options->target, "Written to one bookie by one worker");
+  add("--check", options->check, "Read by the auditor's checks");
+  command->footer(
+      "Examples:\n"
+      "  stele autorecovery limit\n"
+      "  stele autorecovery limit --cluster 50000000 --target 10000000");
+  command->callback([=, &run] { run = [=] { return RunAutorecoveryLimit(*options); }; });
+}
+
+void AddSwitches(CLI::App& autorecovery, Run& run) {
+  for (const bool enabled : {true, false}) {
+    CLI::App* command = autorecovery.add_subcommand(
+        enabled ? "enable" : "disable",
+        enabled ? "Let auditors publish and workers repair" : "Stop all repair in the cluster");
+    const auto common = Common(*command);
+    command->footer(enabled ? "Example:\n  stele autorecovery enable"
+                            : "Example:\n  stele autorecovery disable; it stays so until enabled");
+    command->callback([=, &run] { run = [=] { return RunAutorecoverySwitch(*common, enabled); }; });
+  }
+}
+
+void AddAutorecovery(CLI::App& app, Run& run) {
+  CLI::App* autorecovery = app.add_subcommand(
+      "autorecovery", "Run auditor and replication worker until SIGTERM, or steer them");
+  autorecovery->require_subcommand(0, 1);
+  autorecovery->footer(
+      "Examples:\n"
+      "  stele autorecovery --metadata zk+hierarchical://localhost:2181/ledgers\n"
+      "  stele autorecovery --no-auditor\n"
+      "  stele autorecovery status");
+  AddDaemon(*autorecovery, run);
+
+  CLI::App* status = autorecovery->add_subcommand("status", "Who runs, and what is left to do");
+  const auto status_common = Common(*status);
+  status->footer("Example:\n  stele autorecovery status --json");
+  status->callback([=, &run] { run = [=] { return RunAutorecoveryStatus(*status_common); }; });
+
+  CLI::App* list = autorecovery->add_subcommand("list", "The ledgers that are marked for repair");
+  const auto list_common = Common(*list);
+  list->footer("Example:\n  stele autorecovery list");
+  list->callback([=, &run] { run = [=] { return RunAutorecoveryList(*list_common); }; });
+
+  AddSwitches(*autorecovery, run);
+  AddLimit(*autorecovery, run);
+
+  CLI::App* delay = autorecovery->add_subcommand(
+      "delay", "How long a lost bookie may stay away before its ledgers are repaired");
+  const auto delay_common = Common(*delay);
+  auto seconds = std::make_shared<std::optional<int64_t>>();
+  delay->add_option("SECONDS", *seconds, "The new value; without: print it")
+      ->check(CLI::NonNegativeNumber);
+  delay->footer("Examples:\n  stele autorecovery delay\n  stele autorecovery delay 600");
+  delay->callback(
+      [=, &run] { run = [=] { return RunAutorecoveryDelay(*delay_common, *seconds); }; });
+
+  CLI::App* audit = autorecovery->add_subcommand(
+      "audit", "Let the auditor look at once, and wait for no lost bookie any longer");
+  const auto audit_common = Common(*audit);
+  audit->footer("Example:\n  stele autorecovery audit");
+  audit->callback([=, &run] { run = [=] { return RunAutorecoveryAudit(*audit_common); }; });
+
+  CLI::App* forget = autorecovery->add_subcommand(
+      "forget", "Take a ledger out of quarantine, so that it is tried again");
+  const auto forget_common = Common(*forget);
+  auto ledger = std::make_shared<int64_t>(0);
+  forget->add_option("LEDGER", *ledger, "Its id")->required()->check(CLI::NonNegativeNumber);
+  forget->footer("Example:\n  stele autorecovery forget 42");
+  forget->callback(
+      [=, &run] { run = [=] { return RunAutorecoveryForget(*forget_common, *ledger); }; });
+}
+
+void AddNode(CLI::App& app, Run& run) {
+  CLI::App* node = app.add_subcommand("node", "Take a bookie out of the cluster, or look at it");
+  node->require_subcommand(1);
+
+  CLI::App* drain = node->add_subcommand(
+      "drain", "Move all copies of a living bookie to others, and wait until it is done");
+  auto options = std::make_shared<DrainCommand>();
+  AddCommonFlags(*drain, options->common);
+  drain->add_option("BOOKIE", options->bookie, "Its id")->required();
+  drain->add_flag("--dry-run", options->dry_run, "Say what would be moved, and do nothing");
+  drain->add_flag_callback(
+      "--no-wait", [options] { options->wait = false; }, "Order it and come back at once");
+  drain->footer(
+      "The replication workers do it, behind all repair. Exit code 4 when something is left that "
+      "waiting does not move.\n"
+      "Examples:\n"
+      "  stele node drain bookie-3:3181 --dry-run\n"
+      "  stele node drain bookie-3:3181");
+  drain->callback([=, &run] { run = [=] { return RunNodeDrain(*options); }; });
+
+  CLI::App* undrain = node->add_subcommand("undrain", "Stop a drain; what was moved stays moved");
+  const auto undrain_common = Common(*undrain);
+  auto undrained = std::make_shared<std::string>();
+  undrain->add_option("BOOKIE", *undrained, "Its id")->required();
+  undrain->footer("Example:\n  stele node undrain bookie-3:3181");
+  undrain->callback(
+      [=, &run] { run = [=] { return RunNodeUndrain(*undrain_common, *undrained); }; });
+
+  CLI::App* status = node->add_subcommand("status", "What metadata still gives to a bookie");
+  const auto status_common = Common(*status);
+  auto shown = std::make_shared<std::string>();
+  status->add_option("BOOKIE", *shown, "Its id")->required();
+  status->footer("Example:\n  stele node status bookie-3:3181 --json");
+  status->callback([=, &run] { run = [=] { return RunNodeStatus(*status_common, *shown); }; });
+}
+
+void AddRecover(CLI::App& app, Run& run) {
+  CLI::App* command = app.add_subcommand(
+      "recover", "Repair all ledgers of a bookie that is down, now, and wait until it is done");
+  auto options = std::make_shared<RecoverCommand>();
+  AddCommonFlags(*command, options->common);
+  command->add_option("BOOKIE", options->bookie, "Its id")->required();
+  command->add_flag("--dry-run", options->dry_run, "Say how many ledgers, and do nothing");
+  command->add_flag_callback(
+      "--no-wait", [options] { options->wait = false; }, "Mark them and come back at once");
+  command->footer(
+      "The replication workers do it. Exit code 5 when the bookie is up.\n"
+      "Example:\n  stele recover bookie-3:3181");
+  command->callback([=, &run] { run = [=] { return RunRecover(*options); }; });
+}
+
+void AddGate(CLI::App& app, Run& run) {
+  CLI::App* gate = app.add_subcommand("gate", "Ask before you do it");
+  gate->require_subcommand(1);
+  CLI::App* restart =
+      gate->add_subcommand("restart", "May these bookies be stopped now, for a restart?");
+  auto options = std::make_shared<GateCommand>();
+  AddCommonFlags(*restart, options->common);
+  restart->add_option("BOOKIES", options->bookies, "Their ids")->required();
+  restart->add_option("--min-copies", options->copies_min, "That must stay readable; default 2")
+      ->check(CLI::Range(1, 64));
+  restart->footer(
+      "Reads the metadata of all ledgers. Exit code 4: not now; G1 to G5 say why.\n"
+      "Example:\n  stele gate restart bookie-3:3181");
+  restart->callback([=, &run] { run = [=] { return RunGateRestart(*options); }; });
+}
+
+void AddCookie(CLI::App& app, Run& run) {
+  CLI::App* cookie = app.add_subcommand("cookie", "The cookies of bookies in the metadata store");
+  cookie->require_subcommand(1);
+
+  CLI::App* list = cookie->add_subcommand("list", "All bookies that ever joined");
+  const auto list_common = Common(*list);
+  list->footer("Example:\n  stele cookie list");
+  list->callback([=, &run] { run = [=] { return RunCookieList(*list_common); }; });
+
+  CLI::App* show = cookie->add_subcommand("show", "The cookie of a bookie");
+  const auto show_common = Common(*show);
+  auto shown = std::make_shared<std::string>();
+  show->add_option("BOOKIE", *shown, "Its id")->required();
+  show->footer("Example:\n  stele cookie show bookie-3:3181");
+  show->callback([=, &run] { run = [=] { return RunCookieShow(*show_common, *shown); }; });
+
+  CLI::App* erase = cookie->add_subcommand(
+      "delete", "Take a bookie out of the cluster for good, when nothing names it any more");
+  auto options = std::make_shared<CookieDeleteCommand>();
+  AddCommonFlags(*erase, options->common);
+  erase->add_option("BOOKIE", options->bookie, "Its id")->required();
+  erase->add_flag("--dry-run", options->dry_run, "Say what stands against it, and do nothing");
+  erase->add_flag("--force", options->force, "Although it is up, or ledgers name it");
+  erase->footer("Example:\n  stele cookie delete bookie-3:3181 --dry-run");
+  erase->callback([=, &run] { run = [=] { return RunCookieDelete(*options); }; });
+}
+
+}  // namespace
+
+void AddAutorecoveryCommands(CLI::App& app, Run& run) {
+  AddAutorecovery(app, run);
+  AddNode(app, run);
+  AddRecover(app, run);
+  AddGate(app, run);
+  AddCookie(app, run);
+}
+
+void AddFsckCommand(CLI::App& cluster, Run& run) {
+  CLI::App* command = cluster.add_subcommand(
+      "fsck", "Prove that every entry has its copies, or show where it has not; changes nothing");
+  auto options = std::make_shared<FsckCommand>();
+  AddCommonFlags(*command, options->common);
+  using autorecovery::CheckDepth;
+  const std::map<std::string, CheckDepth> depths = {{"metadata", CheckDepth::kMetadata},
+                                                    {"availability", CheckDepth::kAvailability},
+                                                    {"sample", CheckDepth::kSample},
+                                                    {"full", CheckDepth::kFull}};
+  command
+      ->add_option(
+          "--mode", options->depth,
+          "metadata: what the store says. availability (default): what each bookie says it "
+          "has.\nsample: first and last entries are read. full: every copy is read")
+      ->transform(CLI::CheckedTransformer(depths));
+  command->add_option("--ledger", options->ledger, "Only this one")->check(CLI::NonNegativeNumber);
+  command->add_option("--in-flight", options->ledgers_in_flight, "Ledgers at a time; default 16")
+      ->check(CLI::Range(1, 4096));
+  command->footer(
+      "Exit code 6 when anything is found.\n"
+      "Examples:\n"
+      "  stele cluster fsck\n"
+      "  stele cluster fsck --mode full --ledger 42 --json");
+  command->callback([=, &run] { run = [=] { return RunClusterFsck(*options); }; });
+}
+
+void AddExplainCommand(CLI::App& ledger, Run& run) {
+  CLI::App* command = ledger.add_subcommand(
+      "explain", "Where each copy of a ledger is, and what its bookies say they have");
+  const auto common = Common(*command);
+  auto id = std::make_shared<int64_t>(0);
+  command->add_option("LEDGER", *id, "Its id")->required()->check(CLI::NonNegativeNumber);
+  command->footer("Exit code 6 when a copy is missing.\nExample:\n  stele ledger explain 42");
+  command->callback([=, &run] { run = [=] { return RunLedgerExplain(*common, *id); }; });
+}
+
+}  // namespace stele::shell

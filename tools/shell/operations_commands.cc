@@ -1,0 +1,481 @@
+#include "tools/shell/operations_commands.h"
+
+#include <algorithm>
+#include <memory>
+#include <optional>
+#include <utility>
+#include <vector>
+
+#include "autorecovery/restart_check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/autorecovery_records.h"
+#include "metadata/bookie_id.h"
+#include "metadata/bookie_registry.h"
+#include "metadata/cluster_paths.h"
+#include "metadata/ledger_manager.h"
+#include "metadata/underreplicated_queue.h"
+#include "tools/shell/text_log.h"
+
+namespace stele::shell {
+namespace {
+
+using autorecovery::CheckFinding;
+using autorecovery::CheckReport;
+using autorecovery::ClusterCheck;
+
+// How often a drain is looked at. Each look reads the metadata of all ledgers.
+constexpr absl::Duration kLookAgain = absl::Seconds(5);
+// Without any progress for so long, a drain is reported as stuck.
+constexpr absl::Duration kStuckAfter = absl::Minutes(10);
+// Ledgers that are named one by one.
+constexpr size_t kNamedMax = 20;
+
+// A ClusterCheck of the session's cluster, closed at the end.
+class Checker {
+ public:
+  static absl::StatusOr<std::unique_ptr<Checker>> Open(Session& session) {
+    STELE_TRY(metadata::Cluster cluster, session.FindCluster());
+    std::unique_ptr<Checker> checker(new Checker(session));
+    STELE_TRY(checker->check_, session.shard().RunUntil(ClusterCheck::Open(
+                                   session.env(), session.store(), std::move(cluster), {})));
+    return checker;
+  }
+  ~Checker() {
+    if (check_ != nullptr) session_.shard().RunUntil(check_->Close());
+  }
+  ClusterCheck* operator->() const { return check_.get(); }
+
+ private:
+  explicit Checker(Session& session) : session_(session) {}
+  Session& session_;
+  std::unique_ptr<ClusterCheck> check_;
+};
+
+Record ToRecord(const CheckFinding& finding) {
+  Record record;
+  record.Set("finding", std::string(NameOf(finding.kind)))
+      .Set("ledger", finding.ledger.value())
+      .Set("bookie", finding.bookie.value())
+      .Set("first_entry", finding.first_entry.value())
+      .Set("entries", finding.entries)
+      .Set("detail", finding.detail);
+  return record;
+}
+
+absl::Status Fsck(Session& session, const FsckCommand& command) {
+  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
+  Progress progress(session.env().clock, "checking ledgers", 0, "ledgers");
+  STELE_TRY(
+      const CheckReport report,
+      session.shard().RunUntil(
+          command.ledger >= 0
+              ? (*checker)->CheckOne(command.depth, LedgerId(command.ledger))
+              : (*checker)->CheckAll(command.depth, static_cast<size_t>(command.ledgers_in_flight),
+                                     [&](int64_t done) { progress.Update(done); })));
+  std::vector<Record> findings;
+  for (const CheckFinding& finding : report.findings) findings.push_back(ToRecord(finding));
+  const bool is_table = session.options().format == Format::kTable;
+  if (is_table && !findings.empty()) PrintRecords(findings, Format::kTable, "");
+  Record record;
+  record.Set("ledgers", report.ledgers)
+      .Set("open_ledgers", report.open_ledgers)
+      .Set("copies", report.copies)
+      .Set("copies_proven", report.copies_proven)
+      .Set("bytes_read", report.bytes_read)
+      .Set("findings", report.finding_count);
+  if (!is_table) record.Set("list", std::move(findings));
+  PrintRecord(record, session.options().format);
+  if (report.IsClean()) return absl::OkStatus();
+  return MakeError(ErrorCode::kCorruptData, StrCat(report.copies - report.copies_proven, " of ",
+                                                   report.copies, " copies are not proven"));
+}
+
+absl::Status Explain(Session& session, LedgerId ledger) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
+  STELE_TRY(const auto fragments, session.shard().RunUntil((*checker)->Explain(ledger)));
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(const auto quarantine, session.shard().RunUntil(records.Quarantine(ledger)));
+  std::vector<Record> members;
+  int64_t missing = 0;
+  for (const auto& fragment : fragments) {
+    for (const auto& member : fragment.members) {
+      const int64_t lost = member.is_up ? member.entries_missing : member.entries_expected;
+      if (!fragment.is_open) missing += lost;
+      std::string state = "complete";
+      if (!member.is_up) {
+        state = "down";
+      } else if (fragment.is_open) {
+        state = "open: not asked";
+      } else if (!member.has_answered) {
+        state = "silent";
+      } else if (member.entries_missing > 0) {
+        state = "incomplete";
+      }
+      members.emplace_back();
+      members.back()
+          .Set("first", fragment.first.value())
+          .Set("last", fragment.is_open ? std::string("open") : StrCat(fragment.last.value()))
+          .Set("bookie", member.bookie.value())
+          .Set("state", state)
+          .Set("entries", member.entries_expected)
+          .Set("missing", lost);
+    }
+  }
+  const std::string reason = quarantine.has_value() ? quarantine->reason : "";
+  if (session.options().format == Format::kJson) {
+    PrintRecord(Record()
+                    .Set("ledger", ledger.value())
+                    .Set("copies_missing", missing)
+                    .Set("quarantined", reason)
+                    .Set("copies", std::move(members)),
+                Format::kJson);
+  } else {
+    PrintRecords(members, Format::kTable, "no fragments");
+    PrintRecord(Record()
+                    .Set("ledger", ledger.value())
+                    .Set("copies_missing", missing)
+                    .Set("quarantined", reason),
+                Format::kTable);
+  }
+  if (missing == 0 && !quarantine.has_value()) return absl::OkStatus();
+  return MakeError(ErrorCode::kCorruptData,
+                   StrCat("ledger ", ledger.value(), ": ", missing, " copies are missing"));
+}
+
+// What is left of a drain, and why.
+struct DrainView {
+  std::vector<ClusterCheck::Reference> movable;
+  std::vector<LedgerId> open;  // their writers hold them
+  int64_t bytes = 0;
+};
+
+absl::StatusOr<DrainView> LookAtDrain(Session& session, Checker& checker, const BookieId& bookie) {
+  STELE_TRY(const auto references, session.shard().RunUntil(checker->ReferencesTo(bookie)));
+  DrainView view;
+  for (const ClusterCheck::Reference& reference : references) {
+    if (reference.is_in_open_tail) {
+      view.open.push_back(reference.ledger);
+    } else {
+      view.movable.push_back(reference);
+      view.bytes += reference.bytes;
+    }
+  }
+  return view;
+}
+
+// The first of the ledgers that cannot be moved now, each with its reason.
+absl::StatusOr<std::vector<Record>> Reasons(Session& session, const DrainView& view,
+                                            metadata::AutorecoveryRecords& records) {
+  STELE_TRY(const auto quarantined, session.shard().RunUntil(records.Quarantined()));
+  std::vector<Record> reasons;
+  const auto add = [&](LedgerId ledger, std::string reason) {
+    if (reasons.size() >= kNamedMax) return;
+    reasons.emplace_back();
+    reasons.back().Set("ledger", ledger.value()).Set("reason", std::move(reason));
+  };
+  for (LedgerId ledger : view.open) {
+    add(ledger, "open: its writer, or a recovery, has to end it or to replace the bookie");
+  }
+  for (const auto& reference : view.movable) {
+    if (std::binary_search(quarantined.begin(), quarantined.end(), reference.ledger)) {
+      add(reference.ledger, "quarantined: it has entries that no bookie gives");
+    }
+  }
+  return reasons;
+}
+
+absl::Status CheckDrainable(Session& session, const BookieId& bookie) {
+  metadata::BookieRegistry registry(session.env(), session.store(),
+                                    metadata::ClusterPaths(session.uri().root));
+  STELE_TRY_OK(session.shard().RunUntil(registry.Start()));
+  STELE_TRY(const auto all, session.shard().RunUntil(registry.AllBookies()));
+  const bool is_up = registry.bookies().IsUp(bookie);
+  if (!is_up && std::find(all.begin(), all.end(), bookie) == all.end()) {
+    return MakeError(ErrorCode::kNoSuchKey, StrCat("there is no bookie ", bookie.value()));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status Drain(Session& session, const DrainCommand& command) {
+  const BookieId bookie(command.bookie);
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY_OK(CheckDrainable(session, bookie));
+  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(DrainView view, LookAtDrain(session, *checker, bookie));
+  const auto total = static_cast<int64_t>(view.movable.size());
+  if (command.dry_run) {
+    PrintRecord(Record()
+                    .Set("bookie", bookie.value())
+                    .Set("ledgers_to_move", total)
+                    .Set("bytes_to_move", view.bytes)
+                    .Set("ledgers_open", static_cast<int64_t>(view.open.size())),
+                session.options().format);
+    return absl::OkStatus();
+  }
+  STELE_TRY(const bool is_new,
+            session.shard().RunUntil(records.SetDraining(bookie, session.env().clock->WallNow())));
+  (void)is_new;  // a drain that goes on is watched like a new one
+  Progress progress(session.env().clock, StrCat("draining ", bookie.value()), total, "ledgers");
+  MonotonicTime progressed_at = session.env().clock->Now();
+  size_t left = view.movable.size();
+  while (command.wait && !view.movable.empty()) {
+    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock, kLookAgain));
+    STELE_TRY(view, LookAtDrain(session, *checker, bookie));
+    const MonotonicTime now = session.env().clock->Now();
+    if (view.movable.size() < left) progressed_at = now;
+    left = view.movable.size();
+    progress.Update(total - static_cast<int64_t>(std::min(left, static_cast<size_t>(total))));
+    if (now - progressed_at > kStuckAfter) break;
+  }
+  STELE_TRY(std::vector<Record> reasons, Reasons(session, view, records));
+  const bool is_done = view.movable.empty() && view.open.empty();
+  PrintRecord(
+      Record()
+          .Set("bookie", bookie.value())
+          .Set("drained", is_done)
+          .Set("ledgers_moved", total - static_cast<int64_t>(std::min(view.movable.size(),
+                                                                      static_cast<size_t>(total))))
+          .Set("ledgers_left", static_cast<int64_t>(view.movable.size()))
+          .Set("ledgers_open", static_cast<int64_t>(view.open.size()))
+          .Set("blocked", std::move(reasons)),
+      session.options().format);
+  if (is_done || !command.wait) return absl::OkStatus();
+  return MakeError(ErrorCode::kNotEnoughBookies,
+                   StrCat("metadata still names ", bookie.value(), " in ",
+                          view.movable.size() + view.open.size(),
+                          " ledgers; the drain goes on until stele node undrain"));
+}
+
+absl::Status Undrain(Session& session, const BookieId& bookie) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(const bool was, session.shard().RunUntil(records.ClearDraining(bookie)));
+  if (!was) {
+    return MakeError(ErrorCode::kNoSuchKey, StrCat("bookie ", bookie.value(), " is not draining"));
+  }
+  PrintRecord(Record().Set("bookie", bookie.value()).Set("draining", false),
+              session.options().format);
+  return absl::OkStatus();
+}
+
+absl::Status NodeStatus(Session& session, const BookieId& bookie) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY_OK(CheckDrainable(session, bookie));
+  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(const auto draining, session.shard().RunUntil(records.Draining()));
+  STELE_TRY(const DrainView view, LookAtDrain(session, *checker, bookie));
+  STELE_TRY(std::vector<Record> reasons, Reasons(session, view, records));
+  const bool is_draining = draining.contains(bookie);
+  const bool is_named = !view.movable.empty() || !view.open.empty();
+  PrintRecord(Record()
+                  .Set("bookie", bookie.value())
+                  .Set("state", std::string(!is_draining ? "active"
+                                            : is_named   ? "draining"
+                                                         : "drained"))
+                  .Set("ledgers", static_cast<int64_t>(view.movable.size()))
+                  .Set("bytes", view.bytes)
+                  .Set("ledgers_open", static_cast<int64_t>(view.open.size()))
+                  .Set("blocked", is_draining ? std::move(reasons) : std::vector<Record>()),
+              session.options().format);
+  return absl::OkStatus();
+}
+
+// Is it registered, and does it have a cookie?
+struct Presence {
+  bool is_up = false;
+  metadata::BookieSet bookies;
+};
+absl::StatusOr<Presence> FindBookie(Session& session, const BookieId& bookie) {
+  metadata::BookieRegistry registry(session.env(), session.store(),
+                                    metadata::ClusterPaths(session.uri().root));
+  STELE_TRY_OK(session.shard().RunUntil(registry.Start()));
+  return Presence{registry.bookies().IsUp(bookie), registry.bookies()};
+}
+
+absl::Status Recover(Session& session, const RecoverCommand& command) {
+  const BookieId bookie(command.bookie);
+  STELE_TRY(const Presence presence, FindBookie(session, bookie));
+  if (presence.is_up) {
+    return MakeError(ErrorCode::kMetadataConflict,
+                     StrCat("bookie ", bookie.value(),
+                            " is up: stop it first, or move its ledgers with stele node drain"));
+  }
+  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
+  STELE_TRY(auto references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
+  const auto total = static_cast<int64_t>(references.size());
+  int64_t marked = 0;
+  metadata::UnderreplicatedQueue queue(session.env(), session.store(),
+                                       metadata::ClusterPaths(session.uri().root), "stele",
+                                       {.give_up_at = session.env().clock->Now() + absl::Hours(1)});
+  if (!command.dry_run) STELE_TRY_OK(session.shard().RunUntil(queue.Start()));
+  for (const auto& reference : references) {
+    if (command.dry_run) break;
+    STELE_TRY(const bool is_new, session.shard().RunUntil(queue.Mark(reference.ledger, {bookie})));
+    if (is_new) ++marked;
+  }
+  Progress progress(session.env().clock, StrCat("recovering ", bookie.value()), total, "ledgers");
+  MonotonicTime progressed_at = session.env().clock->Now();
+  while (command.wait && !command.dry_run && !references.empty()) {
+    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock, kLookAgain));
+    const size_t before = references.size();
+    STELE_TRY(references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
+    const MonotonicTime now = session.env().clock->Now();
+    if (references.size() < before) progressed_at = now;
+    progress.Update(total - static_cast<int64_t>(references.size()));
+    if (now - progressed_at > kStuckAfter) break;
+  }
+  const auto left = static_cast<int64_t>(references.size());
+  PrintRecord(Record()
+                  .Set("bookie", bookie.value())
+                  .Set("ledgers", total)
+                  .Set("newly_marked", marked)
+                  .Set("ledgers_left", left),
+              session.options().format);
+  if (left == 0 || command.dry_run || !command.wait) return absl::OkStatus();
+  return MakeError(
+      ErrorCode::kNotEnoughBookies,
+      StrCat(left, " ledgers still name ", bookie.value(), "; stele autorecovery list shows them"));
+}
+
+absl::Status Gate(Session& session, const GateCommand& command) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  autorecovery::RestartQuestion question;
+  for (const std::string& bookie : command.bookies) question.stopping.insert(BookieId(bookie));
+  STELE_TRY(const Presence presence, FindBookie(session, BookieId(command.bookies.front())));
+  question.bookies = presence.bookies;
+  question.rules.copies_min = static_cast<int>(command.copies_min);
+  metadata::UnderreplicatedQueue queue(
+      session.env(), session.store(), metadata::ClusterPaths(session.uri().root), "stele",
+      {.give_up_at = session.env().clock->Now() + absl::Seconds(10)});
+  STELE_TRY(const auto tasks, session.shard().RunUntil(queue.List(SIZE_MAX)));
+  for (const auto& task : tasks) question.under_repair.insert(task.ledger);
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(const auto quarantined, session.shard().RunUntil(records.Quarantined()));
+  question.under_repair.insert(quarantined.begin(), quarantined.end());
+  metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);
+  STELE_TRY(const autorecovery::RestartVerdict verdict,
+            session.shard().RunUntil(autorecovery::CheckRestart(&ledgers, std::move(question))));
+  std::vector<Record> refusals;
+  for (const auto& [kind, count] : verdict.counts) {
+    std::vector<std::string> examples;
+    const auto named = verdict.examples.find(kind);
+    if (named != verdict.examples.end()) {
+      for (LedgerId ledger : named->second) examples.push_back(StrCat(ledger.value()));
+    }
+    refusals.emplace_back();
+    refusals.back()
+        .Set("code", std::string(LabelOf(kind)))
+        .Set("because", std::string(ReasonOf(kind)))
+        .Set("ledgers", count)
+        .Set("first", std::move(examples));
+  }
+  const bool is_table = session.options().format == Format::kTable;
+  if (is_table && !refusals.empty()) PrintRecords(refusals, Format::kTable, "");
+  Record record;
+  record.Set("granted", verdict.IsGranted())
+      .Set("ledgers", verdict.ledgers)
+      .Set("ledgers_touched", verdict.ledgers_touched)
+      .Set("ensemble_size_max", int64_t{verdict.ensemble_size_max})
+      .Set("writable_left", verdict.writable_left);
+  if (!is_table) record.Set("refusals", std::move(refusals));
+  PrintRecord(record, session.options().format);
+  if (verdict.IsGranted()) return absl::OkStatus();
+  return MakeError(ErrorCode::kNotEnoughBookies, "do not stop them now");
+}
+
+absl::Status CookieList(Session& session) {
+  metadata::BookieRegistry registry(session.env(), session.store(),
+                                    metadata::ClusterPaths(session.uri().root));
+  STELE_TRY_OK(session.shard().RunUntil(registry.Start()));
+  STELE_TRY(const auto all, session.shard().RunUntil(registry.AllBookies()));
+  std::vector<Record> records;
+  for (const BookieId& bookie : all) {
+    records.emplace_back();
+    records.back().Set("bookie", bookie.value()).Set("up", registry.bookies().IsUp(bookie));
+  }
+  PrintRecords(records, session.options().format, "no bookie has a cookie");
+  return absl::OkStatus();
+}
+
+absl::StatusOr<metadata::Node> ReadCookie(Session& session, const std::string& bookie) {
+  if (!metadata::IsValidBookieId(bookie)) {
+    return MakeError(ErrorCode::kInvalidArgument, StrCat(bookie, " is no bookie id"));
+  }
+  const metadata::ClusterPaths paths(session.uri().root);
+  const absl::StatusOr<metadata::Node> node =
+      session.shard().RunUntil(session.store()->Get(paths.Cookie(BookieId(bookie))));
+  if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) {
+    return MakeError(ErrorCode::kNoSuchKey, StrCat("bookie ", bookie, " has no cookie"));
+  }
+  return node;
+}
+
+absl::Status CookieShow(Session& session, const std::string& bookie) {
+  STELE_TRY(const metadata::Node node, ReadCookie(session, bookie));
+  PrintRecord(Record().Set("bookie", bookie).Set("version", node.version).Set("cookie", node.value),
+              session.options().format);
+  return absl::OkStatus();
+}
+
+absl::Status CookieDelete(Session& session, const CookieDeleteCommand& command) {
+  const BookieId bookie(command.bookie);
+  STELE_TRY(const metadata::Node node, ReadCookie(session, command.bookie));
+  STELE_TRY(const Presence presence, FindBookie(session, bookie));
+  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
+  STELE_TRY(const auto references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
+  PrintRecord(Record()
+                  .Set("bookie", bookie.value())
+                  .Set("up", presence.is_up)
+                  .Set("ledgers", static_cast<int64_t>(references.size()))
+                  .Set("dry_run", command.dry_run),
+              session.options().format);
+  if (!command.force && (presence.is_up || !references.empty())) {
+    return MakeError(
+        ErrorCode::kMetadataConflict,
+        StrCat("bookie ", bookie.value(), presence.is_up ? " is up" : " is named by ledgers",
+               "; drain or recover it first, or use --force"));
+  }
+  if (command.dry_run) return absl::OkStatus();
+  const metadata::ClusterPaths paths(session.uri().root);
+  return session.shard().RunUntil(session.store()->Delete(paths.Cookie(bookie), node.version));
+}
+
+}  // namespace
+
+ExitCode RunRecover(const RecoverCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Recover(session, command); });
+}
+ExitCode RunGateRestart(const GateCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Gate(session, command); });
+}
+ExitCode RunCookieList(const CommonOptions& common) { return RunInSession(common, CookieList); }
+ExitCode RunCookieShow(const CommonOptions& common, const std::string& bookie) {
+  return RunInSession(common, [&](Session& session) { return CookieShow(session, bookie); });
+}
+ExitCode RunCookieDelete(const CookieDeleteCommand& command) {
+  return RunInSession(command.common,
+                      [&](Session& session) { return CookieDelete(session, command); });
+}
+ExitCode RunClusterFsck(const FsckCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Fsck(session, command); });
+}
+ExitCode RunLedgerExplain(const CommonOptions& common, int64_t ledger) {
+  return RunInSession(common, [&](Session& session) { return Explain(session, LedgerId(ledger)); });
+}
+ExitCode RunNodeDrain(const DrainCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Drain(session, command); });
+}
+ExitCode RunNodeUndrain(const CommonOptions& common, const std::string& bookie) {
+  return RunInSession(common, [&](Session& session) { return Undrain(session, BookieId(bookie)); });
+}
+ExitCode RunNodeStatus(const CommonOptions& common, const std::string& bookie) {
+  return RunInSession(common,
+                      [&](Session& session) { return NodeStatus(session, BookieId(bookie)); });
+}
+
+}  // namespace stele::shell
