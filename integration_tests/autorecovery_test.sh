@@ -94,7 +94,7 @@ expect 0 "$stele" ledger explain 0
 contains out 'complete'
 
 # --- What may be stopped, what may be removed.
-expect 4 "$stele" gate restart bookie-3 bookie-4
+expect 4 "$stele" gate restart bookie-1 bookie-3 bookie-4  # of four: no ledger keeps two copies
 contains out 'G3'
 expect 0 "$stele" cookie list
 contains out '^bookie-2 +no'
