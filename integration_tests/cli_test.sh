@@ -48,7 +48,7 @@ wait_for() { # what, command...
 start_bookie() { # number
   rm -f "ready-$1"
   "$stele" bookie --data "$work/bookie-$1" --port 0 --set "bookieId=bookie-$1" \
-    --ready-file "$work/ready-$1" 2>> "log-$1" &
+    --set allowLoopback=true --ready-file "$work/ready-$1" 2>> "log-$1" &
   pid[$1]=$!
   disown
 }
