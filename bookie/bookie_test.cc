@@ -416,5 +416,39 @@ TEST_P(BookieCrashTest, NothingAcknowledgedIsLostAndNoFenceForgotten) {
   EXPECT_GT(oracle.entries.size(), 100u);
 }
 
+// Lets the sync of a directory fail, once.
+class FailOneDirectorySync : public simulation::FileFaults {
+ public:
+  explicit FailOneDirectorySync(int number) : left_(number) {}
+  absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+    if (request.operation != simulation::FileOperation::kSyncDirectory || left_-- != 0) {
+      return absl::OkStatus();
+    }
+    return MakeError(ErrorCode::kIoError, "the disk");
+  }
+
+ private:
+  int left_;
+};
+
+TEST(BookieFirstStartTest, WhatAFailedStartHasMadeIsMadeDurableByTheNext) {
+  for (const uint64_t seed : {1, 2, 3}) {
+    for (int failing = 0; failing < 12; ++failing) {
+      BookieWorld world(seed);
+      FailOneDirectorySync faults(failing);
+      world.machine()->disk().set_faults(&faults);
+      const absl::Status first = world.Start();
+      world.machine()->disk().set_faults(nullptr);
+      if (!first.ok()) ASSERT_TRUE(world.Start().ok());
+      ASSERT_EQ(world.CodeOfCall(kRequests.Add(0, "kept")), ReplyCode::kOk);
+      world.PowerCut();
+      const absl::Status again = world.Start();
+      ASSERT_TRUE(again.ok()) << "seed " << seed << ", sync " << failing << ": " << again;
+      const wire::Reply reply = world.Call(ProtocolVersion::kV3, kRequests.Read(0));
+      EXPECT_EQ(PayloadOf(reply, 0), "kept");
+    }
+  }
+}
+
 }  // namespace
 }  // namespace stele::bookie

@@ -55,8 +55,9 @@ Task<absl::Status> Directories::Prepare(std::vector<std::string> roots,
                                    "with Apache BookKeeper 4.2 or later first"));
       }
       STELE_CO_TRY_OK(co_await files_->MakeDirectories(current));
-      STELE_CO_TRY_OK(co_await SyncWithAncestors(files_, root));
     }
+    // Also when it is there: a start before this one may have made it, and died before the sync.
+    STELE_CO_TRY_OK(co_await SyncWithAncestors(files_, root));
     currents->push_back(current);
   }
   co_return absl::OkStatus();
