@@ -75,6 +75,9 @@ void SimLink::Send(Side side, std::string_view head, Buffer body) {
   }
   end.queued_bytes += frame.size() + 4;
   if (end.queued_bytes > network_->options().low_water_bytes) end.above_low_water = true;
+  if (FrameObserver* observer = network_->observer(); observer != nullptr) {
+    observer->OnSent(id_, end.host, ends_[1 - side].host, frame);
+  }
   end.queue.push_back(std::move(frame));
   if (verdict == SeamVerdict::kLoseAnswer || verdict == SeamVerdict::kCrashAfter) {
     end.above_low_water = false;  // no callback inside this call
@@ -342,6 +345,9 @@ bool SimLink::DeliverFrames(Side side) {
     from.pipe.pop_front();
   }
   network_->scheduler()->trace().Record(TraceKind::kFrame, id_ * 2 + side, digest);
+  if (FrameObserver* observer = network_->observer(); observer != nullptr) {
+    for (const Buffer& frame : frames) observer->OnDelivered(id_, from.host, to.host, frame);
+  }
   if (!frames.empty()) to.handler->OnFrames(std::span<Buffer>(frames));
   CallPumpAfterAcknowledgement(side);
   if (!damaged || !to.open) return !damaged;

@@ -294,6 +294,9 @@ std::optional<MetadataReply> SimMetadataServer::OnRequest(const SimMetadataClien
       TraceKind::kMetadata,
       client.session() * 64 + static_cast<uint64_t>(request.operation) * 2 + reply.status.ok(),
       DigestOf(request.path) * 31 + DigestOf(request.value));
+  if (write && reply.status.ok() && observer_ != nullptr) {
+    observer_->OnWritten(client.executor()->process()->name(), request);
+  }
   if (write && TakeOne(&lose_replies_, client)) {
     scheduler_->faults().Count("metadata.lost_reply");
     return std::nullopt;

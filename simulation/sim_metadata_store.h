@@ -33,6 +33,13 @@ struct SimMetadataOptions {
   absl::Duration operation_timeout = absl::Seconds(10);
 };
 
+// Sees every write that took effect; for checkers.
+class MetadataObserver {
+ public:
+  virtual ~MetadataObserver() = default;
+  virtual void OnWritten(const std::string& process, const MetadataRequest& request) = 0;
+};
+
 class SimMetadataClient;
 
 class SimMetadataServer {
@@ -89,6 +96,9 @@ class SimMetadataServer {
 
   size_t open_sessions() const { return sessions_.size(); }
 
+  // Null: none. Must outlive its use here.
+  void set_observer(MetadataObserver* observer) { observer_ = observer; }
+
  private:
   friend class SimMetadataClient;
 
@@ -133,6 +143,7 @@ class SimMetadataServer {
   SimMetadataOptions options_;
   SimRandom random_;
   SimMetadataTree tree_;
+  MetadataObserver* observer_ = nullptr;
   bool stopped_ = false;
   uint64_t sessions_made_ = 0;
   std::map<uint64_t, Session> sessions_;  // those that have not ended

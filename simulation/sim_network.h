@@ -58,6 +58,17 @@ struct LinkConditions {
   Connect connect = Connect::kNormal;
 };
 
+// Sees every frame; for checkers. It changes nothing.
+class FrameObserver {
+ public:
+  virtual ~FrameObserver() = default;
+  // What one host sends to another on a connection, and what arrives, before its receiver sees it.
+  virtual void OnSent(uint64_t connection, const std::string& from, const std::string& to,
+                      const Buffer& frame) = 0;
+  virtual void OnDelivered(uint64_t connection, const std::string& from, const std::string& to,
+                           const Buffer& frame) = 0;
+};
+
 class SimConnection;
 class SimLink;
 class SimListener;
@@ -112,6 +123,10 @@ class SimNetwork {
 
   size_t open_connections() const { return links_.size(); }
 
+  // Null: none. Must outlive its use here.
+  void set_observer(FrameObserver* observer) { observer_ = observer; }
+  FrameObserver* observer() const { return observer_; }
+
   // What follows is for the parts of the network.
   Scheduler* scheduler() { return scheduler_; }
   const SimNetworkOptions& options() const { return options_; }
@@ -160,6 +175,7 @@ class SimNetwork {
   Scheduler* scheduler_;
   SimNetworkOptions options_;
   SimRandom random_;
+  FrameObserver* observer_ = nullptr;
   uint64_t links_made_ = 0;
   std::set<DirectedLink> blocked_;
   std::map<DirectedLink, LinkState> conditions_;

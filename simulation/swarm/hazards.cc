@@ -1,6 +1,8 @@
 #include "simulation/swarm/hazards.h"
 
+#include <algorithm>
 #include <functional>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -11,49 +13,32 @@
 namespace stele::simulation {
 namespace {
 
+// Below it are the directories of a bookie.
+constexpr char kData[] = "/data";
 // What a supervisor waits before it starts a bookie again that ended by itself.
 constexpr absl::Duration kSupervisorPause = absl::Seconds(2);
+// Watches are late by this much at most.
+constexpr absl::Duration kWatchDelayMax = absl::Seconds(5);
 // A process that is to stop in order and does not is killed.
 constexpr absl::Duration kStopPatience = absl::Seconds(30);
-
-bool TakeOne(int* count, uint64_t* failed) {
-  if (*count == 0) return false;
-  --*count;
-  ++*failed;
-  return true;
-}
 
 Task<void> StopBookie(bookie::Bookie* bookie, std::function<void()> stopped) {
   (void)co_await bookie->Stop();
   stopped();
 }
 
-// With the compaction that moves the most.
-Task<void> CollectGarbage(bookie::Bookie* bookie) {
-  (void)co_await bookie->CollectGarbage(bookie::CompactionKind::kMajor);
+Task<void> CollectGarbage(bookie::Bookie* bookie, int64_t compact) {
+  std::optional<bookie::CompactionKind> kind;
+  if (compact == 1) kind = bookie::CompactionKind::kMinor;
+  if (compact == 2) kind = bookie::CompactionKind::kMajor;
+  (void)co_await bookie->CollectGarbage(kind);
 }
 
 }  // namespace
 
-absl::Status ScriptedDisk::BeforeOperation(const FileRequest& request) {
-  int* count = nullptr;
-  switch (request.operation) {
-    case FileOperation::kSync:
-    case FileOperation::kSyncDirectory: count = &fail_syncs; break;
-    case FileOperation::kWrite:
-    case FileOperation::kTruncate: count = &fail_writes; break;
-    case FileOperation::kRead: count = &fail_reads; break;
-    default: return absl::OkStatus();
-  }
-  if (!TakeOne(count, &failed)) return absl::OkStatus();
-  return MakeError(ErrorCode::kIoError, StrCat(request.path, ": the disk failed"));
-}
-
-Hazards::Hazards(Stage* stage, Cluster* cluster, ActorControl* actors)
-    : stage_(stage), cluster_(cluster), actors_(actors) {
-  for (int bookie = 1; bookie <= stage->scenario().bookies; ++bookie) {
-    cluster_->machine(bookie)->disk().set_faults(&nodes_[bookie].disk);
-  }
+Hazards::Hazards(Stage* stage, Cluster* cluster, ActorControl* actors, WireWatch* watch)
+    : stage_(stage), cluster_(cluster), actors_(actors), watch_(watch) {
+  for (int bookie = 1; bookie <= stage->scenario().bookies; ++bookie) nodes_[bookie];
 }
 
 void Hazards::Schedule(const Scenario& scenario) {
@@ -69,7 +54,7 @@ void Hazards::After(absl::Duration delay, absl::AnyInvocable<void()> job) {
 
 void Hazards::Strike(const Fault& fault) {
   if (healed_ || !Apply(fault)) return;
-  ++effects_[static_cast<size_t>(fault.kind)];
+  cluster_->world().scheduler().faults().Count(StrCat("swarm.", NameOf(fault.kind)));
   stage_->Note(
       StrCat(NameOf(fault.kind), " a=", fault.a, " b=", fault.b, " for ", fault.for_ms, " ms"));
 }
@@ -81,24 +66,29 @@ bool Hazards::Apply(const Fault& fault) {
     case FaultKind::kPowerAll:
     case FaultKind::kRestartLoop:
     case FaultKind::kLose:
+    case FaultKind::kPause:
     case FaultKind::kWallClock:
+    case FaultKind::kClockRate:
     case FaultKind::kCollect:
     case FaultKind::kStop: return ApplyToProcess(fault);
     case FaultKind::kPartition:
     case FaultKind::kOneWay:
     case FaultKind::kIsolate:
-    case FaultKind::kReset: return ApplyToNetwork(fault);
+    case FaultKind::kReset:
+    case FaultKind::kZombie:
+    case FaultKind::kHalfOpen:
+    case FaultKind::kSlowLink:
+    case FaultKind::kShutWindow:
+    case FaultKind::kSwizzle: return ApplyToNetwork(fault);
     case FaultKind::kStoreCut:
     case FaultKind::kStoreDown:
     case FaultKind::kStoreLoseReply:
     case FaultKind::kStoreLoseRequest:
-    case FaultKind::kExpire: return ApplyToStore(fault);
-    case FaultKind::kDiskFull:
-    case FaultKind::kDiskSync:
-    case FaultKind::kDiskWrite:
-    case FaultKind::kDiskRead: return ApplyToDisk(fault);
+    case FaultKind::kExpire:
+    case FaultKind::kStoreSlow:
+    case FaultKind::kWatchLate: return ApplyToStore(fault);
+    default: return IsDestructive(fault.kind) ? Damage(fault) : ApplyToDisk(fault);
   }
-  return false;
 }
 
 bool Hazards::ApplyToProcess(const Fault& fault) {
@@ -129,18 +119,41 @@ bool Hazards::ApplyToProcess(const Fault& fault) {
       nodes_.at(bookie).lost = true;
       return true;
     case FaultKind::kStop: StopInOrder(bookie, down_for); return true;
-    case FaultKind::kWallClock: {
+    case FaultKind::kPause: {
+      SimProcess* process = ProcessOf(fault.a);
+      if (process == nullptr || !process->alive() || process->paused()) return false;
+      World& world = cluster_->world();
+      world.Pause(process);
+      After(down_for, [&world, process] {
+        if (process->paused()) world.Resume(process);
+      });
+      return true;
+    }
+    case FaultKind::kWallClock:
+    case FaultKind::kClockRate: {
       SimProcess* process = ProcessOf(fault.a);
       if (process == nullptr) return false;
-      process->set_wall_offset(absl::Seconds(fault.b));
+      if (fault.kind == FaultKind::kClockRate) {
+        process->set_clock_rate(std::max<int64_t>(1, fault.b));
+      } else {
+        process->set_wall_offset(absl::Seconds(fault.b));
+      }
       return true;
     }
     case FaultKind::kCollect:
       if (!IsBookie(fault.a) || cluster_->bookie(bookie) == nullptr) return false;
-      cluster_->process(bookie)->Spawn(CollectGarbage(cluster_->bookie(bookie)));
+      cluster_->process(bookie)->Spawn(CollectGarbage(cluster_->bookie(bookie), fault.b));
       return true;
     default: return false;
   }
+}
+
+std::vector<std::string> Hazards::OthersThan(const std::string& host) {
+  std::vector<std::string> others;
+  for (const auto& [number, node] : nodes_) others.push_back(HostOf(number));
+  for (const Actor& actor : stage_->scenario().actors) others.push_back(HostOf(actor.number));
+  std::erase(others, host);
+  return others;
 }
 
 bool Hazards::ApplyToNetwork(const Fault& fault) {
@@ -148,32 +161,70 @@ bool Hazards::ApplyToNetwork(const Fault& fault) {
   const std::string a = HostOf(fault.a);
   if (a.empty()) return false;
   const absl::Duration time = absl::Milliseconds(fault.for_ms);
-  if (fault.kind == FaultKind::kIsolate) {
-    std::vector<std::string> others;
-    for (const auto& [number, node] : nodes_) others.push_back(HostOf(number));
-    for (const Actor& actor : stage_->scenario().actors) others.push_back(HostOf(actor.number));
-    for (const std::string& other : others) {
-      if (other != a) network.Partition(a, other);
+  switch (fault.kind) {
+    case FaultKind::kIsolate: {
+      const std::vector<std::string> others = OthersThan(a);
+      for (const std::string& other : others) network.Partition(a, other);
+      After(time, [&network, a, others] {
+        for (const std::string& other : others) network.Heal(a, other);
+      });
+      return true;
     }
-    After(time, [&network, a, others] {
-      for (const std::string& other : others) network.Heal(a, other);
-    });
-    return true;
+    case FaultKind::kSwizzle: {
+      std::vector<SimNetwork::DirectedLink> links;
+      for (const std::string& other : OthersThan(a)) {
+        links.emplace_back(a, other);
+        links.emplace_back(other, a);
+      }
+      network.SwizzleClog(std::move(links), time);
+      return true;
+    }
+    case FaultKind::kShutWindow:
+      network.ShutWindow(a);
+      After(time, [&network, a] { network.OpenWindow(a); });
+      return true;
+    default: {
+      const std::string b = HostOf(fault.b);
+      return !b.empty() && a != b && ApplyToLink(fault, a, b);
+    }
   }
-  const std::string b = HostOf(fault.b);
-  if (b.empty() || a == b) return false;
-  if (fault.kind == FaultKind::kReset) {
-    network.ResetConnections(a, b);
-    return true;
+}
+
+bool Hazards::ApplyToLink(const Fault& fault, const std::string& a, const std::string& b) {
+  SimNetwork& network = cluster_->world().network();
+  const absl::Duration time = absl::Milliseconds(fault.for_ms);
+  switch (fault.kind) {
+    case FaultKind::kReset: network.ResetConnections(a, b); return true;
+    case FaultKind::kZombie: network.ResetWithZombies(a, b, time); return true;
+    case FaultKind::kHalfOpen:
+      network.HalfOpen(a, b, SimNetwork::Silence::kUntilItSends);
+      return true;
+    case FaultKind::kOneWay:
+      network.Block(a, b);
+      After(time, [&network, a, b] { network.Unblock(a, b); });
+      return true;
+    case FaultKind::kPartition:
+      network.Partition(a, b);
+      After(time, [&network, a, b] { network.Heal(a, b); });
+      return true;
+    case FaultKind::kSlowLink: {
+      // All of it grows with how long it lasts.
+      const LinkConditions slow{.delay_tail = time / 100,
+                                .spikes = 20,
+                                .stalls = 50,
+                                .bytes_per_second = 200'000,
+                                .zombies = 300,
+                                .zombie_delay_max = time};
+      network.SetConditions(a, b, slow);
+      network.SetConditions(b, a, slow);
+      After(time, [&network, a, b] {
+        network.SetConditions(a, b, {});
+        network.SetConditions(b, a, {});
+      });
+      return true;
+    }
+    default: return false;
   }
-  if (fault.kind == FaultKind::kOneWay) {
-    network.Block(a, b);
-    After(time, [&network, a, b] { network.Unblock(a, b); });
-    return true;
-  }
-  network.Partition(a, b);
-  After(time, [&network, a, b] { network.Heal(a, b); });
-  return true;
 }
 
 bool Hazards::ApplyToStore(const Fault& fault) {
@@ -182,6 +233,15 @@ bool Hazards::ApplyToStore(const Fault& fault) {
   if (fault.kind == FaultKind::kStoreDown) {
     store.Stop();
     After(time, [&store] { store.Start(); });
+    return true;
+  }
+  if (fault.kind == FaultKind::kStoreSlow) {
+    store.set_slowness(std::max<int64_t>(1, fault.b));
+    After(time, [&store] { store.set_slowness(1); });
+    return true;
+  }
+  if (fault.kind == FaultKind::kWatchLate) {
+    store.set_watch_delay_max(std::min(time, kWatchDelayMax));
     return true;
   }
   SimProcess* process = ProcessOf(fault.a);
@@ -200,19 +260,55 @@ bool Hazards::ApplyToStore(const Fault& fault) {
 }
 
 bool Hazards::ApplyToDisk(const Fault& fault) {
-  const auto found = nodes_.find(static_cast<int>(fault.a));
-  if (found == nodes_.end()) return false;
-  ScriptedDisk& faults = found->second.disk;
-  SimDisk& disk = cluster_->machine(found->first)->disk();
+  if (!IsBookie(fault.a)) return false;
+  SimDisk& disk = cluster_->machine(static_cast<int>(fault.a))->disk();
+  const absl::Duration time = absl::Milliseconds(fault.for_ms);
+  const int times = static_cast<int>(fault.b);
   switch (fault.kind) {
     case FaultKind::kDiskFull:
       disk.set_size_bytes(disk.used_bytes() + 1'000);
-      After(absl::Milliseconds(fault.for_ms),
-            [&disk] { disk.set_size_bytes(SimDiskOptions().size_bytes); });
+      After(time, [&disk] { disk.set_size_bytes(SimDiskOptions().size_bytes); });
       return true;
-    case FaultKind::kDiskSync: ++faults.fail_syncs; return true;
-    case FaultKind::kDiskWrite: faults.fail_writes += static_cast<int>(fault.b); return true;
-    case FaultKind::kDiskRead: faults.fail_reads += static_cast<int>(fault.b); return true;
+    case FaultKind::kDiskStall: disk.StallFor(time); return true;
+    case FaultKind::kDiskSlow:
+      disk.set_slowness(std::max(1, times));
+      After(time, [&disk] { disk.set_slowness(1); });
+      return true;
+    case FaultKind::kDiskSync: disk.faults().Arm(DiskFault::kSyncFails); return true;
+    case FaultKind::kDiskSyncShows: disk.faults().Arm(DiskFault::kSyncFailsShows); return true;
+    case FaultKind::kDiskWrite: disk.faults().Arm(DiskFault::kWriteError, times); return true;
+    case FaultKind::kDiskRead: disk.faults().Arm(DiskFault::kReadError, times); return true;
+    case FaultKind::kDiskTorn: disk.faults().Arm(DiskFault::kTornWrite); return true;
+    case FaultKind::kDescriptors: disk.faults().Arm(DiskFault::kNoDescriptors, times); return true;
+    default: return false;
+  }
+}
+
+bool Hazards::Damage(const Fault& fault) {
+  if (!IsBookie(fault.a)) return false;
+  const int bookie = static_cast<int>(fault.a);
+  SimDisk& disk = cluster_->machine(bookie)->disk();
+  nodes_.at(bookie).damaged = true;
+  const int times = static_cast<int>(fault.b);
+  switch (fault.kind) {
+    case FaultKind::kRot: {
+      bool any = false;
+      for (int i = 0; i < times; ++i) any = disk.Rot(kData).has_value() || any;
+      return any;
+    }
+    case FaultKind::kBadSector: disk.faults().Arm(DiskFault::kBadSector, times); return true;
+    case FaultKind::kMisdirectedRead:
+      disk.faults().Arm(DiskFault::kMisdirectedRead, times);
+      return true;
+    // No bookie can know what it was lied to about.
+    case FaultKind::kLostWrite:
+      watch_->MarkDamaged(HostOf(bookie));
+      disk.faults().Arm(DiskFault::kLostWrite, times);
+      return true;
+    case FaultKind::kMisdirectedWrite:
+      watch_->MarkDamaged(HostOf(bookie));
+      disk.faults().Arm(DiskFault::kMisdirectedWrite, times);
+      return true;
     default: return false;
   }
 }
@@ -263,12 +359,12 @@ void Hazards::PowerCycleAll() {
 void Hazards::HealAll() {
   healed_ = true;
   World& world = cluster_->world();
+  world.HealAll();
   world.network().HealAll();
   world.metadata().Start();
   for (auto& [number, node] : nodes_) {
     world.metadata().Reconnect(cluster_->process(number));
     cluster_->machine(number)->disk().set_size_bytes(SimDiskOptions().size_bytes);
-    node.disk.fail_syncs = node.disk.fail_writes = node.disk.fail_reads = 0;
     Up(number);
   }
   for (const Actor& actor : stage_->scenario().actors) {
@@ -279,9 +375,9 @@ void Hazards::HealAll() {
   }
 }
 
-int Hazards::lost() const {
+int Hazards::excused() const {
   int count = 0;
-  for (const auto& [number, node] : nodes_) count += node.lost ? 1 : 0;
+  for (const auto& [number, node] : nodes_) count += is_excused(number) ? 1 : 0;
   return count;
 }
 

@@ -2,7 +2,6 @@
 // everything that is not lost for good works again.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -13,19 +12,9 @@
 #include "simulation/cluster.h"
 #include "simulation/swarm/scenario.h"
 #include "simulation/swarm/stage.h"
+#include "simulation/swarm/wire_watch.h"
 
 namespace stele::simulation {
-
-// A bookie's disk that fails on command.
-class ScriptedDisk final : public FileFaults {
- public:
-  absl::Status BeforeOperation(const FileRequest& request) override;
-
-  int fail_syncs = 0;
-  int fail_writes = 0;
-  int fail_reads = 0;
-  uint64_t failed = 0;
-};
 
 // The actors, as far as faults concern them.
 class ActorControl {
@@ -40,7 +29,7 @@ class ActorControl {
 class Hazards {
  public:
   // All outlive it.
-  Hazards(Stage* stage, Cluster* cluster, ActorControl* actors);
+  Hazards(Stage* stage, Cluster* cluster, ActorControl* actors, WireWatch* watch);
 
   // Every fault of the scenario, from now on.
   void Schedule(const Scenario& scenario);
@@ -51,12 +40,12 @@ class Hazards {
   // A bookie said that it cannot go on: its process ends, and is started again.
   void OnBookieFailure(int bookie, const absl::Status& why);
 
+  // It never comes back, or need not: its disk was damaged.
   bool is_lost(int bookie) const { return nodes_.at(bookie).lost; }
-  int lost() const;
+  bool is_excused(int bookie) const { return is_lost(bookie) || nodes_.at(bookie).damaged; }
+  int excused() const;
   // Power off and on, all bookies at once.
   void PowerCycleAll();
-  // Faults that took effect.
-  const std::array<uint64_t, kFaultKinds>& effects() const { return effects_; }
 
  private:
   struct Node {
@@ -64,15 +53,19 @@ class Hazards {
     bool lost = false;
     // Grows with each end of the process: a restart that was meant for an earlier one is dropped.
     uint64_t deaths = 0;
-    ScriptedDisk disk;
+    bool damaged = false;
   };
 
   void Strike(const Fault& fault);
   // False: it had no effect.
   bool Apply(const Fault& fault);
   bool ApplyToNetwork(const Fault& fault);
+  bool ApplyToLink(const Fault& fault, const std::string& a, const std::string& b);
+  // The hosts of all bookies and actors but this one.
+  std::vector<std::string> OthersThan(const std::string& host);
   bool ApplyToStore(const Fault& fault);
   bool ApplyToDisk(const Fault& fault);
+  bool Damage(const Fault& fault);
   bool ApplyToProcess(const Fault& fault);
 
   bool Down(int bookie, bool power, absl::Duration down_for);
@@ -86,9 +79,9 @@ class Hazards {
   Stage* stage_;
   Cluster* cluster_;
   ActorControl* actors_;
+  WireWatch* watch_;
   bool healed_ = false;
   std::map<int, Node> nodes_;
-  std::array<uint64_t, kFaultKinds> effects_{};
 };
 
 }  // namespace stele::simulation

@@ -18,13 +18,16 @@
 namespace stele::simulation {
 namespace {
 
-// A run takes seconds. One that takes longer than this hangs in a loop.
-constexpr std::chrono::seconds kTimeMax(600);
+// A run takes seconds of a processor. One that takes so many is in a loop. Not of the clock on the
+// wall: a busy machine changes no verdict.
+constexpr rlim_t kProcessorSecondsMax = 900;
 
 [[noreturn]] void RunAndTell(const Scenario& scenario, int pipe) {
   // A core of each run that dies would fill the disk.
   const rlimit no_core{0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
+  const rlimit time{kProcessorSecondsMax, kProcessorSecondsMax + 1};
+  setrlimit(RLIMIT_CPU, &time);
   dup2(pipe, STDOUT_FILENO);
   dup2(pipe, STDERR_FILENO);
   const std::string text = ToText(RunScenario(scenario));
@@ -71,10 +74,6 @@ JobResult JobPool::Wait() {
     poll(polled.data(), polled.size(), 1'000);
     size_t index = 0;
     for (auto job = running_.begin(); job != running_.end(); ++job, ++index) {
-      if (!job->killed && std::chrono::steady_clock::now() - job->begin > kTimeMax) {
-        job->killed = true;
-        kill(job->pid, SIGKILL);
-      }
       if (polled[index].revents == 0) continue;
       char buffer[65'536];
       const ssize_t count = read(job->pipe, buffer, sizeof(buffer));
@@ -97,10 +96,11 @@ JobResult JobPool::Finish(std::list<Job>::iterator job) {
   result.seconds = time.count();
   std::string noise;
   if (!ParseResult(job->output, &result.run, &noise)) {
+    const bool hangs = WIFSIGNALED(status) && WTERMSIG(status) == SIGXCPU;
     const std::string how = WIFSIGNALED(status) ? StrCat("signal ", WTERMSIG(status))
                                                 : StrCat("exit code ", WEXITSTATUS(status));
     result.run.findings.push_back(
-        {job->killed ? "Hang" : "Crash", StrCat("the run died by ", how, "\n", noise)});
+        {hangs ? "Hang" : "Crash", StrCat("the run died by ", how, "\n", noise)});
   }
   running_.erase(job);
   return result;

@@ -41,7 +41,6 @@ class JobPool {
     int pipe = -1;
     std::string output;
     std::chrono::steady_clock::time_point begin;
-    bool killed = false;
   };
 
   JobResult Finish(std::list<Job>::iterator job);

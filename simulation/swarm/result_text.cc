@@ -55,15 +55,10 @@ void ParseLine(std::string_view line, RunResult* result) {
   if (key == "calls") ParseNumber(line, &result->calls);
   if (key == "calls_ok") ParseNumber(line, &result->calls_ok);
   if (key == "checks") ParseNumber(line, &result->checks);
-  if (key == "fault") {
-    size_t kind = 0;
-    ParseNumber(TakeWord(&line), &kind);
-    if (kind < result->fault_effects.size()) ParseNumber(line, &result->fault_effects[kind]);
-  }
-  if (key == "sometimes") {
+  if (key == "fault" || key == "sometimes") {
     uint64_t hits = 0;
     ParseNumber(TakeWord(&line), &hits);
-    result->sometimes[std::string(line)] = hits;
+    (key == "fault" ? result->faults : result->sometimes)[std::string(line)] = hits;
   }
   if (key == "finding") {
     const std::string checker(TakeWord(&line));
@@ -84,9 +79,7 @@ std::string ToText(const RunResult& result) {
   add("calls ", result.calls);
   add("calls_ok ", result.calls_ok);
   add("checks ", result.checks);
-  for (size_t kind = 0; kind < result.fault_effects.size(); ++kind) {
-    if (result.fault_effects[kind] > 0) add("fault ", kind, " ", result.fault_effects[kind]);
-  }
+  for (const auto& [name, hits] : result.faults) add("fault ", hits, " ", name);
   for (const auto& [name, hits] : result.sometimes) add("sometimes ", hits, " ", name);
   for (const Finding& finding : result.findings) {
     add("finding ", finding.checker, " ", Escape(finding.text));

@@ -14,6 +14,7 @@
 #include "simulation/swarm/hazards.h"
 #include "simulation/swarm/probes.h"
 #include "simulation/swarm/stage.h"
+#include "simulation/swarm/wire_watch.h"
 
 namespace stele::simulation {
 namespace {
@@ -79,7 +80,9 @@ class Run final : public ActorControl {
   const RunOptions& options_;
   Stage stage_;
   StageLog log_;
-  std::unique_ptr<Hazards> hazards_;  // made when the cluster stands
+  // Made when the cluster stands.
+  std::unique_ptr<WireWatch> watch_;
+  std::unique_ptr<Hazards> hazards_;
   Cluster cluster_;
   std::map<int64_t, Cast> cast_;
   std::vector<std::unique_ptr<ProbeResult>> probes_;
@@ -91,7 +94,12 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
       stage_(scenario),
       log_(&stage_),
       cluster_(OptionsOf()) {
-  hazards_ = std::make_unique<Hazards>(&stage_, &cluster_, this);
+  watch_ = std::make_unique<WireWatch>(&stage_, &cluster_.world().scheduler());
+  cluster_.world().network().set_observer(watch_.get());
+  cluster_.world().metadata().set_observer(watch_.get());
+  stage_.set_on_acknowledged(
+      [this](LedgerId ledger, EntryId entry) { watch_->OnAcknowledged(ledger, entry); });
+  hazards_ = std::make_unique<Hazards>(&stage_, &cluster_, this, watch_.get());
   stage_.SetScheduler(&cluster_.world().scheduler());
   if (options.listener) {
     stage_.set_listener([this](std::string_view line) { options_.listener(line); });
@@ -197,7 +205,7 @@ bool Run::Safety() {
 
 bool Run::AllServe() {
   for (int bookie = 1; bookie <= scenario_.bookies; ++bookie) {
-    if (!hazards_->is_lost(bookie) && !cluster_.IsServing(bookie)) return false;
+    if (!hazards_->is_excused(bookie) && !cluster_.IsServing(bookie)) return false;
   }
   return true;
 }
@@ -211,7 +219,7 @@ bool Run::Liveness() {
     return false;
   }
   // Everything that lives must be able to work.
-  const int losses = hazards_->lost();
+  const int losses = hazards_->excused();
   const int copies = std::min(3, scenario_.bookies - losses);
   const quorum::Replication replication{
       .ensemble_size = copies, .write_quorum_size = copies, .ack_quorum_size = std::min(copies, 2)};
@@ -298,7 +306,8 @@ RunResult Run::Verdict() {
   result.calls = stage_.history().calls().size();
   result.calls_ok =
       static_cast<uint64_t>(std::ranges::count_if(stage_.history().calls(), &history::Call::ok));
-  result.fault_effects = hazards_->effects();
+  result.checks = watch_->checks();
+  for (const auto& [name, count] : scheduler.faults().all()) result.faults[name] = count;
   result.last_lines.assign(stage_.lines().begin(), stage_.lines().end());
   result.history = history::ToText(stage_.history());
   return result;

@@ -2,7 +2,6 @@
 // reckoning), and the verdict.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -34,7 +33,8 @@ struct RunResult {
   uint64_t calls = 0;     // of clients
   uint64_t calls_ok = 0;  //
   uint64_t checks = 0;    // by the checkers of state, beside the history's
-  std::array<uint64_t, kFaultKinds> fault_effects{};
+  // That took effect, by name; "swarm...": as the scenario names them.
+  std::map<std::string, uint64_t> faults;
   std::map<std::string, uint64_t> sometimes;  // by counter
   std::vector<std::string> last_lines;
   std::string history;  // as text

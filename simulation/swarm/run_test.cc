@@ -42,8 +42,8 @@ TEST(RunTest, AQuietRunEndsWellAndIsTheSameTwice) {
 TEST(RunTest, FaultsTakeEffectAndAreSurvived) {
   const RunResult result = RunScenario(Parse(std::string(kQuiet) + std::string(kFaults)));
   EXPECT_EQ(Findings(result), "");
-  for (const FaultKind kind : {FaultKind::kPower, FaultKind::kReset, FaultKind::kStoreLoseReply}) {
-    EXPECT_EQ(result.fault_effects[static_cast<size_t>(kind)], 1u) << NameOf(kind);
+  for (const char* fault : {"swarm.power", "swarm.reset", "swarm.store-lose-reply"}) {
+    EXPECT_EQ(result.faults.at(fault), 1u) << fault;
   }
 }
 
@@ -58,7 +58,7 @@ TEST(ResultTextTest, IsItsTextAndBack) {
   result.findings.push_back({"Checker", "two\nlines with \\ and \\n"});
   result.last_lines = {"a line\n"};
   result.history = "1 w 1 invoke\n";
-  result.fault_effects[3] = 4;
+  result.faults["network.reset"] = 4;
   result.sometimes["a rare thing"] = 2;
   RunResult parsed;
   std::string noise;

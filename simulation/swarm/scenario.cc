@@ -2,6 +2,7 @@
 #include "simulation/swarm/scenario.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -15,7 +16,8 @@ struct Profile {
   int share;  // of a thousand seeds
 };
 constexpr Profile kProfiles[] = {
-    {"swarm", 600}, {"calm", 60}, {"crash", 100}, {"disk", 80}, {"meta", 80}, {"net", 80},
+    {"swarm", 580}, {"calm", 50}, {"crash", 100}, {"disk", 80},
+    {"meta", 70},   {"net", 70},  {"damage", 40}, {"clock", 10},
 };
 
 // A class of faults is on or off as a whole; `profile` always has it, the others by chance.
@@ -29,16 +31,24 @@ const std::vector<FaultClass>& FaultClasses() {
       {"crash", {FaultKind::kCrash}},
       {"crash", {FaultKind::kPower, FaultKind::kPowerAll}},
       {"crash", {FaultKind::kRestartLoop, FaultKind::kStop}},
-      {"disk", {FaultKind::kDiskFull}},
-      {"disk", {FaultKind::kDiskSync, FaultKind::kDiskWrite, FaultKind::kDiskRead}},
+      {"crash", {FaultKind::kPause}},
+      {"disk", {FaultKind::kDiskFull, FaultKind::kDiskTorn, FaultKind::kDescriptors}},
+      {"disk", {FaultKind::kDiskSync, FaultKind::kDiskSyncShows}},
+      {"disk", {FaultKind::kDiskWrite, FaultKind::kDiskRead}},
+      {"disk", {FaultKind::kDiskStall, FaultKind::kDiskSlow}},
+      {"disk", {FaultKind::kRot, FaultKind::kBadSector, FaultKind::kMisdirectedRead}},
+      {"damage", {FaultKind::kLostWrite, FaultKind::kMisdirectedWrite}},
+      {"damage", {FaultKind::kLose}},
       {"net", {FaultKind::kPartition, FaultKind::kIsolate}},
-      {"net", {FaultKind::kOneWay}},
-      {"net", {FaultKind::kReset}},
+      {"net", {FaultKind::kOneWay, FaultKind::kSwizzle}},
+      {"net", {FaultKind::kReset, FaultKind::kHalfOpen}},
+      {"net", {FaultKind::kZombie}},
+      {"net", {FaultKind::kSlowLink, FaultKind::kShutWindow}},
       {"meta", {FaultKind::kStoreCut, FaultKind::kStoreDown}},
       {"meta", {FaultKind::kStoreLoseReply, FaultKind::kStoreLoseRequest}},
       {"meta", {FaultKind::kExpire}},
-      {"clock", {FaultKind::kWallClock}},
-      {"lose", {FaultKind::kLose}},
+      {"meta", {FaultKind::kStoreSlow, FaultKind::kWatchLate}},
+      {"clock", {FaultKind::kWallClock, FaultKind::kClockRate}},
       {"collect", {FaultKind::kCollect}},
   };
   return *kClasses;
@@ -125,14 +135,9 @@ bool OnlyBookies(FaultKind kind) {
   switch (kind) {
     case FaultKind::kPower:
     case FaultKind::kRestartLoop:
-    case FaultKind::kLose:
-    case FaultKind::kDiskFull:
-    case FaultKind::kDiskSync:
-    case FaultKind::kDiskWrite:
-    case FaultKind::kDiskRead:
     case FaultKind::kCollect:
     case FaultKind::kStop: return true;
-    default: return false;
+    default: return kind >= FaultKind::kDiskFull && kind <= FaultKind::kMisdirectedWrite;
   }
 }
 
@@ -140,7 +145,10 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
   switch (fault.kind) {
     case FaultKind::kPartition:
     case FaultKind::kOneWay:
-    case FaultKind::kReset: {
+    case FaultKind::kReset:
+    case FaultKind::kZombie:
+    case FaultKind::kHalfOpen:
+    case FaultKind::kSlowLink: {
       const int64_t other = DrawTarget(random, scenario, false);
       return other != fault.a ? other : (fault.a == 1 ? 2 : 1);
     }
@@ -148,8 +156,18 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kStoreLoseRequest:
     case FaultKind::kDiskWrite:
     case FaultKind::kDiskRead:
+    case FaultKind::kDescriptors:
+    case FaultKind::kRot:
+    case FaultKind::kBadSector:
+    case FaultKind::kMisdirectedRead:
+    case FaultKind::kLostWrite:
+    case FaultKind::kMisdirectedWrite:
     case FaultKind::kRestartLoop: return 1 + static_cast<int64_t>(random.Below(3));
     case FaultKind::kWallClock: return static_cast<int64_t>(random.Below(172'800)) - 86'400;
+    case FaultKind::kClockRate: return 500 + static_cast<int64_t>(random.Below(1'500));
+    case FaultKind::kCollect: return static_cast<int64_t>(random.Below(3));
+    case FaultKind::kStoreSlow:
+    case FaultKind::kDiskSlow: return LogUniform(random, 2, 200);
     default: return 0;
   }
 }
@@ -157,13 +175,15 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
 void DrawFaults(SimRandom random, Scenario* scenario) {
   const std::string& profile = scenario->profile;
   if (profile == "calm") return;
-  int lost = 0;
+  // The one bookie that may be destroyed.
+  const int64_t victim = DrawTarget(random, *scenario, true);
+  bool lost = false;
   for (size_t i = 0; i < FaultClasses().size(); ++i) {
     const FaultClass& group = FaultClasses()[i];
     SimRandom stream = random.Child(StrCat(group.profile, "/", i));
     const bool enabled = group.profile == profile ||
                          (profile == "swarm" ? stream.Chance(1, 2) : stream.Chance(1, 10));
-    if (!enabled) continue;
+    if (!enabled || (IsDestructive(group.kinds[0]) && scenario->losses_max == 0)) continue;
     // How many: log-uniform, so that most runs have few of a class and some have storms of it.
     const int64_t count = LogUniform(stream, 1, 24);
     for (int64_t k = 0; k < count; ++k) {
@@ -174,7 +194,8 @@ void DrawFaults(SimRandom random, Scenario* scenario) {
       fault.for_ms = LogUniform(stream, 1, 60'000);
       fault.a = DrawTarget(stream, *scenario, OnlyBookies(fault.kind));
       fault.b = DrawSecond(stream, *scenario, fault);
-      if (fault.kind == FaultKind::kLose && ++lost > scenario->losses_max) break;
+      if (IsDestructive(fault.kind)) fault.a = victim;
+      if (fault.kind == FaultKind::kLose && std::exchange(lost, true)) break;
       scenario->faults.push_back(fault);
     }
   }
@@ -182,6 +203,11 @@ void DrawFaults(SimRandom random, Scenario* scenario) {
 }
 
 }  // namespace
+
+bool IsDestructive(FaultKind kind) {
+  return kind == FaultKind::kLose ||
+         (kind >= FaultKind::kRot && kind <= FaultKind::kMisdirectedWrite);
+}
 
 const std::vector<std::string>& Profiles() {
   static const auto* const kNames = [] {

@@ -72,14 +72,34 @@ enum class FaultKind {
   kStoreDown,       // nobody does
   kStoreLoseReply,  // of a's next `b` writes
   kStoreLoseRequest,
-  kExpire,     // a's session ends
-  kDiskFull,   // of bookie a
-  kDiskSync,   // the next sync of bookie a fails, once
-  kDiskWrite,  // the next `b` writes of bookie a fail
-  kDiskRead,   // the next `b` reads of bookie a fail
-  kWallClock,  // of a jumps by `b` seconds
-  kCollect,    // bookie a collects garbage now
-  kStop,       // bookie a is stopped in order, and starts again after `for`
+  kExpire,         // a's session ends
+  kStoreSlow,      // the metadata store takes `b` times as long
+  kWatchLate,      // its watches fire up to `for` later
+  kPause,          // a stands still, and does not know
+  kZombie,         // of connections of a to b: what a has sent arrives up to `for` later
+  kHalfOpen,       // a knows that its connections to b are gone, b does not
+  kSlowLink,       // between a and b: long delays, stalls, little bandwidth
+  kShutWindow,     // a reads nothing from the network
+  kSwizzle,        // links of a are blocked one by one, and unblocked in another order
+  kDiskFull,       // of bookie a
+  kDiskSync,       // its next sync fails, once; what that covered goes with the next power cut
+  kDiskSyncShows,  // the same, and reads show the old content
+  kDiskWrite,      // its next `b` writes fail
+  kDiskRead,       // its next `b` reads fail
+  kDiskTorn,       // its next write is torn, and the disk is full
+  kDescriptors,    // its next `b` files cannot be opened
+  kDiskStall,      // nothing ends on the disk for a while
+  kDiskSlow,       // it takes `b` times as long
+  // Damage: the disk says that all is well. Of one bookie only, and only within losses_max.
+  kRot,               // bits flip in `b` sectors
+  kBadSector,         // the next `b` reads meet sectors that cannot be read any more
+  kMisdirectedRead,   // `b` reads give another place
+  kLostWrite,         // `b` writes get lost
+  kMisdirectedWrite,  // `b` writes land elsewhere
+  kWallClock,         // of a jumps by `b` seconds
+  kClockRate,         // the clocks of a run at `b` thousandths of the true time
+  kCollect,           // bookie a collects garbage now; `b` 1, 2: then compacts, minor or major
+  kStop,              // bookie a is stopped in order, and starts again after `for`
 };
 inline constexpr int kFaultKinds = static_cast<int>(FaultKind::kStop) + 1;
 
@@ -91,6 +111,9 @@ struct Fault {
   int64_t b = 0;
   friend bool operator==(const Fault&, const Fault&) = default;
 };
+
+// Whether it takes a bookie, or a part of what it holds, away for good.
+bool IsDestructive(FaultKind kind);
 
 inline constexpr int kFirstActor = 101;
 

@@ -69,7 +69,8 @@ class Shrinker {
       const int number = candidate.actors[i].number;
       candidate.actors.erase(candidate.actors.begin() + static_cast<ptrdiff_t>(i));
       std::erase_if(candidate.faults, [number](const Fault& fault) {
-        return fault.a == number || (fault.b == number && fault.kind != FaultKind::kWallClock);
+        return fault.a == number || (fault.b == number && fault.kind != FaultKind::kWallClock &&
+                                     fault.kind != FaultKind::kClockRate);
       });
       Try(std::move(candidate));
     }

@@ -16,6 +16,10 @@ int64_t Stage::Begin(const std::string& process, history::Question question) {
 
 void Stage::Ok(int64_t call, history::Answer answer) {
   history_.Ok(now_nanoseconds(), call, std::move(answer));
+  const history::Call& ended = *history_.Find(call);
+  if (ended.question.operation == history::Operation::kAppend && on_acknowledged_) {
+    on_acknowledged_(ended.question.ledger, ended.answer.entry);
+  }
   if (listener_) Say(history::EndLine(*history_.Find(call)));
 }
 

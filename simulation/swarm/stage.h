@@ -61,6 +61,10 @@ class Stage {
   };
   const std::vector<Violation>& violations() const { return violations_; }
 
+  // Told of each append at the moment of its acknowledgement.
+  using AckListener = absl::AnyInvocable<void(LedgerId, EntryId)>;
+  void set_on_acknowledged(AckListener listener) { on_acknowledged_ = std::move(listener); }
+
   // Told of each line as it happens.
   using Listener = absl::AnyInvocable<void(std::string_view line)>;
   void set_listener(Listener listener) { listener_ = std::move(listener); }
@@ -80,6 +84,7 @@ class Stage {
   int64_t handles_ = 0;
   std::vector<Violation> violations_;
   std::deque<std::string> lines_;
+  AckListener on_acknowledged_;
   Listener listener_;
 };
 

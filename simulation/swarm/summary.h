@@ -1,7 +1,6 @@
 // What a number of runs have shown, for people.
 #pragma once
 
-#include <array>
 #include <cstdint>
 #include <map>
 #include <ostream>
@@ -38,7 +37,7 @@ class Summary {
   uint64_t checks_ = 0;
   int64_t virtual_ms_ = 0;
   std::vector<double> seconds_;
-  std::array<Counter, kFaultKinds> faults_{};
+  std::map<std::string, Counter> faults_;
   std::map<std::string, Counter> sometimes_;
 };
 

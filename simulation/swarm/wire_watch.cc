@@ -1,0 +1,236 @@
+#include "simulation/swarm/wire_watch.h"
+
+#include <algorithm>
+#include <variant>
+
+#include "common/base/strings.h"
+#include "metadata/ledger_metadata_codec.h"
+
+namespace stele::simulation {
+namespace {
+
+constexpr char kRoot[] = "/ledgers";
+
+// Hosts of bookies are "b1", "b2", ...; those of clients have names of roles.
+bool IsBookie(const std::string& host) {
+  return host.size() >= 2 && host[0] == 'b' && host[1] >= '0' && host[1] <= '9';
+}
+
+std::string NameOf(LedgerId ledger, EntryId entry) {
+  return StrCat("ledger ", ledger.value(), " entry ", entry.value());
+}
+
+bool IsNegative(wire::ReplyCode code) {
+  return code == wire::ReplyCode::kNoSuchEntry || code == wire::ReplyCode::kNoSuchLedger;
+}
+
+}  // namespace
+
+WireWatch::WireWatch(Stage* stage, const Scheduler* scheduler)
+    : stage_(stage), scheduler_(scheduler), layout_(kRoot, metadata::LayoutType::kHierarchical) {}
+
+// ---- Frames
+
+void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const std::string& to,
+                            const Buffer& frame) {
+  if (!IsBookie(to)) return;
+  const wire::DecodedRequest decoded = wire::DecodeRequest(frame);
+  const auto* request = std::get_if<wire::Request>(&decoded);
+  if (request == nullptr) return;
+  Asked asked{.operation = request->header.operation, .delivered_at = scheduler_->steps()};
+  if (const auto* add = std::get_if<wire::AddRequest>(&request->body)) {
+    asked.ledger = add->ledger;
+    asked.entry = add->entry;
+    asked.recovery = add->recovery;
+    asked.deferred_sync = add->deferred_sync;
+  } else if (const auto* read = std::get_if<wire::ReadRequest>(&request->body)) {
+    if (read->previous_lac.has_value()) return;
+    asked.ledger = read->ledger;
+    asked.entry = read->entry;
+    asked.fence = read->fence_key.has_value();
+  } else {
+    return;
+  }
+  const bool v2 = request->header.version == wire::ProtocolVersion::kV2;
+  versions_[connection] = request->header.version;
+  asked_.emplace(Key{.connection = connection,
+                     .txn_id = v2 ? 0 : request->header.txn_id,
+                     .operation = static_cast<int>(asked.operation),
+                     .ledger = v2 ? asked.ledger.value() : 0,
+                     .entry = v2 ? asked.entry.value() : 0},
+                 asked);
+}
+
+void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::string& to,
+                       const Buffer& frame) {
+  if (!IsBookie(from)) return;
+  const auto version = versions_.find(connection);
+  if (version == versions_.end()) return;
+  const auto reply = wire::DecodeReply(version->second, frame);
+  if (!reply.ok()) return;
+  Key key{.connection = connection,
+          .txn_id = reply->txn_id,
+          .operation = static_cast<int>(reply->operation)};
+  if (version->second == wire::ProtocolVersion::kV2) {
+    if (const auto* add = std::get_if<wire::AddReply>(&reply->body)) {
+      key.ledger = add->ledger.value();
+      key.entry = add->entry.value();
+    } else if (const auto* read = std::get_if<wire::ReadReply>(&reply->body)) {
+      key.ledger = read->ledger.value();
+      key.entry = read->entry.value();
+    }
+  }
+  const auto found = asked_.find(key);
+  if (found == asked_.end()) return;
+  const Asked asked = found->second;
+  asked_.erase(found);
+  ++checks_;
+  if (asked.operation == wire::Operation::kAdd) {
+    OnAddReply(from, asked, reply->code);
+  } else {
+    OnReadReply(from, asked, reply->code);
+  }
+}
+
+void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code) {
+  if (code != wire::ReplyCode::kOk) return;
+  const Where where(bookie, asked.ledger);
+  if (!asked.deferred_sync) stored_[where].emplace(asked.entry, scheduler_->steps());
+  const auto fenced = fenced_.find(where);
+  if (asked.recovery || fenced == fenced_.end() || asked.delivered_at <= fenced->second) return;
+  stage_->Violate("FenceMonotone",
+                  StrCat(bookie, " took a normal add of ", NameOf(asked.ledger, asked.entry),
+                         ", which came in step ", asked.delivered_at,
+                         "; it had answered a fence in step ", fenced->second));
+}
+
+void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code) {
+  const Where where(bookie, asked.ledger);
+  if (asked.fence && (code == wire::ReplyCode::kOk || IsNegative(code))) {
+    fenced_.emplace(where, scheduler_->steps());
+  }
+  // A ledger without metadata may be collected: it was deleted, or an intruder's.
+  if (!ledgers_.contains(asked.ledger) || IsDeleted(asked.ledger)) return;
+  if (!IsNegative(code) || damaged_.contains(bookie)) return;
+  const auto stored = stored_.find(where);
+  if (stored == stored_.end()) return;
+  // Of the whole ledger, any entry is enough.
+  auto entry = stored->second.find(asked.entry);
+  if (code == wire::ReplyCode::kNoSuchLedger || asked.entry.IsNone()) {
+    entry = stored->second.begin();
+  }
+  if (entry == stored->second.end() || entry->second >= asked.delivered_at) return;
+  stage_->Violate("NegativesWereTrue",
+                  StrCat(bookie, " says ", wire::NameOf(code), " to a read of ",
+                         NameOf(asked.ledger, asked.entry), ", and acknowledged entry ",
+                         entry->first.value(), " in step ", entry->second));
+}
+
+bool WireWatch::Has(const std::string& bookie, LedgerId ledger, EntryId entry) const {
+  const auto stored = stored_.find({bookie, ledger});
+  return stored != stored_.end() && stored->second.contains(entry);
+}
+
+// ---- Metadata
+
+bool WireWatch::IsDeleted(LedgerId ledger) const {
+  if (removed_.contains(ledger)) return true;
+  return std::ranges::any_of(stage_->ledgers(), [ledger](const KnownLedger& known) {
+    return known.id == ledger && known.deleted;
+  });
+}
+
+bool WireWatch::IsDeferred(LedgerId ledger) const {
+  return std::ranges::any_of(stage_->ledgers(), [ledger](const KnownLedger& known) {
+    return known.id == ledger && known.deferred_sync;
+  });
+}
+
+int WireWatch::CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledger,
+                        EntryId entry) const {
+  const metadata::Ensemble& ensemble = metadata.FragmentOf(entry).ensemble;
+  const quorum::WriteSet write_set(entry, metadata.replication());
+  int copies = 0;
+  for (int i = 0; i < write_set.size(); ++i) {
+    const std::string& id = ensemble[static_cast<size_t>(write_set[i])].value();
+    const std::string bookie = id.substr(0, id.find(':'));
+    copies += Has(bookie, ledger, entry) || damaged_.contains(bookie) ? 1 : 0;
+  }
+  return copies;
+}
+
+void WireWatch::OnAcknowledged(LedgerId ledger, EntryId entry) {
+  const auto found = ledgers_.find(ledger);
+  if (found == ledgers_.end() || IsDeleted(ledger) || IsDeferred(ledger)) return;
+  ++checks_;
+  const int copies = CopiesOf(found->second, ledger, entry);
+  if (copies >= found->second.replication().ack_quorum_size) return;
+  stage_->Violate("AckGate", StrCat(NameOf(ledger, entry), " is acknowledged with ", copies,
+                                    " copies where the metadata says that they are; ack quorum ",
+                                    found->second.replication().ack_quorum_size));
+}
+
+void WireWatch::OnWritten(const std::string& process, const MetadataRequest& request) {
+  const std::optional<LedgerId> ledger = layout_.LedgerOf(request.path);
+  if (!ledger.has_value()) return;
+  ++checks_;
+  if (request.operation == MetadataOperation::kDelete) {
+    removed_.insert(*ledger);
+    ledgers_.erase(*ledger);
+    return;
+  }
+  auto parsed = metadata::ParseLedgerMetadata(request.value);
+  if (!parsed.ok()) {
+    stage_->Violate("CasHistory", StrCat(process, " wrote metadata of ledger ", ledger->value(),
+                                         " that cannot be read"));
+    return;
+  }
+  const auto found = ledgers_.find(*ledger);
+  if (found != ledgers_.end()) {
+    if (request.operation == MetadataOperation::kPut && request.expected == metadata::kAnyVersion) {
+      stage_->Violate("CasHistory",
+                      StrCat(process, " wrote ledger ", ledger->value(), " without a version"));
+    }
+    CheckStep(*ledger, found->second, *parsed);
+    found->second = *std::move(parsed);
+  } else {
+    if (removed_.contains(*ledger)) {
+      stage_->Violate("CasHistory", StrCat(process, " made ledger ", ledger->value(),
+                                           " again after it was deleted"));
+    }
+    ledgers_.emplace(*ledger, *std::move(parsed));
+  }
+}
+
+void WireWatch::CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
+                          const metadata::LedgerMetadata& after) {
+  const auto violate = [&](std::string_view what) {
+    stage_->Violate("CasHistory", StrCat("ledger ", ledger.value(), ": ", what));
+  };
+  if (after.state() < before.state()) violate("its state went back");
+  if (!(after.replication() == before.replication())) violate("its replication changed");
+  if (before.IsClosed() && (after.last_entry() != before.last_entry() ||
+                            after.length_bytes() != before.length_bytes())) {
+    violate("its end changed after it was closed");
+  }
+  const auto& old = before.fragments();
+  const auto& now = after.fragments();
+  if (now.size() < old.size()) violate("it lost a fragment");
+  for (size_t i = 0; i < std::min(old.size(), now.size()); ++i) {
+    if (old[i].first_entry != now[i].first_entry) violate("a fragment begins elsewhere");
+  }
+  // Recovery writes its replacements when it closes, not before.
+  if (before.state() == metadata::LedgerState::kInRecovery && !after.IsClosed() && !(now == old)) {
+    violate("its ensembles changed during recovery");
+  }
+  if (before.IsClosed() || !after.IsClosed() || IsDeferred(ledger)) return;
+  for (EntryId entry(0); entry <= after.last_entry(); entry = entry.Next()) {
+    const int copies = CopiesOf(after, ledger, entry);
+    if (copies >= after.replication().ack_quorum_size) continue;
+    stage_->Violate("ClosedReplicated",
+                    StrCat(NameOf(ledger, entry), " has ", copies, " copies when it is closed"));
+    break;
+  }
+}
+
+}  // namespace stele::simulation
