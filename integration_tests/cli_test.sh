@@ -74,7 +74,8 @@ expect 1 test -e "$work/mistyped.db"
 printf 'metadataServiceUri=sqlite://%s/of-the-file.db\n' "$work" > bk_server.conf
 expect 2 "$stele" bookie --conf bk_server.conf --data "$work/none" --port 0 --set bookieId=b
 contains err 'of-the-file.db'
-expect 2 "$stele" bookie --metadata "$STELE_METADATA" --data "$work/none" --port 0
+expect 2 "$stele" bookie --metadata "$STELE_METADATA" --data "$work/none" --port 0 \
+  --set allowLoopback=true
 contains err 'bookieId'
 expect 2 "$stele" bookie --set journalMaxSizeM=1 --metadata "$STELE_METADATA" --data "$work/none"
 contains err 'journalMaxSizeMB'
