@@ -365,7 +365,7 @@ class CSession : public ZooKeeperSession {
 
   static void OnStrings(int code, const String_vector* strings, const void* data) {
     ZooKeeperReply reply = ReplyFor(code);
-    // The client believes a count that the server made up (docs/decisions/0004).
+    // The client believes a count that the server made up (docs/decisions/0005).
     if (code == ZOK && strings != nullptr && strings->count > 0) {
       reply.children.assign(strings->data, strings->data + strings->count);
     }
