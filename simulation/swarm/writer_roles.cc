@@ -105,17 +105,15 @@ Task<void> PlayCallerIds(RoleContext context) {
           std::min<int64_t>(entries - first, 1 + static_cast<int64_t>(context.Below(16))));
       std::iota(ids.begin(), ids.end(), first);
       for (size_t i = ids.size(); i > 1; --i) std::swap(ids[i - 1], ids[context.Below(i)]);
+      first += std::ssize(ids);
       // At the very end a gap may stay open.
-      if (first + std::ssize(ids) == entries && ids.size() > 1 && context.Chance(1, 4)) {
-        ids.pop_back();
-      }
+      if (first == entries && ids.size() > 1 && context.Chance(1, 4)) ids.pop_back();
       for (const int64_t id : ids) {
         (*created)->AppendAt(EntryId(id), context.DrawSize(), CountIn(appends, *created));
         if (context.Chance(1, 20)) {
           (*created)->AppendAt(EntryId(id), context.DrawSize(), CountIn(appends, *created));
         }
       }
-      first += std::ssize(ids);
       if (first < entries) co_await WaitBelow(appends, context.actor.window);
       co_await context.Think(LongestThought(context));
     }
