@@ -7,6 +7,7 @@
 
 #include "bookie/checkpointer.h"
 #include "bookie/directories.h"
+#include "bookie/disk_watch.h"
 #include "bookie/garbage_collector.h"
 #include "bookie/journal/last_mark.h"
 #include "bookie/server/durable_log.h"
@@ -25,6 +26,16 @@ namespace {
 
 using observe::LogLevel;
 
+bool Names(const metadata::LedgerMetadata& metadata, const BookieId& bookie) {
+  for (const metadata::Fragment& fragment : metadata.fragments()) {
+    if (std::find(fragment.ensemble.begin(), fragment.ensemble.end(), bookie) !=
+        fragment.ensemble.end()) {
+      return true;
+    }
+  }
+  return false;
+}
+
 // The parts in the order in which they need each other: what stands below uses what stands above,
 // and is destroyed first.
 class Node final : public Bookie {
@@ -42,6 +53,7 @@ class Node final : public Bookie {
   Task<absl::Status> Open();
   BookieStatus Status() const override;
   Task<absl::Status> Stop() override;
+  Task<absl::Status> Scrub() override { return scrubber_->Run(); }
   Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) override {
     return collector_->Run(compact);
   }
@@ -49,12 +61,20 @@ class Node final : public Bookie {
  private:
   Task<absl::Status> OpenStorage();
   Task<absl::Status> RecoverJournals();
+  Task<absl::Status> CheckIncarnation();
+  Task<absl::Status> DistrustWhatIsHere();
+  Task<absl::Status> DistrustLedger(LedgerId ledger);
+  Task<absl::Status> HoldGarbageCollection();
   Task<absl::Status> OpenJournals();
   Task<absl::Status> Join();
   Task<void> WatchDisks();
   Task<void> CheckDisks();
-  Task<absl::StatusOr<std::vector<DirectorySpace>>> SpaceOf(std::vector<std::string> directories);
+  void ProbeDisks();
+  Task<std::vector<DirectorySpace>> SpaceOf(std::vector<std::string> directories);
   Task<void> SetMode(bool read_only);
+  Task<absl::Status> CheckJournals();
+  Task<absl::Status> CheckJournal(std::string directory, JournalMark mark);
+  void OnTooMuchDamage();
   void OnJournalDiskFull(bool is_full);
   void Fail(absl::Status why);
   metadata::BookieMode Mode() const {
@@ -79,10 +99,14 @@ class Node final : public Bookie {
   std::vector<JournalMark> journal_ends_;  // where the replay of this start stopped
   std::vector<std::unique_ptr<DurableLog>> logs_;
   RecoveredJournals recovered_;
+  MemoryLoss memory_loss_ = MemoryLoss::kNone;
   WriteAdmission admission_;
   DiskRules disk_rules_;
   DiskTotals disk_totals_;
+  std::unique_ptr<DiskWatch> disk_watch_;
+  std::set<std::string> failed_directories_;
   std::vector<std::string> full_directories_;
+  bool damaged_ = false;   // the scrubber found too much
   int full_journals_ = 0;  // journals that could not prepare their next file
   std::unique_ptr<Checkpointer> checkpointer_;
   std::unique_ptr<WriteService> writes_;
@@ -90,6 +114,7 @@ class Node final : public Bookie {
   std::unique_ptr<Server> server_;
   std::unique_ptr<metadata::LedgerManager> ledgers_;
   std::unique_ptr<GarbageCollector> collector_;
+  std::unique_ptr<Scrubber> scrubber_;
   std::unique_ptr<metadata::BookieRegistration> registration_;
   TaskScope scope_;
 };
@@ -99,19 +124,29 @@ Task<absl::Status> Node::Open() {
                co_await metadata::OpenCluster(store_, options_.ledgers_root, std::nullopt));
   STELE_CO_TRY(directories_,
                co_await OpenDirectories(env_, store_, &options_, cluster_->instance_id));
+  disk_watch_ = std::make_unique<DiskWatch>(env_, directories_->all_currents());
   STELE_CO_TRY_OK(co_await OpenStorage());
   STELE_CO_TRY_OK(co_await RecoverJournals());
+  ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
+  STELE_CO_TRY_OK(co_await CheckIncarnation());
   STELE_CO_TRY_OK(co_await OpenJournals());
   co_await CheckDisks();
   STELE_CO_TRY_OK(co_await Join());
   checkpointer_->Start();
   collector_->Start();
+  scrubber_->Start();
   scope_.Spawn(WatchDisks());
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> Node::OpenStorage() {
+  tombstones_ = co_await Tombstones::Open(env_.files, directories_->ledger_currents());
+  if (!tombstones_->damage().ok()) {
+    log_->Write(LogLevel::kError, "tombstones of deleted ledgers were lost",
+                {{"error", ToStd(tombstones_->damage().message())}});
+  }
   StorageOptions storage{
+      .is_deleted = [this](LedgerId ledger) { return tombstones_->Contains(ledger); },
       .ledger_directories = directories_->ledger_currents(),
       .index_directories = directories_->index_currents(),
       .entry_log_size_max_bytes = options_.entry_log_size_max_bytes,
@@ -119,10 +154,9 @@ Task<absl::Status> Node::OpenStorage() {
       .open_index_files_max = options_.open_index_files_max,
   };
   STELE_CO_TRY(storage_, co_await OpenLedgerStorage(env_, std::move(storage)));
-  tombstones_ = co_await Tombstones::Open(env_.files, directories_->ledger_currents());
-  if (!tombstones_->damage().ok()) {
-    log_->Write(LogLevel::kError, "tombstones of deleted ledgers were lost",
-                {{"error", ToStd(tombstones_->damage().message())}});
+  if (const size_t strays = storage_->StrayLedgers().size(); strays > 0) {
+    log_->Write(LogLevel::kWarning, "entry logs have ledgers without an index file",
+                {{"ledgers", static_cast<int64_t>(strays)}});
   }
   // What a process that died in the middle of a deletion left.
   for (const LedgerId ledger : storage_->Ledgers()) {
@@ -153,6 +187,7 @@ Task<absl::Status> Node::RecoverJournals() {
   for (const std::string& note : recovered_.notes) {
     log_->Write(LogLevel::kWarning, "journal replay", {{"note", std::string_view(note)}});
   }
+  STELE_CO_TRY_OK(co_await storage_->JudgeReplayedStrays());
   if (recovered_.records > 0 || recovered_.backup_records > 0) {
     STELE_CO_TRY_OK(co_await storage_->Flush());
     for (size_t i = 0; i < marks_.size(); ++i) {
@@ -165,6 +200,78 @@ Task<absl::Status> Node::RecoverJournals() {
                {"bytes", recovered_.bytes},
                {"torn_tails", recovered_.torn_tails},
                {"skipped_records", recovered_.skipped_records}});
+  co_return absl::OkStatus();
+}
+
+// Before anybody is answered.
+Task<absl::Status> Node::CheckIncarnation() {
+  if (!cluster_->instance_id.has_value()) co_return absl::OkStatus();
+  Incarnation incarnation(env_.files, store_, *cluster_->instance_id, options_.id,
+                          directories_->all_currents());
+  const absl::StatusOr<MemoryLoss> loss =
+      co_await incarnation.Check(options_.allow_storage_expansion);
+  if (CodeOf(loss.status()) == ErrorCode::kUnauthorized) {
+    log_->Write(LogLevel::kWarning,
+                "the metadata store does not let this bookie count its starts: older directories "
+                "would not be noticed",
+                {{"error", ToStd(loss.status().message())}});
+    co_return absl::OkStatus();
+  }
+  STELE_CO_TRY_OK(loss.status());
+  memory_loss_ = *loss;
+  if (memory_loss_ != MemoryLoss::kNone) {
+    const bool is_store = memory_loss_ == MemoryLoss::kStore;
+    log_->Write(LogLevel::kError,
+                is_store ? "the metadata store has forgotten what this bookie has seen: nothing is "
+                           "removed until gc.hold is removed from the ledger directories"
+                         : "directories are older than this bookie's last start: what it does not "
+                           "have proves nothing until it is compared with its peers",
+                {});
+    if (is_store) STELE_CO_TRY_OK(co_await HoldGarbageCollection());
+    STELE_CO_TRY_OK(co_await DistrustWhatIsHere());
+  }
+  co_return co_await incarnation.Commit();
+}
+
+// Every ledger that is stored here, and every one that should be, may lack entries and its fence.
+Task<absl::Status> Node::DistrustWhatIsHere() {
+  for (const LedgerId ledger : storage_->Ledgers()) {
+    STELE_CO_TRY_OK(co_await DistrustLedger(ledger));
+  }
+  metadata::LedgerLister lister = ledgers_->List();
+  for (;;) {
+    STELE_CO_TRY(const std::optional<metadata::LedgerRange> range, co_await lister.Next());
+    if (!range.has_value()) break;
+    for (const LedgerId ledger : *range) {
+      const auto read = co_await ledgers_->Read(ledger);
+      if (CodeOf(read.status()) == ErrorCode::kNoSuchLedgerMetadata) continue;
+      // What cannot be understood may name this bookie.
+      if (!read.ok() && CodeOf(read.status()) != ErrorCode::kCorruptData) co_return read.status();
+      if (read.ok() && !Names(read->value, options_.id)) continue;
+      STELE_CO_TRY_OK(co_await DistrustLedger(ledger));
+    }
+  }
+  co_return co_await storage_->Flush();
+}
+
+Task<absl::Status> Node::DistrustLedger(LedgerId ledger) {
+  const absl::Status loaded = (co_await storage_->Load(ledger)).status();
+  switch (CodeOf(loaded)) {
+    case ErrorCode::kOk: break;
+    case ErrorCode::kNoSuchLedger: storage_->CreateLedger(ledger, std::nullopt); break;
+    // These answer no "no" anyway.
+    case ErrorCode::kUnknownLedgerState:
+    case ErrorCode::kCorruptData: co_return absl::OkStatus();
+    default: co_return loaded;
+  }
+  storage_->SetUncertain(ledger);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Node::HoldGarbageCollection() {
+  for (const std::string& directory : directories_->ledger_currents()) {
+    STELE_CO_TRY_OK(co_await ReplaceFile(env_.files, directory, kGarbageHoldFileName, Buffer()));
+  }
   co_return absl::OkStatus();
 }
 
@@ -212,7 +319,6 @@ Task<absl::Status> Node::Join() {
   if (advertised.host.empty()) advertised.host = options_.listen.host;
   if (advertised.port == 0) advertised.port = server_->endpoint().port;
   options_.advertised = advertised;
-  ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
   collector_ = std::make_unique<GarbageCollector>(
       GarbageParts{.env = env_,
                    .storage = storage_.get(),
@@ -227,6 +333,14 @@ Task<absl::Status> Node::Join() {
           .compaction = options_.compaction,
           .ledger_directories = directories_->ledger_currents()},
       [this](LedgerId ledger) { writes_->OnDeleted(ledger); });
+  scrubber_ = std::make_unique<Scrubber>(
+      ScrubParts{.env = env_,
+                 .storage = storage_.get(),
+                 .ledgers = ledgers_.get(),
+                 .source = options_.entry_source,
+                 .log = log_},
+      options_.id, options_.scrub, [this] { return CheckJournals(); },
+      [this] { OnTooMuchDamage(); });
   metadata::BookieServiceInfo info;
   info.endpoints.push_back({.id = "bookie",
                             .port = advertised.port,
@@ -260,6 +374,8 @@ BookieStatus Node::Status() const {
       .connections = server_->connections(),
       .recovered = recovered_,
       .garbage = collector_->stats(),
+      .scrub = scrubber_->stats(),
+      .memory_loss = memory_loss_,
       .was_unclean = directories_->was_unclean(),
   };
 }
@@ -272,17 +388,42 @@ Task<void> Node::WatchDisks() {
   }
 }
 
-Task<absl::StatusOr<std::vector<DirectorySpace>>> Node::SpaceOf(
-    std::vector<std::string> directories) {
+// A directory that fails has no space: it counts as full, and is asked again.
+Task<std::vector<DirectorySpace>> Node::SpaceOf(std::vector<std::string> directories) {
   std::vector<DirectorySpace> spaces;
   for (std::string& directory : directories) {
-    STELE_CO_TRY(const DiskSpace space, co_await env_.files->Space(directory));
-    spaces.push_back({std::move(directory), space});
+    absl::StatusOr<DiskSpace> space = co_await env_.files->Space(directory);
+    const bool failed = !space.ok() || failed_directories_.contains(directory);
+    spaces.push_back({std::move(directory), failed ? DiskSpace{} : *space});
   }
   co_return spaces;
 }
 
+// Tells what has changed since the last round, and begins the next.
+void Node::ProbeDisks() {
+  for (const DirectoryHealth& health : disk_watch_->health()) {
+    const absl::Duration waited = health.rounds_without_answer * options_.disk_check_interval;
+    if (waited >= options_.disk_hang_max) {
+      return Fail(
+          MakeError(ErrorCode::kIoError, StrCat(health.directory, ": the disk does not answer")));
+    }
+    if (health.status.ok() != failed_directories_.contains(health.directory)) continue;
+    if (health.status.ok()) {
+      failed_directories_.erase(health.directory);
+      log_->Write(LogLevel::kWarning, "a directory works again",
+                  {{"directory", std::string_view(health.directory)}});
+    } else {
+      failed_directories_.insert(health.directory);
+      log_->Write(LogLevel::kError, "a directory fails",
+                  {{"directory", std::string_view(health.directory)},
+                   {"error", ToStd(health.status.message())}});
+    }
+  }
+  disk_watch_->BeginRound();
+}
+
 Task<void> Node::CheckDisks() {
+  ProbeDisks();
   std::vector<std::string> data = directories_->ledger_currents();
   for (const std::string& index : directories_->index_currents()) {
     // By default the indexes are in the ledger directories.
@@ -291,23 +432,24 @@ Task<void> Node::CheckDisks() {
   const auto ledgers = co_await SpaceOf(directories_->ledger_currents());
   const auto all = co_await SpaceOf(std::move(data));
   const auto journals = co_await SpaceOf(directories_->journal_currents());
-  if (!ledgers.ok() || !all.ok() || !journals.ok()) {
-    const absl::Status& why = !ledgers.ok() ? ledgers.status()
-                              : !all.ok()   ? all.status()
-                                            : journals.status();
-    co_return Fail(WithContext(why, "disk check"));
+  const bool has_directory =
+      std::any_of(ledgers.begin(), ledgers.end(),
+                  [](const DirectorySpace& ledger) { return ledger.space.total_bytes > 0; });
+  if (!has_directory) {
+    co_return Fail(MakeError(ErrorCode::kIoError, "no ledger directory can be used"));
   }
   disk_totals_ = {};
   std::set<uint64_t> devices;
-  for (const DirectorySpace& directory : *ledgers) {
+  for (const DirectorySpace& directory : ledgers) {
     if (!devices.insert(directory.space.device).second) continue;
     disk_totals_.total_bytes += directory.space.total_bytes;
     disk_totals_.free_bytes += directory.space.free_bytes;
   }
-  const DiskDecision decision = disk_rules_.Decide(*all, *journals);
+  const DiskDecision decision = disk_rules_.Decide(all, journals);
   full_directories_ = decision.full;
   admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
-  admission_.read_only = decision.read_only || options_.force_read_only || full_journals_ > 0;
+  admission_.read_only =
+      decision.read_only || options_.force_read_only || full_journals_ > 0 || damaged_;
 }
 
 // Registration follows the mode; admission has changed before, so no write slips in between.
@@ -341,6 +483,42 @@ void Node::OnJournalDiskFull(bool is_full) {
   admission_.high_priority_allowed = false;
 }
 
+// Reads what a replay would have to read. Memory still has all of it: when there is damage a
+// checkpoint moves the marks behind it, and the damage is told.
+Task<absl::Status> Node::CheckJournals() {
+  absl::Status damage;
+  for (size_t i = 0; i < logs_.size(); ++i) {
+    const std::string directory = directories_->journal_currents()[i];
+    const JournalMark mark = co_await marks_[i]->Read();
+    const absl::Status first = co_await CheckJournal(directory, mark);
+    if (CodeOf(first) != ErrorCode::kCorruptData) continue;
+    // A batch that was being written looks like damage once, not twice.
+    const absl::Status second = co_await CheckJournal(directory, mark);
+    if (CodeOf(second) == ErrorCode::kCorruptData && first.message() == second.message()) {
+      damage = second;
+    }
+  }
+  if (damage.ok()) co_return damage;
+  STELE_CO_TRY_OK(co_await checkpointer_->Run(Checkpointer::Trim::kNo));
+  co_return damage;
+}
+
+Task<absl::Status> Node::CheckJournal(std::string directory, JournalMark mark) {
+  ReplayOptions options{.directory = std::move(directory),
+                        .mark = mark,
+                        .record_size_max_bytes = RecordSizeMaxBytes()};
+  co_return (co_await ReplayJournal(env_, std::move(options), [](Buffer) -> Task<absl::Status> {
+    co_return absl::OkStatus();
+  })).status();
+}
+
+// A disk that loses what it has is not given more; readers and repairs still use it.
+void Node::OnTooMuchDamage() {
+  if (std::exchange(damaged_, true)) return;
+  admission_.read_only = true;
+  log_->Write(LogLevel::kError, "too much damage on disk: read-only; drain this bookie", {});
+}
+
 void Node::Fail(absl::Status why) {
   if (has_failed_) return;
   has_failed_ = true;
@@ -357,7 +535,9 @@ Task<absl::Status> Node::Stop() {
   };
   keep(co_await registration_->Unregister());
   co_await collector_->Stop();
+  co_await scrubber_->Stop();
   collector_.reset();
+  scrubber_.reset();
   // What was accepted becomes durable and is answered before the peers are dropped.
   for (const auto& log : logs_) keep(co_await log->WhenAllDurable());
   keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));

@@ -16,7 +16,9 @@
 #include "absl/status/statusor.h"
 #include "bookie/bookie_options.h"
 #include "bookie/garbage_collector.h"
+#include "bookie/incarnation.h"
 #include "bookie/journal_recovery.h"
+#include "bookie/scrubber.h"
 #include "common/async/task.h"
 #include "common/observe/log.h"
 #include "common/seams/env.h"
@@ -35,7 +37,9 @@ struct BookieStatus {
   size_t connections = 0;
   RecoveredJournals recovered;  // by this start
   GarbageStats garbage;
-  bool was_unclean = false;  // the process before ended without a last checkpoint
+  ScrubStats scrub;
+  MemoryLoss memory_loss = MemoryLoss::kNone;  // noticed by this start
+  bool was_unclean = false;                    // the process before ended without a last checkpoint
 };
 
 class Bookie {
@@ -56,6 +60,9 @@ class Bookie {
   // Finishes what is accepted, writes a last checkpoint, leaves the cluster. Await before
   // destroying; destroying without is what a crash does.
   virtual Task<absl::Status> Stop() = 0;
+
+  // Reads everything that is stored and repairs what is damaged (scrubber.h), now.
+  virtual Task<absl::Status> Scrub() = 0;
 
   // Looks now for ledgers that metadata no longer knows, and removes the data of those that were
   // not known a grace period ago either. `compact`: then compacts entry logs, due or not.

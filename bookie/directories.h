@@ -25,6 +25,8 @@ class Directories {
   // Those of the ledgers when no index directories are configured.
   const std::vector<std::string>& index_currents() const { return indexes_; }
 
+  // Each once, in no order that means anything.
+  std::vector<std::string> all_currents() const;
   // The last process on these directories ended without MarkClean.
   bool was_unclean() const { return was_unclean_; }
 

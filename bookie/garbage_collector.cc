@@ -54,6 +54,7 @@ Task<absl::Status> GarbageCollector::Run(std::optional<CompactionKind> compact) 
 }
 
 Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact) {
+  STELE_CO_TRY_OK(co_await CheckHold());
   STELE_CO_TRY_OK(co_await CheckCluster());
   plan_.BeginPass();
   const std::vector<LedgerId> local = parts_.storage->Ledgers();
@@ -61,6 +62,12 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
   for (const LedgerId ledger : local) {
     STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
     if (absent && plan_.OnAbsent(ledger, parts_.env.clock->Now())) garbage.push_back(ledger);
+  }
+  // Those that went while nobody wrote tombstones, and those whose index files were lost.
+  std::vector<LedgerId> strays;
+  for (const LedgerId ledger : parts_.storage->StrayLedgers()) {
+    STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
+    if (absent && plan_.OnAbsent(ledger, parts_.env.clock->Now())) strays.push_back(ledger);
   }
   const size_t allowed = brake_.Allow(local.size(), garbage.size(), parts_.env.clock->Now());
   stats_.ledgers_held_back = static_cast<int64_t>(garbage.size() - allowed);
@@ -74,6 +81,7 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
   }
   garbage.resize(allowed);
   STELE_CO_TRY_OK(co_await CheckCluster());
+  garbage.insert(garbage.end(), strays.begin(), strays.end());
   STELE_CO_TRY_OK(co_await Remove(std::move(garbage)));
   AreLedgersGone are_gone = [this](std::vector<LedgerId> ledgers) {
     return AreGarbage(std::move(ledgers));
@@ -89,6 +97,17 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
   const absl::Status compacted = compact.has_value() ? co_await compactor_.Run(*compact, &are_gone)
                                                      : co_await compactor_.RunIfDue(&are_gone);
   co_return logs.ok() ? compacted : logs.status();
+}
+
+Task<absl::Status> GarbageCollector::CheckHold() {
+  for (const std::string& directory : options_.ledger_directories) {
+    const std::string path = StrCat(directory, "/", kGarbageHoldFileName);
+    const absl::Status found = (co_await parts_.env.files->Stat(path)).status();
+    if (CodeOf(found) == ErrorCode::kNoSuchFile) continue;
+    co_return MakeError(ErrorCode::kCookieMismatch,
+                        StrCat(path, ": nothing is removed until this file is"));
+  }
+  co_return absl::OkStatus();
 }
 
 Task<absl::Status> GarbageCollector::CheckCluster() {

@@ -31,6 +31,10 @@
 
 namespace stele::bookie {
 
+// In a ledger directory: nothing is removed. The bookie makes it when metadata has forgotten, and
+// the operator removes it.
+inline constexpr char kGarbageHoldFileName[] = "gc.hold";
+
 // All outlive the collector.
 struct GarbageParts {
   Env env;
@@ -77,6 +81,7 @@ class GarbageCollector {
  private:
   Task<void> Loop();
   Task<absl::Status> Pass(std::optional<CompactionKind> compact);
+  Task<absl::Status> CheckHold();
   Task<absl::Status> CheckCluster();
   // Does metadata say now that there is no such ledger? An error: it cannot be asked at all.
   Task<absl::StatusOr<bool>> IsAbsent(LedgerId ledger);

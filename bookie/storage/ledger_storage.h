@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -39,7 +40,12 @@ inline constexpr int64_t kEntryIdMax = int64_t{1} << 40;
 // journal.
 inline constexpr size_t kExplicitLacSizeMaxBytes = 256;
 
+// Damaged entries that are remembered.
+inline constexpr size_t kDamagedEntriesMax = 100'000;
+
 struct StorageOptions {
+  // Was this ledger deleted, although entry logs still have entries of it? Empty: not known.
+  std::function<bool(LedgerId)> is_deleted;
   std::vector<std::string> ledger_directories;  // `current` directories
   std::vector<std::string>
       index_directories;  // `current` directories; empty: the ledger directories
@@ -100,11 +106,11 @@ struct CompactedLog {
   bool removed = false;  // else it stays, because it may hide what the index does not show
 };
 
-// Asked by a compaction before each piece of work.
-class CompactionPace {
+// Asked before each piece of work in the background.
+class BackgroundPace {
  public:
-  virtual ~CompactionPace() = default;
-  // So many bytes are to be read or written; waits for their turn. An error ends the compaction.
+  virtual ~BackgroundPace() = default;
+  // So many bytes are to be read or written; waits for their turn. An error ends the work.
   virtual Task<absl::Status> Spend(uint64_t bytes) = 0;
 };
 
@@ -125,11 +131,12 @@ class LedgerStorage {
 
   // The resident state, or null: unknown or not loaded yet.
   virtual const LedgerState* FindLoaded(LedgerId ledger) = 0;
-  // Loads the state from disk; kNoSuchLedger when this bookie has never heard of it. kCorruptData:
-  // its index file is damaged beyond use; nothing is known of the ledger, and nothing is lost yet.
+  // Loads the state from disk; kNoSuchLedger when this bookie has never heard of it.
+  // kUnknownLedgerState: a stray. kCorruptData: its index file is damaged beyond use; nothing is
+  // known of the ledger, and nothing is lost yet.
   virtual Task<absl::StatusOr<const LedgerState*>> Load(LedgerId ledger) = 0;
   // Makes a ledger that Load did not find (no wait between the two). The caller journals the key.
-  // Without a key: a fence record of a ledger whose key is nowhere.
+  // Without a key: a fence record of a ledger whose key is nowhere. Of a stray only by a replay.
   virtual const LedgerState* CreateLedger(LedgerId ledger, std::optional<wire::MasterKey> key) = 0;
 
   // Stores `body` (an entry packet of this ledger and entry, at least 24 bytes; it is copied) in
@@ -199,7 +206,30 @@ class LedgerStorage {
   virtual Task<absl::StatusOr<CompactedLog>> CompactEntryLog(EntryLogId log,
                                                              uint64_t free_min_bytes,
                                                              AreLedgersGone are_gone,
-                                                             CompactionPace* pace) = 0;
+                                                             BackgroundPace* pace) = 0;
+
+  // Ledgers of which the entry logs have entries, and that have no index file: it was lost, or they
+  // were deleted and leave with their logs. They answer kUnknownLedgerState.
+  virtual std::vector<LedgerId> StrayLedgers() const = 0;
+  // After the replay of the journals and before anything is served: a replay makes strays known,
+  // and this tells those of a flush that was interrupted, which are whole, from those whose index
+  // was lost, which are uncertain from now on. Errors: of reading.
+  virtual Task<absl::Status> JudgeReplayedStrays() = 0;
+  // Searches all entry logs for entries of these ledgers that the index does not show. A stray
+  // ledger becomes a known one, uncertain and fenced, with its first. Gives how many were found.
+  // Errors: of reading and of `pace`; what was found stays.
+  virtual Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
+                                                       BackgroundPace* pace) = 0;
+  // Each needs a loaded ledger. A ledger that may have lost something counts as fenced, for ever;
+  // one that is certain has everything that metadata says it must have.
+  virtual void SetUncertain(LedgerId ledger) = 0;
+  virtual void SetCertain(LedgerId ledger) = 0;
+  // While it is damaged, what the disk has of this entry is answered by kCorruptData. In memory,
+  // for kDamagedEntriesMax entries at most; a scrub finds it again.
+  virtual void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) = 0;
+  // Stores another copy of an entry that is damaged or was lost; it takes the place of what the
+  // disk has with the next flush. Not journalled. Errors: of Load, and of a flush that made room.
+  virtual Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) = 0;
 
   virtual StorageStats Stats() const = 0;
 

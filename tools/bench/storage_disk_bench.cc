@@ -94,7 +94,7 @@ void BM_Flush(benchmark::State& state) {
       static_cast<double>(state.iterations() * ledgers), benchmark::Counter::kIsRate);
 }
 BENCHMARK(BM_Flush)
-    ->ArgsProduct({{1, 100, 1000, 10'000}, {0, 1}})
+    ->ArgsProduct({{1, 100, 1000, 10'000, 100'000}, {0, 1}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime()
     ->MeasureProcessCPUTime()
