@@ -193,7 +193,7 @@ Task<absl::Status> Node::OpenJournals() {
       env_.executor, storage_.get(), tombstones_.get(), std::move(logs), &admission_,
       [this](bool overloaded) { server_->OnOverload(overloaded); });
   reads_ = std::make_unique<ReadService>(env_, storage_.get(), writes_.get(), options_.reads);
-  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server,
+  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server, log_,
                                      [this] { return disk_totals_; });
   checkpointer_ = std::make_unique<Checkpointer>(
       env_, options_.flush_interval, storage_.get(), std::move(marked), [this](absl::Status why) {

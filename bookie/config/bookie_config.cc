@@ -201,6 +201,22 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
            [](C c, int64_t v) { c.options.server.transport.frame_size_max_bytes = v; })},
       {"maxBatchReadSize", Set(Integer(1, 256 * kMiB),
                                [](C c, int64_t v) { c.options.reads.batch_size_max_bytes = v; })},
+      {"stele.connectionsMax",
+       Set(Integer(1, 1'000'000), [](C c, int64_t v) { c.options.server.connections_max = v; })},
+      {"stele.connectionsPerAddressMax",
+       Set(Integer(1, 1'000'000),
+           [](C c, int64_t v) { c.options.server.connections_per_address_max = v; })},
+      {"stele.frameDeadlineMs", Set(Integer(1, 3'600'000),
+                                    [](C c, int64_t v) {
+                                      c.options.server.transport.frame_deadline =
+                                          absl::Milliseconds(v);
+                                    })},
+      {"stele.longPollsMax",
+       Set(Integer(0, 10'000'000), [](C c, int64_t v) { c.options.reads.long_polls_max = v; })},
+      {"stele.partialFramesMaxBytes",
+       Set(Integer(kMiB, kBig), [](C c, int64_t v) { c.partial_frames_max_bytes = v; })},
+      {"stele.sendStallMs", Set(Integer(1, 3'600'000),
+                                [](C c, int64_t v) { c.send_stall_max = absl::Milliseconds(v); })},
       {"ledgerStorageClass", SetStorageClass},
       {"journalSyncData", MustBe("true", "an acknowledged entry is on disk")},
       {"journalWriteData", MustBe("true", "an acknowledged entry is on disk")},

@@ -1,5 +1,6 @@
 #include "common/real/tcp_link.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <span>
 #include <utility>
@@ -36,7 +37,7 @@ void TcpLink::Start(ConnectionHandler* handler) {
   started_ = true;
   handler_ = handler;
   if (watcher_.has_value()) {
-    if (!paused_) watcher_->WaitReadable();
+    if (!paused_) WaitToRead();
   } else if (!why_ended_.ok()) {
     // Sending had failed before anybody listened.
     context_->loop->Post([self = shared_from_this()] { self->ReportEnd(); });
@@ -51,7 +52,45 @@ void TcpLink::ResumeReading() {
   if (!std::exchange(paused_, false) || !WantsToRead()) return;
   // While nothing was read, the peer could not finish its frame.
   WatchDeadline(true);
-  watcher_->WaitReadable();
+  WaitToRead();
+}
+
+void TcpLink::WaitToRead() {
+  if (!MustStarve()) return watcher_->WaitReadable();
+  if (std::exchange(starved_, true)) return;
+  context_->starved.push_back(weak_from_this());
+}
+
+// One link is read whatever the others hold, so that somebody gets done.
+bool TcpLink::MustStarve() {
+  if (partial_bytes_ <= FrameReader::kStepBytes ||
+      context_->partial_bytes < context_->limits.partial_frames_max_bytes) {
+    return false;
+  }
+  if (context_->privileged == nullptr) context_->privileged = this;
+  return context_->privileged != this;
+}
+
+void TcpLink::SetPartialBytes(size_t bytes) {
+  const size_t before = std::exchange(partial_bytes_, bytes);
+  context_->partial_bytes += bytes - before;
+  if (bytes >= before) return;
+  if (context_->privileged == this) context_->privileged = nullptr;
+  if (!context_->starved.empty()) WakeStarved();
+}
+
+// As many as there is room for, and at least one.
+void TcpLink::WakeStarved() {
+  const size_t limit = context_->limits.partial_frames_max_bytes;
+  const size_t room = limit - std::min(limit, context_->partial_bytes);
+  size_t count = std::min(context_->starved.size(), 1 + room / FrameReader::kStepBytes);
+  for (; count > 0; --count) {
+    const std::shared_ptr<TcpLink> link = context_->starved.front().lock();
+    context_->starved.pop_front();
+    if (link == nullptr) continue;
+    link->starved_ = false;
+    if (link->WantsToRead()) link->WaitToRead();
+  }
 }
 
 // One read per connection and turn; what is left has its turn after the others.
@@ -69,13 +108,14 @@ void TcpLink::OnReadable() {
   std::vector<Buffer>& frames = context_->frames;
   const bool was_inside = reader_.IsInsideFrame();
   absl::Status status = reader_.Take(&context_->arrival, size, &frames);
+  SetPartialBytes(reader_.held_bytes());
   const size_t frames_completed = frames.size();
   if (!frames.empty()) handler_->OnFrames(std::span<Buffer>(frames));
   frames.clear();
   if (!watcher_.has_value()) return;
   if (!status.ok()) return End(WithContext(status, peer_));
   WatchDeadline(frames_completed > 0 || !was_inside);
-  if (!paused_) watcher_->WaitReadable();
+  if (!paused_) WaitToRead();
 }
 
 // False when there is nothing to read now or the connection has ended; 0 bytes at the peer's end.
@@ -171,6 +211,7 @@ void TcpLink::SendFront() {
     if (taken < offered) {
       send_blocked_ = true;
       watcher_->WaitWritable();
+      WatchStall(taken > 0);
     } else if (!queue_.empty()) {
       // More pieces than one call takes. The others first; the empty job keeps the loop awake.
       MarkToFlush();
@@ -178,6 +219,25 @@ void TcpLink::SendFront() {
     }
   }
   OnQueueShrunk();
+}
+
+void TcpLink::WatchStall(bool progress) {
+  if (context_->limits.send_stall_max == absl::InfiniteDuration()) return;
+  if (progress || stall_timer_ == nullptr) last_sent_ = context_->clock->Now();
+  if (stall_timer_ != nullptr) return;
+  stall_timer_ =
+      context_->clock->CallAt(last_sent_ + context_->limits.send_stall_max, [this] { OnStall(); });
+}
+
+void TcpLink::OnStall() {
+  stall_timer_.reset();
+  if (!send_blocked_) return;
+  const MonotonicTime deadline = last_sent_ + context_->limits.send_stall_max;
+  if (context_->clock->Now() >= deadline) {
+    return End(MakeError(ErrorCode::kDeadline, Effect::kUnknown,
+                         StrCat(peer_, ": the peer does not take what is sent to it")));
+  }
+  stall_timer_ = context_->clock->CallAt(deadline, [this] { OnStall(); });
 }
 
 void TcpLink::OnQueueShrunk() {
@@ -195,14 +255,18 @@ void TcpLink::Close() {
   handler_ = nullptr;
   why_ended_ = absl::OkStatus();
   deadline_timer_.reset();
+  stall_timer_.reset();
   watcher_.reset();
+  SetPartialBytes(0);
   queue_.Clear();
   fd_.Close();
 }
 
 void TcpLink::End(absl::Status why) {
   deadline_timer_.reset();
+  stall_timer_.reset();
   watcher_.reset();
+  SetPartialBytes(0);
   queue_.Clear();
   if (why.ok() && !peer_finished_) {
     // Closing a socket with unread input would reset it, and the peer could lose what it was sent.

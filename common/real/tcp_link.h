@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -17,6 +18,7 @@
 #include "common/real/event_loop.h"
 #include "common/real/fd_watcher.h"
 #include "common/real/frame_reader.h"
+#include "common/real/link_limits.h"
 #include "common/real/send_queue.h"
 #include "common/real/unique_fd.h"
 #include "common/seams/clock.h"
@@ -36,6 +38,13 @@ struct LinkContext {
   std::vector<std::shared_ptr<TcpLink>> to_flush;  // at the end of this turn
   // Takes a socket that has sent everything and whose peer may still be sending.
   std::function<void(UniqueFd)> linger;
+
+  LinkLimits limits;
+  // Parts of frames that are not whole yet, in all links; those that are not read until there are
+  // fewer, in order; and the one that is read all the same.
+  size_t partial_bytes = 0;
+  std::deque<std::weak_ptr<TcpLink>> starved;
+  const TcpLink* privileged = nullptr;
 };
 
 class TcpLink final : public std::enable_shared_from_this<TcpLink>, private ReadinessHandler {
@@ -65,11 +74,18 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
   void OnWritable() override;
   bool Read(size_t* size);
   bool WantsToRead() const;
+  // Waits for bytes, or first for the memory to keep them in.
+  void WaitToRead();
+  bool MustStarve();
+  void SetPartialBytes(size_t bytes);
+  void WakeStarved();
   void SendFront();
   void MarkToFlush();
   void OnQueueShrunk();
   void WatchDeadline(bool is_new_frame);
   void OnDeadline();
+  void WatchStall(bool progress);
+  void OnStall();
   // Ends the connection; the handler is told from a job of its own.
   void End(absl::Status why);
   void ReportEnd();
@@ -94,6 +110,10 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
 
   MonotonicTime frame_begun_;  // valid inside a frame
   std::unique_ptr<Timer> deadline_timer_;
+  size_t partial_bytes_ = 0;  // our part of the context's
+  bool starved_ = false;      // in the context's list
+  MonotonicTime last_sent_;   // valid while the stall timer runs
+  std::unique_ptr<Timer> stall_timer_;
 };
 
 // What the owner of a link holds.

@@ -35,6 +35,8 @@ class TcpTransport final : public Transport, private Flusher {
   absl::StatusOr<std::unique_ptr<Listener>> Listen(Endpoint at, TransportLimits limits,
                                                    AcceptHandler* handler) override;
 
+  void SetLinkLimits(LinkLimits limits) { context_.limits = limits; }
+
   // A connection of a socket that is connected.
   std::unique_ptr<Connection> Adopt(UniqueFd fd, TransportLimits limits);
 
