@@ -164,23 +164,21 @@ Task<void> ReadService::RunBatchRead(ReplySinkPtr sink, wire::RequestHeader head
     const absl::Status fenced = co_await writes_->Fence(request.ledger, *request.fence_key);
     if (!fenced.ok()) co_return sink->Reply(header, ReplyCodeOf(fenced), std::move(reply));
   }
-  const int64_t asked = std::max<int64_t>(request.size_max_bytes, 0);
-  const size_t budget = std::min<size_t>(asked, limits_.batch_size_max_bytes);
-  const size_t count_max = request.count_max > 0 ? request.count_max : SIZE_MAX;
-  size_t used = kBatchBaseBytes;
-  EntryId next = request.first_entry;
-  while (reply.bodies.size() < count_max) {
-    absl::StatusOr<Buffer> entry = co_await ReadEntry(request.ledger, next);
-    if (!entry.ok() && reply.bodies.empty()) {
-      co_return sink->Reply(header, ReplyCodeOf(entry.status()), std::move(reply));
-    }
-    if (!entry.ok()) break;  // a shorter batch; the next request tells why
-    used += kBatchEntryOverheadBytes + entry->size();
-    if (used > budget && !reply.bodies.empty()) break;
-    reply.bodies.push_back(*std::move(entry));
-    if (next.IsNone() || sink->IsClosed()) break;  // "the last entry" has no successor
-    next = next.Next();
+  if (request.first_entry.IsNone()) {  // "the last entry", which has no successor
+    absl::StatusOr<Buffer> last = co_await storage_->ReadLast(request.ledger);
+    if (!last.ok()) co_return sink->Reply(header, ReplyCodeOf(last.status()), std::move(reply));
+    reply.bodies.push_back(*std::move(last));
+    co_return sink->Reply(header, ReplyCode::kOk, std::move(reply));
   }
+  const auto asked = static_cast<size_t>(std::max<int64_t>(request.size_max_bytes, 0));
+  const size_t budget = std::min(asked, limits_.batch_size_max_bytes);
+  absl::StatusOr<std::vector<Buffer>> bodies = co_await storage_->ReadRun(
+      request.ledger, request.first_entry,
+      {.count_max = request.count_max > 0 ? request.count_max : INT32_MAX,
+       .size_max_bytes = budget - std::min(budget, kBatchBaseBytes),
+       .entry_overhead_bytes = kBatchEntryOverheadBytes});
+  if (!bodies.ok()) co_return sink->Reply(header, ReplyCodeOf(bodies.status()), std::move(reply));
+  reply.bodies = *std::move(bodies);
   sink->Reply(header, ReplyCode::kOk, std::move(reply));
 }
 

@@ -150,6 +150,7 @@ Task<absl::Status> EntryLogWriter::Sync() {
     STELE_CO_TRY_OK(co_await WriteOut());
     if (log_->written_end != log_->synced_end) STELE_CO_TRY_OK(co_await log_->file->Sync());
     log_->synced_end = log_->written_end;
+    logs_->SetReadableEnd(log_->id, log_->synced_end);
     log_->synced = AllLedgers(*log_);
     log_->unsynced.clear();
     last_ledger_bytes_ = nullptr;

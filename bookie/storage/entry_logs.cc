@@ -30,7 +30,11 @@ std::optional<EntryLogId> ParseLastId(std::string_view text) {
 }  // namespace
 
 EntryLogs::EntryLogs(Env env, EntryLogsOptions options)
-    : env_(env), options_(std::move(options)), readers_(env.files, options_.open_files_max) {}
+    : env_(env),
+      options_(std::move(options)),
+      readers_(env.files, options_.open_files_max),
+      direct_readers_(env.files, options_.open_files_max, OpenOptions::Sync::kEachWrite),
+      extents_(env.executor, options_.extents_max_bytes) {}
 
 Task<absl::StatusOr<std::unique_ptr<EntryLogs>>> EntryLogs::Open(Env env,
                                                                  EntryLogsOptions options) {
@@ -138,6 +142,63 @@ Task<absl::StatusOr<Buffer>> EntryLogs::Read(EntryLocation location, LedgerId le
   co_return body;
 }
 
+// The packet of the record that `bytes` begin with, when it is the one of this entry and whole.
+std::optional<std::string_view> EntryLogs::RecordIn(std::string_view bytes, LedgerId ledger,
+                                                    EntryId entry) const {
+  if (bytes.size() < kRecordHeadBytes) return std::nullopt;
+  const RecordHead head = ParseRecordHead(bytes.data());
+  const auto size = static_cast<uint32_t>(head.size);
+  if (head.ledger != ledger || head.entry != entry || head.size < 0 || size < kRecordIdsBytes ||
+      size > options_.entry_size_max_bytes || size > bytes.size() - kRecordSizeFieldBytes) {
+    return std::nullopt;
+  }
+  return bytes.substr(kRecordSizeFieldBytes, size);
+}
+
+std::optional<Buffer> EntryLogs::FindInExtents(EntryLocation location, LedgerId ledger,
+                                               EntryId entry) {
+  const LogExtents::ExtentRef extent = extents_.Find(location.log(), location.record_offset());
+  if (extent == nullptr || extent->is_loading) return std::nullopt;
+  const size_t at = location.record_offset() - extent->begin;
+  if (at >= extent->bytes.size()) return std::nullopt;
+  const auto packet = RecordIn(extent->bytes.view().substr(at), ledger, entry);
+  if (!packet.has_value()) return std::nullopt;
+  return extent->bytes.Slice(at + kRecordSizeFieldBytes, packet->size());
+}
+
+// Every doubt ends in Read, which reads again and knows what is wrong.
+Task<absl::StatusOr<Buffer>> EntryLogs::ReadOfRun(EntryLocation location, LedgerId ledger,
+                                                  EntryId entry, uint64_t run_end) {
+  const uint64_t offset = location.record_offset();
+  const auto found = logs_.find(location.log());
+  const LogExtents::ExtentRef here = extents_.Find(location.log(), offset);
+  if (here != nullptr && here->is_loading) {
+    co_await here->arrived.Wait();
+  } else if (here == nullptr && found != logs_.end()) {
+    const uint64_t begin = offset / kEntryLogBlockBytes * kEntryLogBlockBytes;
+    const uint64_t end = std::min(run_end, found->second.readable_end);
+    if (end > offset) {
+      const size_t size = std::min<uint64_t>(end - begin, kLogExtentMaxBytes);
+      co_await LoadExtent(location.log(), found->second.directory, begin, size);
+    }
+  }
+  if (std::optional<Buffer> body = FindInExtents(location, ledger, entry); body.has_value()) {
+    co_return *std::move(body);
+  }
+  co_return co_await Read(location, ledger, entry, kEntryLogBlockBytes);
+}
+
+// Errors leave no extent.
+Task<void> EntryLogs::LoadExtent(EntryLogId log, size_t directory, uint64_t begin, size_t size) {
+  const LogExtents::ExtentRef extent = extents_.Begin(log, begin, size);
+  if (extent == nullptr) co_return;
+  const absl::StatusOr<std::shared_ptr<File>> file =
+      co_await direct_readers_.Get(log.value(), PathOf(log, directory));
+  absl::StatusOr<Buffer> bytes = Buffer();
+  if (file.ok()) bytes = co_await (*file)->ReadAt(begin, size);
+  extents_.End(extent, bytes.ok() ? *std::move(bytes) : Buffer());
+}
+
 Task<absl::StatusOr<int64_t>> EntryLogs::RemoveDead(int64_t deletions,
                                                     absl::FunctionRef<bool(LedgerId)> is_known,
                                                     AreLedgersGone are_gone) {
@@ -237,12 +298,21 @@ std::string EntryLogs::PathOf(EntryLogId log, size_t directory) const {
 }
 
 void EntryLogs::Add(EntryLogId log, size_t directory) {
-  logs_[log] = {.directory = directory, .ours = true, .closed = false, .settled = false};
+  logs_[log] = {
+      .directory = directory, .ours = true, .closed = false, .settled = false, .readable_end = 0};
+}
+
+void EntryLogs::MarkClosed(EntryLogId log) {
+  Log& closed = logs_.at(log);
+  closed.closed = true;
+  closed.readable_end = UINT64_MAX;
 }
 
 void EntryLogs::Forget(EntryLogId log) {
   logs_.erase(log);
   readers_.Drop(log.value());
+  direct_readers_.Drop(log.value());
+  extents_.Drop(log);
 }
 
 Task<void> EntryLogs::StoreLastId(EntryLogId log) {

@@ -5,7 +5,9 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "absl/container/btree_map.h"
@@ -14,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "bookie/storage/entry_log_format.h"
 #include "bookie/storage/ledger_storage.h"
+#include "bookie/storage/log_extents.h"
 #include "bookie/storage/open_files.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
@@ -28,6 +31,7 @@ struct EntryLogsOptions {
   uint32_t entry_size_max_bytes = 5u << 20;
   uint32_t disk_usage_max_ppm = 950'000;
   size_t open_files_max = 128;
+  size_t extents_max_bytes = 32u << 20;  // that sequential reads keep in memory
 };
 
 class EntryLogs {
@@ -41,6 +45,13 @@ class EntryLogs {
   //   errors   kCorruptData   another record, or none; kIoError, also when the log is not there
   Task<absl::StatusOr<Buffer>> Read(EntryLocation location, LedgerId ledger, EntryId entry,
                                     size_t size_guess_bytes);
+
+  // As Read, for one of a run of entries that is being read in order: what lies before `run_end` of
+  // the log is read with it, and kept for the entries behind.
+  Task<absl::StatusOr<Buffer>> ReadOfRun(EntryLocation location, LedgerId ledger, EntryId entry,
+                                         uint64_t run_end);
+  // What an earlier ReadOfRun has brought; nullopt proves nothing.
+  std::optional<Buffer> FindInExtents(EntryLocation location, LedgerId ledger, EntryId entry);
 
   // Was this log made by this process? What others wrote may not be durable.
   bool IsOurs(EntryLogId log) const;
@@ -72,7 +83,9 @@ class EntryLogs {
   EntryLogId NextId();
   std::string PathOf(EntryLogId log, size_t directory) const;
   void Add(EntryLogId log, size_t directory);
-  void MarkClosed(EntryLogId log) { logs_.at(log).closed = true; }
+  // Up to `end` the log never changes again.
+  void SetReadableEnd(EntryLogId log, uint64_t end) { logs_.at(log).readable_end = end; }
+  void MarkClosed(EntryLogId log);
   void Forget(EntryLogId log);
   // Writes the id where Java looks for the highest one in use. Best effort: the names of the logs
   // say the same, as long as the highest one exists.
@@ -84,6 +97,7 @@ class EntryLogs {
     bool ours = false;
     bool closed = true;   // nothing is appended any more
     bool settled = true;  // and no location in it is still to be written
+    uint64_t readable_end = UINT64_MAX;
     // When it was last looked at; deletions_seen is -1 before.
     int64_t deletions_seen = -1;
     uint64_t total_bytes = 0;
@@ -91,6 +105,9 @@ class EntryLogs {
   };
 
   EntryLogs(Env env, EntryLogsOptions options);
+  std::optional<std::string_view> RecordIn(std::string_view bytes, LedgerId ledger,
+                                           EntryId entry) const;
+  Task<void> LoadExtent(EntryLogId log, size_t directory, uint64_t begin, size_t size);
   Task<absl::Status> Enumerate();
   Task<absl::Status> RemoveCompactionLeftovers(size_t directory, std::vector<std::string> names);
   Task<absl::StatusOr<bool>> RemoveIfDead(EntryLogId log, int64_t deletions,
@@ -102,6 +119,8 @@ class EntryLogs {
   absl::btree_map<EntryLogId, Log> logs_;
   EntryLogId last_id_{-1};
   OpenFiles readers_;
+  OpenFiles direct_readers_;  // of extents
+  LogExtents extents_;
 };
 
 }  // namespace stele::bookie

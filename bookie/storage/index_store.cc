@@ -39,6 +39,14 @@ absl::Status NoSuchLedger(LedgerId ledger) {
   return MakeError(ErrorCode::kNoSuchLedger, StrCat("ledger ", ledger.value()));
 }
 
+absl::StatusOr<EntryLocation> CheckLocation(LedgerId ledger, EntryId entry, int64_t packed) {
+  const EntryLocation location = EntryLocation::FromPacked(packed);
+  if (location.IsAbsent() || location.IsPlausible()) return location;
+  return MakeError(ErrorCode::kCorruptData,
+                   StrCat("index file of ledger ", ledger.value(), ": location ", packed,
+                          " of entry ", entry.value()));
+}
+
 // A file that should exist and does not is lost, which is no answer to "does it exist".
 absl::Status WithoutAbsence(const absl::Status& status) {
   if (CodeOf(status) != ErrorCode::kNoSuchFile) return status;
@@ -163,29 +171,47 @@ Task<absl::Status> IndexStore::FindLastEntry(File* file, uint64_t size, LoadedIn
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<EntryLocation>> IndexStore::Find(LedgerId ledger, EntryId entry) {
+std::optional<absl::StatusOr<EntryLocation>> IndexStore::FindCached(LedgerId ledger,
+                                                                    EntryId entry) {
   STELE_CHECK(!entry.IsNone());
+  const LocationPage* cached = cache_.Find(ledger, entry.value() / kLocationsPerPage);
+  if (cached == nullptr) return std::nullopt;
+  const int64_t packed = (*cached)[static_cast<size_t>(entry.value() % kLocationsPerPage)];
+  return CheckLocation(ledger, entry, packed);
+}
+
+Task<absl::StatusOr<EntryLocation>> IndexStore::Find(LedgerId ledger, EntryId entry) {
+  if (auto cached = FindCached(ledger, entry); cached.has_value()) co_return *std::move(cached);
   const int64_t page = entry.value() / kLocationsPerPage;
-  const auto slot = static_cast<size_t>(entry.value() % kLocationsPerPage);
-  EntryLocation location;
-  if (const LocationPage* cached = cache_.Find(ledger, page); cached != nullptr) {
-    location = EntryLocation::FromPacked((*cached)[slot]);
-  } else {
-    PageLoad load(this, ledger);
-    STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
-    STELE_CO_TRY(const Buffer bytes,
-                 co_await file->ReadAt(LocationOffset(page * kLocationsPerPage), kPageBytes));
-    auto content = std::make_unique<LocationPage>();
-    DecodePage(bytes.view(), *content);
-    location = EntryLocation::FromPacked((*content)[slot]);
-    if (!load.stale() && Contains(ledger)) cache_.Put(ledger, page, std::move(content));
+  PageLoad load(this, ledger);
+  STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
+  STELE_CO_TRY(const Buffer bytes,
+               co_await file->ReadAt(LocationOffset(page * kLocationsPerPage), kPageBytes));
+  auto content = std::make_unique<LocationPage>();
+  DecodePage(bytes.view(), *content);
+  const int64_t packed = (*content)[static_cast<size_t>(entry.value() % kLocationsPerPage)];
+  if (!load.stale() && Contains(ledger)) cache_.Put(ledger, page, std::move(content));
+  co_return CheckLocation(ledger, entry, packed);
+}
+
+uint64_t IndexStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max) {
+  const LocationPage* page = cache_.Find(ledger, entry.value() / kLocationsPerPage);
+  if (page == nullptr) return 0;
+  const int64_t slot = entry.value() % kLocationsPerPage;
+  const auto first = EntryLocation::FromPacked((*page)[static_cast<size_t>(slot)]);
+  EntryLocation last = first;
+  uint64_t last_size = 0;
+  for (int64_t i = slot + 1; i < std::min(kLocationsPerPage, slot + count_max); ++i) {
+    const auto next = EntryLocation::FromPacked((*page)[static_cast<size_t>(i)]);
+    if (next.IsAbsent()) continue;  // on other bookies
+    if (!next.IsPlausible() || next.log() != first.log() || next <= last ||
+        next.record_offset() - first.record_offset() >= size_max) {
+      break;
+    }
+    last_size = next.record_offset() - last.record_offset();
+    last = next;
   }
-  if (!location.IsAbsent() && !location.IsPlausible()) {
-    co_return MakeError(ErrorCode::kCorruptData,
-                        StrCat("index file of ledger ", ledger.value(), ": location ",
-                               location.packed(), " of entry ", entry.value()));
-  }
-  co_return location;
+  return last == first ? 0 : last.record_offset() + last_size;
 }
 
 Task<absl::StatusOr<std::vector<EntryId>>> IndexStore::List(LedgerId ledger) {

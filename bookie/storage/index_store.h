@@ -74,6 +74,11 @@ class IndexStore {
   Task<absl::StatusOr<LoadedIndex>> Load(LedgerId ledger);
   // Absent when the file has no location for the entry. kCorruptData: it has bits that are none.
   Task<absl::StatusOr<EntryLocation>> Find(LedgerId ledger, EntryId entry);
+  // As Find, at once; nullopt when the file must be asked.
+  std::optional<absl::StatusOr<EntryLocation>> FindCached(LedgerId ledger, EntryId entry);
+  // Where in their log the entries [entry, entry + count_max) end, as far as the cached page tells
+  // and they lie one behind the other within `size_max` bytes; 0: there is no such run. A guess.
+  uint64_t RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max);
   // Ids of all entries, ascending. kOverloaded: too many.
   Task<absl::StatusOr<std::vector<EntryId>>> List(LedgerId ledger);
 

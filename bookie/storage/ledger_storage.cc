@@ -29,6 +29,8 @@ namespace {
 constexpr size_t kLacOffset = 16;  // in an entry packet
 constexpr size_t kRecordSizeGuessMaxBytes = 64 << 10;
 constexpr size_t kEvictionStepsPerLoad = 64;
+// Who asks for an entry at most so far behind the last one reads in order.
+constexpr int64_t kReadGapMax = 16;
 
 absl::Status NoSuchLedger(LedgerId ledger) {
   return MakeError(ErrorCode::kNoSuchLedger, StrCat("ledger ", ledger.value()));
@@ -85,6 +87,8 @@ class Storage : public LedgerStorage {
   bool SetMasterKey(LedgerId ledger, const wire::MasterKey& key) override;
 
   Task<absl::StatusOr<Buffer>> Read(LedgerId ledger, EntryId entry) override;
+  Task<absl::StatusOr<std::vector<Buffer>>> ReadRun(LedgerId ledger, EntryId first,
+                                                    RunLimits limits) override;
   Task<absl::StatusOr<Buffer>> ReadLast(LedgerId ledger) override;
   Task<absl::StatusOr<EntryId>> ReadLac(LedgerId ledger) override;
   Task<absl::StatusOr<std::vector<EntryId>>> ListEntries(LedgerId ledger) override;
@@ -140,9 +144,19 @@ class Storage : public LedgerStorage {
     if (lac_listener_) lac_listener_(ledger);
   }
 
+  // How a read goes on behind the entry that it asks for.
+  struct ReadAhead {
+    int64_t count_max = 1;     // entries that are wanted now
+    bool is_in_order = false;  // others will follow
+  };
+  ReadAhead Observe(LedgerRecord* record, EntryId entry, int64_t count_max);
+  std::optional<Buffer> FindWithoutDisk(LedgerId ledger, EntryId entry);
+  uint64_t RunEnd(LedgerId ledger, EntryId entry, ReadAhead ahead);
+  Task<absl::StatusOr<Buffer>> ReadWith(LedgerId ledger, EntryId entry, ReadAhead ahead);
   Task<absl::StatusOr<Buffer>> ReadFromDisk(LedgerId ledger, EntryId entry, bool uncertain,
-                                            size_t size_guess);
-  Task<absl::StatusOr<EntryOnDisk>> FindOnDisk(LedgerId ledger, EntryId entry, size_t size_guess);
+                                            size_t size_guess, ReadAhead ahead);
+  Task<absl::StatusOr<EntryOnDisk>> FindOnDisk(LedgerId ledger, EntryId entry, size_t size_guess,
+                                               ReadAhead ahead);
   Task<absl::StatusOr<LedgerFate>> FateOfLedger(LedgerId ledger);
 
   IndexHeader HeaderOf(LedgerId ledger);
@@ -207,7 +221,7 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::LoadLocked(LedgerId ledger) {
   bool lac_is_known = true;
   if (!loaded.last_entry.IsNone()) {
     const absl::StatusOr<Buffer> last = co_await ReadFromDisk(
-        ledger, loaded.last_entry, /*uncertain=*/false, LedgerRecord().record_size_guess_bytes);
+        ledger, loaded.last_entry, /*uncertain=*/false, LedgerRecord().record_size_guess_bytes, {});
     // A last entry that cannot be read matters to ReadLac only, which will say so.
     lac_is_known = last.ok();
     if (last.ok()) lac = LacOf(last->view());
@@ -341,7 +355,7 @@ Task<absl::StatusOr<PutResult>> Storage::PutChecked(LedgerId ledger, EntryId ent
     if (result != PutResult::kNeedsComparison) co_return result;
     const int64_t flushes = flushes_;
     STELE_CO_TRY(const EntryOnDisk stored,
-                 co_await FindOnDisk(ledger, entry, body.size() + kRecordHeadBytes));
+                 co_await FindOnDisk(ledger, entry, body.size() + kRecordHeadBytes, {}));
     std::optional<PutResult> compared;
     if (!stored.location.IsAbsent()) compared = Compare(stored.body.view(), body);
     // The world may have changed while we waited.
@@ -403,6 +417,55 @@ std::optional<Buffer> Storage::FindInMemory(LedgerRecord* record, EntryId entry)
 Task<absl::StatusOr<Buffer>> Storage::Read(LedgerId ledger, EntryId entry) {
   if (entry.IsNone()) co_return MakeError(ErrorCode::kInvalidArgument, "entry id below 0");
   STELE_CO_TRY(LedgerRecord * record, co_await FindOrLoad(ledger));
+  const ReadAhead ahead = Observe(record, entry, 1);
+  co_return co_await ReadWith(ledger, entry, ahead);
+}
+
+Task<absl::StatusOr<std::vector<Buffer>>> Storage::ReadRun(LedgerId ledger, EntryId first,
+                                                           RunLimits limits) {
+  if (first.IsNone()) co_return MakeError(ErrorCode::kInvalidArgument, "entry id below 0");
+  STELE_CO_TRY(LedgerRecord * record, co_await FindOrLoad(ledger));
+  ReadAhead ahead = Observe(record, first, limits.count_max);
+  std::vector<Buffer> bodies;
+  size_t used = 0;
+  for (EntryId entry = first; ahead.count_max > 0; entry = entry.Next(), --ahead.count_max) {
+    std::optional<Buffer> body = FindWithoutDisk(ledger, entry);
+    if (!body.has_value()) {
+      absl::StatusOr<Buffer> read = co_await ReadWith(ledger, entry, ahead);
+      if (!read.ok() && bodies.empty()) co_return read.status();
+      if (!read.ok()) break;
+      body = *std::move(read);
+    }
+    used += limits.entry_overhead_bytes + body->size();
+    if (used > limits.size_max_bytes && !bodies.empty()) break;
+    bodies.push_back(*std::move(body));
+  }
+  co_return bodies;
+}
+
+// Entries of a striped ledger come with gaps, and requests that are under way together may overtake
+// each other by a little.
+Storage::ReadAhead Storage::Observe(LedgerRecord* record, EntryId entry, int64_t count_max) {
+  const int64_t gap = entry.value() - record->read_end.value();
+  const bool is_in_order = entry.value() > 0 && gap >= 0 && gap <= kReadGapMax;
+  record->read_end =
+      EntryId(std::min(entry.value(), kEntryIdMax) + std::min(count_max, kEntryIdMax));
+  return {.count_max = count_max, .is_in_order = is_in_order};
+}
+
+// Null proves nothing.
+std::optional<Buffer> Storage::FindWithoutDisk(LedgerId ledger, EntryId entry) {
+  LedgerRecord* record = table_.Find(ledger);
+  if (record == nullptr) return std::nullopt;
+  if (std::optional<Buffer> body = FindInMemory(record, entry); body.has_value()) return body;
+  if (entry > record->last_on_disk) return std::nullopt;
+  const auto location = index_->FindCached(ledger, entry);
+  if (!location.has_value() || !location->ok() || (*location)->IsAbsent()) return std::nullopt;
+  return logs_->FindInExtents(**location, ledger, entry);
+}
+
+Task<absl::StatusOr<Buffer>> Storage::ReadWith(LedgerId ledger, EntryId entry, ReadAhead ahead) {
+  STELE_CO_TRY(LedgerRecord * record, co_await FindOrLoad(ledger));
   std::optional<Buffer> body = FindInMemory(record, entry);
   if (body.has_value()) co_return *std::move(body);
   const bool uncertain = record->state.uncertain;
@@ -410,12 +473,12 @@ Task<absl::StatusOr<Buffer>> Storage::Read(LedgerId ledger, EntryId entry) {
     if (uncertain) co_return Unknown(ledger);
     co_return MakeError(ErrorCode::kNoSuchEntry, StrCat("entry ", entry.value()));
   }
-  co_return co_await ReadFromDisk(ledger, entry, uncertain, record->record_size_guess_bytes);
+  co_return co_await ReadFromDisk(ledger, entry, uncertain, record->record_size_guess_bytes, ahead);
 }
 
 Task<absl::StatusOr<Buffer>> Storage::ReadFromDisk(LedgerId ledger, EntryId entry, bool uncertain,
-                                                   size_t size_guess) {
-  STELE_CO_TRY(EntryOnDisk found, co_await FindOnDisk(ledger, entry, size_guess));
+                                                   size_t size_guess, ReadAhead ahead) {
+  STELE_CO_TRY(EntryOnDisk found, co_await FindOnDisk(ledger, entry, size_guess, ahead));
   if (found.location.IsAbsent()) {
     if (uncertain) co_return Unknown(ledger);
     co_return MakeError(ErrorCode::kNoSuchEntry, StrCat("entry ", entry.value()));
@@ -427,13 +490,28 @@ Task<absl::StatusOr<Buffer>> Storage::ReadFromDisk(LedgerId ledger, EntryId entr
   co_return std::move(found.body);
 }
 
+// How far its log is to be read with the entry; 0: not at all.
+uint64_t Storage::RunEnd(LedgerId ledger, EntryId entry, ReadAhead ahead) {
+  const int64_t count = ahead.is_in_order ? kLocationsPerPage : ahead.count_max;
+  return count > 1 ? index_->RunEnd(ledger, entry, count, kLogExtentMaxBytes) : 0;
+}
+
 // A compaction may move the entry, and remove the log it was in, between the two steps.
 Task<absl::StatusOr<EntryOnDisk>> Storage::FindOnDisk(LedgerId ledger, EntryId entry,
-                                                      size_t size_guess) {
+                                                      size_t size_guess, ReadAhead ahead) {
   STELE_CO_TRY(EntryLocation location, co_await index_->Find(ledger, entry));
   for (;;) {
     if (location.IsAbsent()) co_return EntryOnDisk{};
-    absl::StatusOr<Buffer> body = co_await logs_->Read(location, ledger, entry, size_guess);
+    // Also the last entry of a run, from which no other goes on.
+    std::optional<Buffer> here = logs_->FindInExtents(location, ledger, entry);
+    if (here.has_value()) co_return EntryOnDisk{location, *std::move(here)};
+    const uint64_t run_end = RunEnd(ledger, entry, ahead);
+    absl::StatusOr<Buffer> body = Buffer();
+    if (run_end > 0) {
+      body = co_await logs_->ReadOfRun(location, ledger, entry, run_end);
+    } else {
+      body = co_await logs_->Read(location, ledger, entry, size_guess);
+    }
     if (body.ok()) co_return EntryOnDisk{location, *std::move(body)};
     // Its entry log may have gone with it.
     if (!Exists(ledger)) co_return NoSuchLedger(ledger);

@@ -108,6 +108,13 @@ class CompactionPace {
   virtual Task<absl::Status> Spend(uint64_t bytes) = 0;
 };
 
+// Of ReadRun.
+struct RunLimits {
+  int64_t count_max = INT64_MAX;
+  size_t size_max_bytes = SIZE_MAX;
+  size_t entry_overhead_bytes = 0;  // counts against size_max_bytes, for each entry
+};
+
 // For metrics and tests.
 struct StorageStats {
   uint64_t memtable_bytes = 0;  // both generations
@@ -159,6 +166,10 @@ class LedgerStorage {
   // The entry packet. kNoSuchLedger, kNoSuchEntry (certain), kUnknownLedgerState, kCorruptData,
   // kIoError.
   virtual Task<absl::StatusOr<Buffer>> Read(LedgerId ledger, EntryId entry) = 0;
+  // The entry packets of `first` and those behind it: at least one, and no more than the limits
+  // allow. Fewer says nothing about the next one. Errors as Read, for `first`.
+  virtual Task<absl::StatusOr<std::vector<Buffer>>> ReadRun(LedgerId ledger, EntryId first,
+                                                            RunLimits limits) = 0;
   // The entry with the highest id; kNoSuchEntry when there is none.
   virtual Task<absl::StatusOr<Buffer>> ReadLast(LedgerId ledger) = 0;
   // The known LAC, loaded from the last entry when nothing newer is known; kNoEntry when none can

@@ -20,6 +20,7 @@ struct LedgerRecord {
   EntryId last_on_disk;          // no entry above it is in the index
   bool lac_is_known = true;      // false: the last entry on disk may carry a higher one
   uint32_t record_size_guess_bytes = 4096;
+  EntryId read_end{0};  // behind the entry that was last asked for: is somebody reading in order?
   // The entries of the active generation, when that has the number beside it.
   Memtable::Ledger* active = nullptr;
   uint64_t active_generation = 0;

@@ -10,7 +10,7 @@ Task<absl::StatusOr<std::shared_ptr<File>>> OpenFiles::Get(int64_t key, std::str
     co_return found->second->second;
   }
   const uint64_t drops = drops_;
-  STELE_CO_TRY(std::shared_ptr<File> file, co_await files_->Open(std::move(path), OpenOptions{}));
+  STELE_CO_TRY(std::shared_ptr<File> file, co_await files_->Open(std::move(path), options_));
   if (drops == drops_ && files_max_ > 0 && !by_key_.contains(key)) {
     by_use_.emplace_front(key, file);
     by_key_[key] = by_use_.begin();

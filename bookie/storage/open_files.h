@@ -19,7 +19,10 @@ namespace stele::bookie {
 class OpenFiles {
  public:
   // At most `files_max` are kept; those in use by a caller are open besides.
-  OpenFiles(FileSystem* files, size_t files_max) : files_(files), files_max_(files_max) {}
+  // kEachWrite, although nobody writes: direct reads, past the system's page cache.
+  OpenFiles(FileSystem* files, size_t files_max,
+            OpenOptions::Sync sync = OpenOptions::Sync::kExplicit)
+      : files_(files), files_max_(files_max), options_{.sync = sync} {}
 
   // The file of `key`, opened at `path` unless it is open.
   Task<absl::StatusOr<std::shared_ptr<File>>> Get(int64_t key, std::string path);
@@ -34,6 +37,7 @@ class OpenFiles {
 
   FileSystem* files_;
   size_t files_max_;
+  const OpenOptions options_;
   ByUse by_use_;  // the last used first
   absl::flat_hash_map<int64_t, ByUse::iterator> by_key_;
   uint64_t drops_ = 0;  // an open that saw a Drop go by may have opened what was dropped

@@ -340,6 +340,108 @@ TEST_F(StorageTest, IdleLedgersLeaveMemoryAndComeBack) {
   EXPECT_EQ(storage->Stats().ledgers, 20);
 }
 
+// ---- Runs
+
+TEST_F(StorageTest, ARunEndsAtItsLimitsOrWhereAnEntryIsMissing) {
+  for (int64_t i = 0; i < 10; ++i) MustPut(kLedger, EntryId(i), "on disk");
+  MustFlush();
+  for (int64_t i = 10; i < 15; ++i) MustPut(kLedger, EntryId(i), "memory!");
+  MustPut(kLedger, EntryId(16), "memory!");
+  const auto run = [&](int64_t first, RunLimits limits) {
+    return Await(storage->ReadRun(kLedger, EntryId(first), limits));
+  };
+  const auto all = run(0, {});
+  ASSERT_TRUE(all.ok()) << all.status();
+  ASSERT_EQ(all->size(), 15u);
+  for (int64_t i = 0; i < 15; ++i) {
+    EXPECT_EQ((*all)[static_cast<size_t>(i)],
+              MakeBody(kLedger, EntryId(i), i < 10 ? "on disk" : "memory!"));
+  }
+  const size_t size = all->front().size();
+  EXPECT_EQ(run(8, {.count_max = 4})->size(), 4u);
+  EXPECT_EQ(run(8, {.size_max_bytes = 3 * size})->size(), 3u);
+  EXPECT_EQ(run(8, {.size_max_bytes = 3 * size, .entry_overhead_bytes = 1})->size(), 2u);
+  EXPECT_EQ(run(8, {.size_max_bytes = 0})->size(), 1u);  // one always comes
+  EXPECT_EQ(CodeOf(run(15, {}).status()), ErrorCode::kNoSuchEntry);
+  EXPECT_EQ(run(16, {})->size(), 1u);
+  EXPECT_EQ(CodeOf(run(INT64_MAX, {}).status()), ErrorCode::kNoSuchEntry);
+  EXPECT_EQ(CodeOf(run(-1, {}).status()), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(CodeOf(Await(storage->ReadRun(LedgerId(999), EntryId(0), {})).status()),
+            ErrorCode::kNoSuchLedger);
+}
+
+TEST_F(StorageTest, OneReadOfALogServesTheEntriesBehind) {
+  const std::string payload(500, 'p');
+  for (int64_t i = 0; i < 1000; ++i) MustPut(kLedger, EntryId(i), payload);
+  MustFlush();
+  const auto count_reads = [&](int* reads) {
+    faults.Clear();
+    Reopen();
+    MustLoad(kLedger);
+    faults.Set([reads](const simulation::FileRequest& request) {
+      const bool is_of_log = request.operation == simulation::FileOperation::kRead &&
+                             request.path.find(".log") != std::string::npos;
+      *reads += is_of_log ? 1 : 0;
+      return absl::OkStatus();
+    });
+  };
+  int reads = 0;
+  count_reads(&reads);
+  for (int64_t i = 0; i < 1000; i += 100) {
+    const auto run = Await(storage->ReadRun(kLedger, EntryId(i), {.count_max = 100}));
+    ASSERT_TRUE(run.ok() && run->size() == 100) << i;
+    for (size_t j = 0; j < 100; ++j) {
+      EXPECT_EQ((*run)[j], MakeBody(kLedger, EntryId(i + static_cast<int64_t>(j)), payload));
+    }
+  }
+  EXPECT_LE(reads, 4);  // what was asked for first, then to the end of each page of the index
+  reads = 0;
+  count_reads(&reads);
+  for (int64_t i = 0; i < 1000; ++i) {
+    ASSERT_EQ(*Read(kLedger, EntryId(i)), MakeBody(kLedger, EntryId(i), payload)) << i;
+  }
+  EXPECT_LE(reads, 4);
+  reads = 0;
+  count_reads(&reads);
+  for (const int64_t i : {900, 100, 700, 300, 500}) ASSERT_TRUE(Read(kLedger, EntryId(i)).ok());
+  EXPECT_EQ(reads, 5);  // nobody reads in order
+}
+
+TEST_F(StorageTest, WhatWasReadAheadNeverHidesWhatIsWrittenBehind) {
+  const std::string payload(700, 'p');
+  int64_t next = 0;
+  for (const int64_t count : {100, 1, 3, 200, 50}) {
+    const int64_t first = next;
+    for (; next < first + count; ++next) MustPut(kLedger, EntryId(next), payload);
+    MustFlush();
+    for (int64_t i = 0; i < next; i += 25) {
+      const int64_t size = std::min<int64_t>(25, next - i);
+      const auto run = Await(storage->ReadRun(kLedger, EntryId(i), {.count_max = 25}));
+      ASSERT_TRUE(run.ok() && std::ssize(*run) == size) << i << " of " << next;
+      for (int64_t j = 0; j < size; ++j) {
+        ASSERT_EQ((*run)[static_cast<size_t>(j)], MakeBody(kLedger, EntryId(i + j), payload));
+      }
+    }
+  }
+}
+
+TEST_F(StorageTest, ARunThatCannotBeReadAheadIsReadEntryByEntry) {
+  for (int64_t i = 0; i < 100; ++i) MustPut(kLedger, EntryId(i), "payload");
+  MustFlush();
+  Reopen();
+  MustLoad(kLedger);
+  int reads = 0;
+  faults.Set([&](const simulation::FileRequest& request) {
+    const bool strikes = request.operation == simulation::FileOperation::kRead &&
+                         request.path.find(".log") != std::string::npos && ++reads == 1;
+    return strikes ? MakeError(ErrorCode::kIoError, "injected") : absl::OkStatus();
+  });
+  const auto run = Await(storage->ReadRun(kLedger, EntryId(0), {.count_max = 100}));
+  faults.Clear();
+  ASSERT_TRUE(run.ok()) << run.status();
+  EXPECT_EQ(run->size(), 100u);
+}
+
 // ---- Damage
 
 TEST_F(StorageTest, F27ARecordOfAnotherEntryIsCorruptDataNeverNoSuchEntry) {

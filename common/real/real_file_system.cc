@@ -176,8 +176,10 @@ Task<absl::StatusOr<std::unique_ptr<File>>> RealFileSystem::Open(std::string pat
                co_await pool_->Run(loop_, [path, options, pool = pool_] {
                  return OpenBlocking(path, options, pool);
                }));
-  const bool each_write = options.sync == OpenOptions::Sync::kEachWrite;
-  DiskEngine* const engine = each_write ? synced_engine_.get() : engine_.get();
+  // Direct reads are not synced: they need no thread.
+  const bool has_synced_writes = options.sync == OpenOptions::Sync::kEachWrite &&
+                                 options.access == OpenOptions::Access::kReadWrite;
+  DiskEngine* const engine = has_synced_writes ? synced_engine_.get() : engine_.get();
   co_return std::make_unique<RealFile>(std::move(file), loop_, engine);
 }
 

@@ -6,6 +6,9 @@
 Each round starts a cluster of three bookies from empty directories for each build, runs the cases on it and stops it, so
 that the windows of two builds are seconds apart. On a machine that others use too, compare CPU seconds per million, not
 rates. The cases have the names of tools/bench/peer/system.sh; `r` is its f: a cold pass through the ordinary read call.
+
+With --profile PREFIX samples of one bookie and of the client are left in PREFIX.CASE.bookie and PREFIX.CASE.client, for
+`perf report --no-children -i FILE`. The clock is sampled, so it works where the processor's counters are hidden.
 """
 import argparse
 import json
@@ -69,10 +72,25 @@ class Cluster:
             process.wait()
         self.processes = []
 
-    def bench(self, kind, arguments, settings):
+    def sample(self, client, case, settings):
+        """Of the middle of the first window."""
+        time.sleep(settings.warmup + 1)
+        for name, pid in ("bookie", self.processes[0].pid), ("client", client.pid):
+            yield subprocess.Popen(["perf", "record", "-e", "cpu-clock", "-F", "999", "-g", "-p", str(pid), "-o",
+                                    f"{settings.profile}.{case}.{name}", "--", "sleep", str(max(1, settings.window - 2))],
+                                   stderr=subprocess.DEVNULL)
+
+    def bench(self, case, kind, arguments, settings):
         pids = [argument for process in self.processes for argument in ("--server-pid", str(process.pid))]
         before = self.io()
-        text = self.run("bench", kind, "--json", "--warmup", str(settings.warmup), *pids, *arguments)
+        client = subprocess.Popen([self.binary, "bench", kind, "--json", "--warmup", str(settings.warmup), *pids, *arguments],
+                                  env=self.env, stdout=subprocess.PIPE)
+        samplers = list(self.sample(client, case, settings)) if settings.profile else []
+        text = client.communicate()[0]
+        for sampler in samplers:
+            sampler.wait()
+        if client.returncode != 0:
+            sys.exit(f"{self.binary}: case {case} failed")
         windows = json.loads(text)
         for window in windows if isinstance(windows, list) else [windows]:
             yield window | {"rss_mb": max(self.rss_mb(process.pid) for process in self.processes),
@@ -116,13 +134,13 @@ def measure(cluster, case, settings):
         arguments = f"{WRITES[case]} --window {settings.window} --windows {settings.windows}".split()
         if "--ensemble" not in arguments:
             arguments += REPLICATED.split()
-        yield from cluster.bench("write", arguments, settings)
+        yield from cluster.bench(case, "write", arguments, settings)
         return
     ledger = cluster.fill(settings.read_mb)
     cluster.stop()
     cluster.start()
     cluster.forget_cached_files()
-    for window in cluster.bench("read", ["--entries", "100", "--in-flight", "8", *READS[case].split(), ledger], settings):
+    for window in cluster.bench(case, "read", ["--entries", "100", "--in-flight", "8", *READS[case].split(), ledger], settings):
         yield window | {"disk_reads": window["io"][0] / (settings.read_mb << 20)}
 
 
@@ -131,6 +149,7 @@ def main():
     parser.add_argument("binaries", nargs="+")
     parser.add_argument("--data", required=True, help="scratch directory on the disk to measure; it is emptied")
     parser.add_argument("--case", action="append", choices=[*WRITES, *READS], help="repeatable; default a1")
+    parser.add_argument("--profile", metavar="PREFIX", help="sample one bookie and the client with perf")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=2)
     parser.add_argument("--window", type=int, default=4)

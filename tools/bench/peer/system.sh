@@ -1,16 +1,20 @@
 # System "peer": Stele, for a runner that measures several systems one after the other. Sourced by it.
 # Three `stele bookie` processes on the embedded metadata store, driven by `stele bench`. The runner gives PEERS (its
 # folder, with measure.py and lib.sh), PEERS_TMP, OUT, WARMUP, WINDOW, WINDOWS, READ_MB, RATE.
-# STELE_NAME=suffix for the results
+# STELE_NAME=suffix for the results  STELE_BINARY=a release build of stele that is there already, instead of building one
 
 peer_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 peer_stele=$PEERS_TMP/stele
 peer_data=$PEERS_TMP/stele-data
 
 peer_setup() {
-  (cd "$peer_root" && bazel build --config=release //tools/shell:stele) || return 1
+  local built=${STELE_BINARY:-}
+  if [ -z "$built" ]; then
+    (cd "$peer_root" && bazel build --config=release //tools/shell:stele) || return 1
+    built=$(cd "$peer_root" && bazel info --config=release bazel-bin 2> /dev/null)/tools/shell/stele
+  fi
   # A copy, so that a build in the middle of a run changes nothing.
-  install -m 755 "$(cd "$peer_root" && bazel info --config=release bazel-bin 2> /dev/null)/tools/shell/stele" "$peer_stele"
+  install -m 755 "$built" "$peer_stele"
 }
 
 peer_start() {
