@@ -2,8 +2,9 @@
 """Prints "PASSED FAILED": test cases of a bazel-testlogs tree. Usage: count_tests.py TESTLOGS FILE_WITH_TARGETS
 
 A target whose XML is missing, or was written by Bazel itself because the program died, counts as one failure unless that
-XML says it passed (a shell test: one case).
+XML says it passed (a shell test: one case). A target in shards has an XML for each of them.
 """
+import glob
 import os
 import sys
 import xml.etree.ElementTree as ElementTree
@@ -28,8 +29,11 @@ def main():
     passed = failed = 0
     with open(targets) as lines:
         for target in sorted(line.strip() for line in lines if line.strip()):
-            ok, bad = count(os.path.join(logs, target.lstrip("/").replace(":", "/"), "test.xml"))
-            passed, failed = passed + ok, failed + bad
+            folder = os.path.join(logs, target.lstrip("/").replace(":", "/"))
+            shards = sorted(glob.glob(os.path.join(glob.escape(folder), "shard_*_of_*", "test.xml")))
+            for path in shards or [os.path.join(folder, "test.xml")]:
+                ok, bad = count(path)
+                passed, failed = passed + ok, failed + bad
     print(passed, failed)
 
 
