@@ -1,13 +1,13 @@
 #include "simulation/history/payload.h"
 
 #include <array>
-#include <charconv>
 #include <cstring>
 
 #include "absl/strings/str_format.h"
 #include "common/base/endian.h"
 #include "common/base/stable_hash.h"
 #include "common/base/strings.h"
+#include "simulation/history/words.h"
 
 namespace stele::history {
 namespace {
@@ -58,13 +58,6 @@ bool IsBody(uint64_t seed, std::string_view bytes) {
   }
   const uint64_t word = stream.Next();
   return std::memcmp(bytes.data(), &word, bytes.size()) == 0;
-}
-
-template <typename T>
-bool ParseNumber(std::string_view text, T* value, int base = 10) {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, *value, base);
-  return result.ec == std::errc() && result.ptr == end;
 }
 
 }  // namespace

@@ -1,10 +1,10 @@
 #include "simulation/history/text_format.h"
 
-#include <charconv>
 #include <utility>
 #include <vector>
 
 #include "common/base/strings.h"
+#include "simulation/history/words.h"
 
 namespace stele::history {
 namespace {
@@ -59,12 +59,6 @@ bool FindIn(const std::pair<T, std::string_view> (&table)[kCount], std::string_v
   return false;
 }
 
-bool ParseNumber(std::string_view text, int64_t* value) {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, *value);
-  return result.ec == std::errc() && result.ptr == end;
-}
-
 bool ParseCode(std::string_view name, ErrorCode* code) {
   for (int i = 0; i <= static_cast<int>(ErrorCode::kCookieMismatch); ++i) {
     if (NameOf(static_cast<ErrorCode>(i)) != name) continue;
@@ -84,14 +78,6 @@ bool ParseReplication(std::string_view text, quorum::Replication* replication) {
   *replication = {static_cast<int>(sizes[0]), static_cast<int>(sizes[1]),
                   static_cast<int>(sizes[2])};
   return text.empty();
-}
-
-// Takes the part up to the next space.
-std::string_view TakeWord(std::string_view* line) {
-  const size_t space = line->find(' ');
-  const std::string_view word = line->substr(0, space);
-  line->remove_prefix(space == std::string_view::npos ? line->size() : space + 1);
-  return word;
 }
 
 struct Field {

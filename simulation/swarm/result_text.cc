@@ -1,11 +1,13 @@
 #include "simulation/swarm/result_text.h"
 
-#include <charconv>
-
 #include "common/base/strings.h"
+#include "simulation/history/words.h"
 
 namespace stele::simulation {
 namespace {
+
+using history::ParseNumber;
+using history::TakeWord;
 
 constexpr std::string_view kMark = "\x01";
 
@@ -33,18 +35,6 @@ std::string Unescape(std::string_view text) {
     }
   }
   return plain;
-}
-
-std::string_view TakeWord(std::string_view* line) {
-  const size_t space = line->find(' ');
-  const std::string_view word = line->substr(0, space);
-  line->remove_prefix(space == std::string_view::npos ? line->size() : space + 1);
-  return word;
-}
-
-template <typename T>
-void ParseNumber(std::string_view text, T* value) {
-  std::from_chars(text.data(), text.data() + text.size(), *value);
 }
 
 void ParseLine(std::string_view line, RunResult* result) {

@@ -1,13 +1,16 @@
 // The text form of a scenario.
-#include <charconv>
 #include <utility>
 
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "simulation/history/words.h"
 #include "simulation/swarm/scenario.h"
 
 namespace stele::simulation {
 namespace {
+
+using history::ParseNumber;
+using history::TakeWord;
 
 constexpr std::pair<Role, std::string_view> kRoles[] = {
     {Role::kWriter, "writer"},
@@ -70,20 +73,6 @@ auto FindIn(const Table& table, std::string_view name) -> decltype(&table[0].fir
     if (known == name) return &value;
   }
   return nullptr;
-}
-
-std::string_view TakeWord(std::string_view* line) {
-  const size_t space = line->find(' ');
-  const std::string_view word = line->substr(0, space);
-  line->remove_prefix(space == std::string_view::npos ? line->size() : space + 1);
-  return word;
-}
-
-template <typename T>
-bool ParseNumber(std::string_view text, T* value) {
-  const char* end = text.data() + text.size();
-  const auto result = std::from_chars(text.data(), end, *value);
-  return result.ec == std::errc() && result.ptr == end;
 }
 
 // "key=number", one of the fields.
