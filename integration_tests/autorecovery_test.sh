@@ -1,53 +1,8 @@
 #!/usr/bin/env bash
 # Repair by real processes: a bookie is killed, its copies come back; a living one is drained; what operators see.
 # Usage: autorecovery_test.sh STELE
-set -uo pipefail
-stele=$(realpath "$1")
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/autorecovery.XXXXXX")
-cd "$work" || exit 1
-export STELE_METADATA=sqlite://$work/metadata.db
-declare -A pid=()
-failures=0
-clean_up() {
-  kill -9 "${pid[@]}" 2> /dev/null
-  wait 2> /dev/null
-  rm -rf "$work"
-}
-trap clean_up EXIT
-
-expect() { # exit code, command...
-  local wanted=$1 got=0
-  shift
-  "$@" > out 2> err || got=$?
-  [ "$got" = "$wanted" ] && return 0
-  echo "FAILED: exit code $got, not $wanted: $*" >&2
-  cat out err >&2
-  failures=$((failures + 1))
-}
-contains() { # file, pattern
-  grep -qE -- "$2" "$1" && return 0
-  echo "FAILED: no '$2' in:" >&2
-  cat "$1" >&2
-  failures=$((failures + 1))
-}
-wait_for() { # what, command...
-  local i what=$1
-  shift
-  for i in $(seq 600); do
-    "$@" > /dev/null 2>&1 && return 0
-    sleep 0.2
-  done
-  echo "FAILED: waited too long for $what" >&2
-  cat log-* >&2
-  exit 1
-}
-start_bookie() { # number
-  rm -f "ready-$1"
-  "$stele" bookie --metadata "$STELE_METADATA" --data "$work/bookie-$1" --port 0 --set "bookieId=bookie-$1" \
-    --ready-file "$work/ready-$1" 2>> "log-$1" &
-  pid[$1]=$!
-  disown
-}
+. "$(dirname "$0")/stele_checks.sh"
+wait_seconds=120
 
 expect 0 "$stele" cluster init
 for i in 1 2 3 4 5; do start_bookie $i; done

@@ -1,56 +1,12 @@
 #!/usr/bin/env bash
 # The stele program from outside: a cluster of bookie processes, ledgers through all their life, exit codes.
 # Usage: cli_test.sh STELE     STELE_METADATA names an empty metadata store; default: a SQLite file
-set -uo pipefail
-stele=$(realpath "$1")
-work=$(mktemp -d "${TEST_TMPDIR:-/tmp}/cli.XXXXXX")
-cd "$work" || exit 1
-export STELE_METADATA=${STELE_METADATA:-sqlite://$work/metadata.db}
-declare -A pid=()
-failures=0
-clean_up() {
-  kill -9 "${pid[@]}" 2> /dev/null
-  wait 2> /dev/null
-  rm -rf "$work"
-}
-trap clean_up EXIT
+. "$(dirname "$0")/stele_checks.sh"
 
-expect() { # exit code, command...
-  local wanted=$1 got=0
-  shift
-  "$@" > out 2> err || got=$?
-  [ "$got" = "$wanted" ] && return 0
-  echo "FAILED: exit code $got, not $wanted: $*" >&2
-  cat out err >&2
-  failures=$((failures + 1))
-}
 same() { # what, file, file
   cmp "$2" "$3" >&2 && return 0
   echo "FAILED: $1" >&2
   failures=$((failures + 1))
-}
-contains() { # file, pattern
-  grep -qE -- "$2" "$1" && return 0
-  echo "FAILED: no '$2' in:" >&2
-  cat "$1" >&2
-  failures=$((failures + 1))
-}
-wait_for() { # what, command...
-  local i what=$1
-  shift
-  for i in $(seq 600); do
-    "$@" && return 0
-    sleep 0.05
-  done
-  echo "FAILED: waited too long for $what" >&2
-  exit 1
-}
-start_bookie() { # number
-  rm -f "ready-$1"
-  "$stele" bookie --data "$work/bookie-$1" --port 0 --set "bookieId=bookie-$1" \
-    --set allowLoopback=true --ready-file "$work/ready-$1" 2>> "log-$1" &
-  pid[$1]=$!
-  disown
 }
 
 # --- Bad command lines say so before anything happens.
