@@ -6,6 +6,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/functional/function_ref.h"
 #include "autorecovery/restart_check.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -187,14 +188,37 @@ absl::StatusOr<std::vector<Record>> Reasons(Session& session, const DrainView& v
   return reasons;
 }
 
+// Knows who is registered.
+absl::StatusOr<std::unique_ptr<metadata::BookieRegistry>> OpenRegistry(Session& session) {
+  auto registry = std::make_unique<metadata::BookieRegistry>(
+      session.env(), session.store(), metadata::ClusterPaths(session.uri().root));
+  STELE_TRY_OK(session.shard().RunUntil(registry->Start()));
+  return registry;
+}
+
 absl::Status CheckDrainable(Session& session, const BookieId& bookie) {
-  metadata::BookieRegistry registry(session.env(), session.store(),
-                                    metadata::ClusterPaths(session.uri().root));
-  STELE_TRY_OK(session.shard().RunUntil(registry.Start()));
-  STELE_TRY(const auto all, session.shard().RunUntil(registry.AllBookies()));
-  const bool is_up = registry.bookies().IsUp(bookie);
+  STELE_TRY(const auto registry, OpenRegistry(session));
+  STELE_TRY(const auto all, session.shard().RunUntil(registry->AllBookies()));
+  const bool is_up = registry->bookies().IsUp(bookie);
   if (!is_up && std::find(all.begin(), all.end(), bookie) == all.end()) {
     return MakeError(ErrorCode::kNoSuchKey, StrCat("there is no bookie ", bookie.value()));
+  }
+  return absl::OkStatus();
+}
+
+// Looks again and again, until no ledgers are left or it makes no progress any more.
+absl::Status AwaitNone(Session& session, std::string what, int64_t total, size_t left,
+                       absl::FunctionRef<absl::StatusOr<size_t>()> look) {
+  Progress progress(session.env().clock, std::move(what), total, "ledgers");
+  MonotonicTime progressed_at = session.env().clock->Now();
+  while (left > 0) {
+    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock, kLookAgain));
+    const size_t before = left;
+    STELE_TRY(left, look());
+    const MonotonicTime now = session.env().clock->Now();
+    if (left < before) progressed_at = now;
+    progress.Update(std::max<int64_t>(total - static_cast<int64_t>(left), 0));
+    if (now - progressed_at > kStuckAfter) break;
   }
   return absl::OkStatus();
 }
@@ -219,30 +243,25 @@ absl::Status Drain(Session& session, const DrainCommand& command) {
   STELE_TRY(const bool is_new,
             session.shard().RunUntil(records.SetDraining(bookie, session.env().clock->WallNow())));
   (void)is_new;  // a drain that goes on is watched like a new one
-  Progress progress(session.env().clock, StrCat("draining ", bookie.value()), total, "ledgers");
-  MonotonicTime progressed_at = session.env().clock->Now();
-  size_t left = view.movable.size();
-  while (command.wait && !view.movable.empty()) {
-    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock, kLookAgain));
+  const auto look = [&]() -> absl::StatusOr<size_t> {
     STELE_TRY(view, LookAtDrain(session, *checker, bookie));
-    const MonotonicTime now = session.env().clock->Now();
-    if (view.movable.size() < left) progressed_at = now;
-    left = view.movable.size();
-    progress.Update(total - static_cast<int64_t>(std::min(left, static_cast<size_t>(total))));
-    if (now - progressed_at > kStuckAfter) break;
+    return view.movable.size();
+  };
+  if (command.wait) {
+    STELE_TRY_OK(
+        AwaitNone(session, StrCat("draining ", bookie.value()), total, view.movable.size(), look));
   }
+  const auto left = static_cast<int64_t>(view.movable.size());
   STELE_TRY(std::vector<Record> reasons, Reasons(session, view, records));
   const bool is_done = view.movable.empty() && view.open.empty();
-  PrintRecord(
-      Record()
-          .Set("bookie", bookie.value())
-          .Set("drained", is_done)
-          .Set("ledgers_moved", total - static_cast<int64_t>(std::min(view.movable.size(),
-                                                                      static_cast<size_t>(total))))
-          .Set("ledgers_left", static_cast<int64_t>(view.movable.size()))
-          .Set("ledgers_open", static_cast<int64_t>(view.open.size()))
-          .Set("blocked", std::move(reasons)),
-      session.options().format);
+  PrintRecord(Record()
+                  .Set("bookie", bookie.value())
+                  .Set("drained", is_done)
+                  .Set("ledgers_moved", std::max<int64_t>(total - left, 0))
+                  .Set("ledgers_left", left)
+                  .Set("ledgers_open", static_cast<int64_t>(view.open.size()))
+                  .Set("blocked", std::move(reasons)),
+              session.options().format);
   if (is_done || !command.wait) return absl::OkStatus();
   return MakeError(ErrorCode::kNotEnoughBookies,
                    StrCat("metadata still names ", bookie.value(), " in ",
@@ -285,22 +304,10 @@ absl::Status NodeStatus(Session& session, const BookieId& bookie) {
   return absl::OkStatus();
 }
 
-// Is it registered, and does it have a cookie?
-struct Presence {
-  bool is_up = false;
-  metadata::BookieSet bookies;
-};
-absl::StatusOr<Presence> FindBookie(Session& session, const BookieId& bookie) {
-  metadata::BookieRegistry registry(session.env(), session.store(),
-                                    metadata::ClusterPaths(session.uri().root));
-  STELE_TRY_OK(session.shard().RunUntil(registry.Start()));
-  return Presence{registry.bookies().IsUp(bookie), registry.bookies()};
-}
-
 absl::Status Recover(Session& session, const RecoverCommand& command) {
   const BookieId bookie(command.bookie);
-  STELE_TRY(const Presence presence, FindBookie(session, bookie));
-  if (presence.is_up) {
+  STELE_TRY(const auto registry, OpenRegistry(session));
+  if (registry->bookies().IsUp(bookie)) {
     return MakeError(ErrorCode::kMetadataConflict,
                      StrCat("bookie ", bookie.value(),
                             " is up: stop it first, or move its ledgers with stele node drain"));
@@ -318,16 +325,13 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
     STELE_TRY(const bool is_new, session.shard().RunUntil(queue.Mark(reference.ledger, {bookie})));
     if (is_new) ++marked;
   }
-  Progress progress(session.env().clock, StrCat("recovering ", bookie.value()), total, "ledgers");
-  MonotonicTime progressed_at = session.env().clock->Now();
-  while (command.wait && !command.dry_run && !references.empty()) {
-    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock, kLookAgain));
-    const size_t before = references.size();
+  const auto look = [&]() -> absl::StatusOr<size_t> {
     STELE_TRY(references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
-    const MonotonicTime now = session.env().clock->Now();
-    if (references.size() < before) progressed_at = now;
-    progress.Update(total - static_cast<int64_t>(references.size()));
-    if (now - progressed_at > kStuckAfter) break;
+    return references.size();
+  };
+  if (command.wait && !command.dry_run) {
+    STELE_TRY_OK(
+        AwaitNone(session, StrCat("recovering ", bookie.value()), total, references.size(), look));
   }
   const auto left = static_cast<int64_t>(references.size());
   PrintRecord(Record()
@@ -346,8 +350,8 @@ absl::Status Gate(Session& session, const GateCommand& command) {
   STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
   autorecovery::RestartQuestion question;
   for (const std::string& bookie : command.bookies) question.stopping.insert(BookieId(bookie));
-  STELE_TRY(const Presence presence, FindBookie(session, BookieId(command.bookies.front())));
-  question.bookies = presence.bookies;
+  STELE_TRY(const auto registry, OpenRegistry(session));
+  question.bookies = registry->bookies();
   question.rules.copies_min = static_cast<int>(command.copies_min);
   metadata::UnderreplicatedQueue queue(
       session.env(), session.store(), metadata::ClusterPaths(session.uri().root), "stele",
@@ -389,14 +393,12 @@ absl::Status Gate(Session& session, const GateCommand& command) {
 }
 
 absl::Status CookieList(Session& session) {
-  metadata::BookieRegistry registry(session.env(), session.store(),
-                                    metadata::ClusterPaths(session.uri().root));
-  STELE_TRY_OK(session.shard().RunUntil(registry.Start()));
-  STELE_TRY(const auto all, session.shard().RunUntil(registry.AllBookies()));
+  STELE_TRY(const auto registry, OpenRegistry(session));
+  STELE_TRY(const auto all, session.shard().RunUntil(registry->AllBookies()));
   std::vector<Record> records;
   for (const BookieId& bookie : all) {
     records.emplace_back();
-    records.back().Set("bookie", bookie.value()).Set("up", registry.bookies().IsUp(bookie));
+    records.back().Set("bookie", bookie.value()).Set("up", registry->bookies().IsUp(bookie));
   }
   PrintRecords(records, session.options().format, "no bookie has a cookie");
   return absl::OkStatus();
@@ -425,20 +427,20 @@ absl::Status CookieShow(Session& session, const std::string& bookie) {
 absl::Status CookieDelete(Session& session, const CookieDeleteCommand& command) {
   const BookieId bookie(command.bookie);
   STELE_TRY(const metadata::Node node, ReadCookie(session, command.bookie));
-  STELE_TRY(const Presence presence, FindBookie(session, bookie));
+  STELE_TRY(const auto registry, OpenRegistry(session));
+  const bool is_up = registry->bookies().IsUp(bookie);
   STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
   STELE_TRY(const auto references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
-                  .Set("up", presence.is_up)
+                  .Set("up", is_up)
                   .Set("ledgers", static_cast<int64_t>(references.size()))
                   .Set("dry_run", command.dry_run),
               session.options().format);
-  if (!command.force && (presence.is_up || !references.empty())) {
-    return MakeError(
-        ErrorCode::kMetadataConflict,
-        StrCat("bookie ", bookie.value(), presence.is_up ? " is up" : " is named by ledgers",
-               "; drain or recover it first, or use --force"));
+  if (!command.force && (is_up || !references.empty())) {
+    return MakeError(ErrorCode::kMetadataConflict,
+                     StrCat("bookie ", bookie.value(), is_up ? " is up" : " is named by ledgers",
+                            "; drain or recover it first, or use --force"));
   }
   if (command.dry_run) return absl::OkStatus();
   const metadata::ClusterPaths paths(session.uri().root);
