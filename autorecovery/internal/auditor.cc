@@ -15,7 +15,6 @@
 namespace stele::autorecovery {
 namespace {
 
-using metadata::LedgerMetadata;
 using observe::LogLevel;
 
 // How often a leader asks whether it still is, and looks at everything.
@@ -282,11 +281,11 @@ Task<absl::Status> Auditor::Publish(std::vector<Finding> findings) {
     return std::tie(a.copies_left, a.ledger) < std::tie(b.copies_left, b.ledger);
   });
   struct Marks {
-    std::vector<Finding> findings;
+    const std::vector<Finding>& findings;
     size_t next = 0;
     absl::Status status;
     int64_t marked = 0;
-  } marks{.findings = std::move(findings)};
+  } marks{.findings = findings};
   const auto mark_some = [](Auditor* self, Marks* shared) -> Task<void> {
     while (shared->status.ok() && shared->next < shared->findings.size()) {
       const Finding finding = shared->findings[shared->next++];

@@ -5,6 +5,7 @@
 #include "common/base/check.h"
 #include "common/base/crc32c.h"
 #include "common/base/endian.h"
+#include "common/base/prefetch.h"
 
 namespace stele::bookie {
 
@@ -20,6 +21,9 @@ void BatchBuffer::Add(std::string_view body) {
   std::memcpy(to + kRecordLengthSizeBytes, body.data(), body.size());
   records_size_bytes_ += kRecordLengthSizeBytes + body.size();
   ++record_count_;
+  PrefetchToWrite(block_.data() + records_size_bytes_,
+                  std::min(kRecordLengthSizeBytes + body.size(),
+                           records_size_max_bytes_ - records_size_bytes_));
 }
 
 Buffer BatchBuffer::Seal(BatchFooter footer) {

@@ -5,6 +5,7 @@
 #include <iterator>
 
 #include "common/base/check.h"
+#include "common/base/prefetch.h"
 
 namespace stele::bookie {
 
@@ -93,6 +94,10 @@ void Memtable::Add(Ledger* ledger, EntryId entry, std::string_view body) {
   }
   if (!body.empty()) {
     std::memcpy(chunks_[added.chunk].data() + added.offset, body.data(), body.size());
+    if (added.chunk == open_chunk_) {
+      PrefetchToWrite(chunks_[open_chunk_].data() + added.offset + body.size(),
+                      std::min(body.size(), chunk_left_));
+    }
   }
   bytes_ += taken + kMemtableEntryOverheadBytes;
   if (ledger->in_order_.empty() || ledger->in_order_.back().id < added.id) {

@@ -6,6 +6,7 @@
 
 #include "common/base/check.h"
 #include "common/base/endian.h"
+#include "common/base/prefetch.h"
 
 namespace stele::real {
 namespace {
@@ -45,6 +46,8 @@ void SendQueue::PushFrame(std::string_view head, Buffer body) {
     sealed_.push_back(std::move(body));
   }
   size_bytes_ += kPrefixBytes + frame_size;
+  PrefetchToWrite(block_.data() + open_end_,
+                  std::min(kPrefixBytes + frame_size, block_.size() - open_end_));
 }
 
 void SendQueue::EnsureRoom(size_t size) {
