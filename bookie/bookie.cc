@@ -111,7 +111,13 @@ Task<absl::Status> Node::Open() {
 }
 
 Task<absl::Status> Node::OpenStorage() {
+  tombstones_ = co_await Tombstones::Open(env_.files, directories_->ledger_currents());
+  if (!tombstones_->damage().ok()) {
+    log_->Write(LogLevel::kError, "tombstones of deleted ledgers were lost",
+                {{"error", ToStd(tombstones_->damage().message())}});
+  }
   StorageOptions storage{
+      .is_deleted = [this](LedgerId ledger) { return tombstones_->Contains(ledger); },
       .ledger_directories = directories_->ledger_currents(),
       .index_directories = directories_->index_currents(),
       .entry_log_size_max_bytes = options_.entry_log_size_max_bytes,
@@ -119,10 +125,9 @@ Task<absl::Status> Node::OpenStorage() {
       .open_index_files_max = options_.open_index_files_max,
   };
   STELE_CO_TRY(storage_, co_await OpenLedgerStorage(env_, std::move(storage)));
-  tombstones_ = co_await Tombstones::Open(env_.files, directories_->ledger_currents());
-  if (!tombstones_->damage().ok()) {
-    log_->Write(LogLevel::kError, "tombstones of deleted ledgers were lost",
-                {{"error", ToStd(tombstones_->damage().message())}});
+  if (const size_t strays = storage_->StrayLedgers().size(); strays > 0) {
+    log_->Write(LogLevel::kWarning, "entry logs have ledgers without an index file",
+                {{"ledgers", static_cast<int64_t>(strays)}});
   }
   // What a process that died in the middle of a deletion left.
   for (const LedgerId ledger : storage_->Ledgers()) {
@@ -153,6 +158,7 @@ Task<absl::Status> Node::RecoverJournals() {
   for (const std::string& note : recovered_.notes) {
     log_->Write(LogLevel::kWarning, "journal replay", {{"note", std::string_view(note)}});
   }
+  STELE_CO_TRY_OK(co_await storage_->JudgeReplayedStrays());
   if (recovered_.records > 0 || recovered_.backup_records > 0) {
     STELE_CO_TRY_OK(co_await storage_->Flush());
     for (size_t i = 0; i < marks_.size(); ++i) {

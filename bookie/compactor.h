@@ -32,13 +32,14 @@ struct CompactionStats {
 };
 
 // Belongs to the garbage collector, which runs it after its passes: one run at a time.
-class Compactor final : private CompactionPace {
+class Compactor final : private BackgroundPace {
  public:
   // `storage` and `log` outlive it.
   Compactor(Env env, CompactionOptions options, LedgerStorage* storage,
             std::vector<std::string> ledger_directories, observe::Log* log);
 
-  // What is due by now, if anything. are_gone: as for LedgerStorage::RemoveDeadEntryLogs.
+  // What is due by now, if anything, and the reserve again. are_gone: as for
+  // LedgerStorage::RemoveDeadEntryLogs.
   Task<absl::Status> RunIfDue(AreLedgersGone* are_gone);
   // Now. kStopped: it was told to stop; kDiskFull: not even the reserve was enough.
   Task<absl::Status> Run(CompactionKind kind, AreLedgersGone* are_gone);

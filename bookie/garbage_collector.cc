@@ -62,6 +62,12 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
     STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
     if (absent && plan_.OnAbsent(ledger, parts_.env.clock->Now())) garbage.push_back(ledger);
   }
+  // Those that went while nobody wrote tombstones, and those whose index files were lost.
+  std::vector<LedgerId> strays;
+  for (const LedgerId ledger : parts_.storage->StrayLedgers()) {
+    STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
+    if (absent && plan_.OnAbsent(ledger, parts_.env.clock->Now())) strays.push_back(ledger);
+  }
   const size_t allowed = brake_.Allow(local.size(), garbage.size(), parts_.env.clock->Now());
   stats_.ledgers_held_back = static_cast<int64_t>(garbage.size() - allowed);
   if (brake_.is_on()) {
@@ -73,6 +79,8 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
                        {"removed_now", static_cast<int64_t>(allowed)}});
   }
   garbage.resize(allowed);
+  // Not braked: a bookie that was taken over may have many, and nobody was served from them.
+  garbage.insert(garbage.end(), strays.begin(), strays.end());
   STELE_CO_TRY_OK(co_await CheckCluster());
   STELE_CO_TRY_OK(co_await Remove(std::move(garbage)));
   AreLedgersGone are_gone = [this](std::vector<LedgerId> ledgers) {

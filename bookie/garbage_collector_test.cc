@@ -7,9 +7,9 @@
 
 #include <gtest/gtest.h>
 
+#include "bookie/testing/bookie_operator.h"
 #include "bookie/testing/bookie_world.h"
 #include "common/base/errors.h"
-#include "metadata/cluster_init.h"
 
 namespace stele::bookie {
 namespace {
@@ -22,48 +22,16 @@ constexpr std::string_view kIndexFile = "/data/ledgers/current/0/7/7.idx";
 constexpr absl::Duration kGrace = absl::Minutes(10);  // gc_interval
 constexpr std::string_view kEntryLog = "/data/ledgers/current/0.log";
 
-Task<void> SetInMetadata(BookieWorld* world, metadata::MetadataStore* store, bool exists) {
-  auto cluster = co_await metadata::OpenCluster(store, world->options().ledgers_root, std::nullopt);
-  EXPECT_TRUE(cluster.ok()) << cluster.status();
-  metadata::LedgerManager ledgers(world->peer_env(), store, cluster->layout);
-  if (exists) {
-    auto fields = metadata::LedgerMetadata::Create(
-        {.replication = {.ensemble_size = 1, .write_quorum_size = 1, .ack_quorum_size = 1},
-         .fragments = {{.first_entry = EntryId(0), .ensemble = {BookieId("bookie:3181")}}}});
-    EXPECT_TRUE(fields.ok()) << fields.status();
-    const auto created = co_await ledgers.CreateWithId(kLedger, *fields);
-    EXPECT_TRUE(created.ok()) << created.status();
-  } else {
-    const absl::Status deleted = co_await ledgers.Delete(kLedger, metadata::kAnyVersion);
-    EXPECT_TRUE(deleted.ok()) << deleted;
-  }
-}
-
-Task<void> RemoveFile(Env env, std::string path) {
-  const absl::Status removed = co_await env.files->Remove(path);
-  EXPECT_TRUE(removed.ok()) << removed;
-}
-
-Task<void> FindFile(Env env, std::string path, bool* exists) {
-  *exists = (co_await env.files->Stat(path)).ok();
-}
-
 Task<void> CollectTask(Bookie* bookie, std::optional<CompactionKind> compact,
                        absl::Status* status) {
   *status = co_await bookie->CollectGarbage(compact);
-}
-
-Task<void> PutInStore(metadata::MetadataStore* store, std::string path, std::string value) {
-  const auto put = co_await store->Put(std::move(path), std::move(value), metadata::kAnyVersion);
-  EXPECT_TRUE(put.ok()) << put.status();
 }
 
 class GarbageCollectorTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(world_.Start().ok());
-    store_ = world_.world().NewMetadataStore(world_.peer());
-    operator_ = world_.world().AddProcess(world_.machine(), "operator");
+    operator_ = std::make_unique<BookieOperator>(&world_);
     ASSERT_EQ(world_.CodeOfCall(kRequests.Add(0, "zero")), ReplyCode::kOk);
   }
   absl::Status TryCollect(std::optional<CompactionKind> compact = std::nullopt) {
@@ -85,23 +53,14 @@ class GarbageCollectorTest : public testing::Test {
   // As after a repair of the file system that moved the file to lost+found.
   void LoseTheIndexFile() {
     ASSERT_TRUE(world_.Stop().ok());
-    RunAsOperator(RemoveFile(world_.world().env(operator_), std::string(kIndexFile)));
+    operator_->RemoveFile(std::string(kIndexFile));
     ASSERT_TRUE(world_.Start().ok());
-    ASSERT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kNoSuchLedger);
+    ASSERT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kUnknownLedgerState);
   }
-  bool EntryLogExists() {
-    bool exists = false;
-    RunAsOperator(FindFile(world_.world().env(operator_), std::string(kEntryLog), &exists));
-    return exists;
-  }
-  void RunAsOperator(Task<void> task) {
-    const absl::Status ran = world_.world().RunToEnd(operator_, std::move(task));
-    ASSERT_TRUE(ran.ok()) << ran;
-  }
+  bool EntryLogExists() { return operator_->Exists(std::string(kEntryLog)); }
 
   BookieWorld world_{1};
-  std::unique_ptr<metadata::MetadataStore> store_;
-  simulation::SimProcess* operator_ = nullptr;
+  std::unique_ptr<BookieOperator> operator_;
 };
 
 TEST_F(GarbageCollectorTest, LedgersUnknownToMetadataGoAfterTwoPassesAGraceApart) {
@@ -129,7 +88,7 @@ TEST_F(GarbageCollectorTest, F39AStoreThatCannotBeAskedDeletesNothing) {
 TEST_F(GarbageCollectorTest, AnotherClustersAnswersCountForNothing) {
   Collect();
   Wait(kGrace);
-  world_.Run(PutInStore(store_.get(), "/ledgers/INSTANCEID", "somebody-else"));
+  operator_->PutNode("/ledgers/INSTANCEID", "somebody-else");
   EXPECT_EQ(CodeOf(TryCollect()), ErrorCode::kCookieMismatch);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
 }
@@ -147,12 +106,12 @@ TEST_F(GarbageCollectorTest, TombstonesOutliveRestartsAndRefuseLateAdds) {
 }
 
 TEST_F(GarbageCollectorTest, AnEntryLogOfALedgerWhoseIndexFileWasLostStays) {
-  world_.Run(SetInMetadata(&world_, store_.get(), true));
+  operator_->CreateLedger(kLedger);
   LoseTheIndexFile();
   for (int pass = 0; pass < 3; ++pass) CollectTwice();
   EXPECT_TRUE(EntryLogExists());
   // Once the ledger is deleted its entries go like those of any other.
-  world_.Run(SetInMetadata(&world_, store_.get(), false));
+  operator_->DeleteLedger(kLedger);
   Collect();
   EXPECT_TRUE(EntryLogExists());
   Wait(kGrace);
@@ -162,7 +121,7 @@ TEST_F(GarbageCollectorTest, AnEntryLogOfALedgerWhoseIndexFileWasLostStays) {
 
 // Fills the disk with one ledger that stays and one that goes, entry by entry.
 TEST_F(GarbageCollectorTest, AFullDiskIsEmptiedByCompactionOnTheReserve) {
-  world_.Run(SetInMetadata(&world_, store_.get(), true));
+  operator_->CreateLedger(kLedger);
   CollectTwice();
   const LedgerRequests gone{LedgerId(8)};
   for (int64_t entry = 1; entry < 60; ++entry) {

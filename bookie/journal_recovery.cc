@@ -49,6 +49,8 @@ Task<absl::Status> JournalRecovery::ApplyBackup(Buffer body) {
     // A ledger that storage does not know was deleted since.
     const absl::Status loaded = (co_await storage_->Load(record->ledger)).status();
     if (CodeOf(loaded) == ErrorCode::kNoSuchLedger) co_return absl::OkStatus();
+    // Its index was lost: it will count as fenced anyway.
+    if (CodeOf(loaded) == ErrorCode::kUnknownLedgerState) co_return absl::OkStatus();
     STELE_CO_TRY_OK(loaded);
   }
   co_return co_await Apply(std::move(body));
@@ -58,9 +60,15 @@ Task<absl::StatusOr<bool>> JournalRecovery::Open(LedgerId ledger) {
   if (storage_->FindLoaded(ledger) != nullptr) co_return true;
   const absl::Status loaded = (co_await storage_->Load(ledger)).status();
   if (loaded.ok()) co_return true;
-  if (CodeOf(loaded) != ErrorCode::kNoSuchLedger) co_return loaded;
+  const bool is_stray = CodeOf(loaded) == ErrorCode::kUnknownLedgerState;
+  if (CodeOf(loaded) != ErrorCode::kNoSuchLedger && !is_stray) co_return loaded;
   const auto key = keys_.find(ledger);
-  if (key == keys_.end()) co_return false;
+  if (key == keys_.end()) {
+    if (!is_stray) co_return false;
+    // Its index was lost, and with it the key: what the journal has of it still counts.
+    storage_->CreateLedger(ledger, std::nullopt);
+    co_return true;
+  }
   storage_->CreateLedger(ledger, key->second);
   co_return true;
 }

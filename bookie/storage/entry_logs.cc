@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "bookie/storage/log_ledgers.h"
+#include "bookie/storage/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -16,6 +17,7 @@ namespace {
 constexpr std::string_view kLastIdName = "lastId";
 constexpr size_t kLastIdSizeMaxBytes = 64;
 constexpr std::string_view kCompactingSuffix = ".log.compacting";
+constexpr size_t kLogsReadAtATime = 16;
 constexpr std::string_view kCompactedSuffix = ".compacted";
 
 // nullopt: not readable, which happens after a crash of a Java bookie.
@@ -251,6 +253,38 @@ Task<absl::StatusOr<bool>> EntryLogs::RemoveIfDead(EntryLogId log, int64_t delet
   if (!gone || !logs_.contains(log)) co_return false;
   STELE_CO_TRY_OK(co_await Remove(log));
   co_return true;
+}
+
+Task<absl::StatusOr<absl::btree_set<LedgerId>>> EntryLogs::FindStrays(
+    absl::FunctionRef<bool(LedgerId)> is_settled) {
+  const std::vector<EntryLogId> logs = ClosedLogs();
+  absl::btree_set<LedgerId> strays;
+  const auto look = [&](size_t i) { return FindStraysIn(logs[i], is_settled, &strays); };
+  STELE_CO_TRY_OK(co_await RunConcurrently(env_.executor, logs.size(), kLogsReadAtATime, look));
+  co_return strays;
+}
+
+Task<absl::Status> EntryLogs::FindStraysIn(EntryLogId log,
+                                           absl::FunctionRef<bool(LedgerId)> is_settled,
+                                           absl::btree_set<LedgerId>* strays) {
+  // A log that cannot be read now is no reason not to serve the others.
+  const absl::StatusOr<std::unique_ptr<File>> file = co_await OpenForScan(log);
+  if (!file.ok()) co_return absl::OkStatus();
+  const absl::StatusOr<LogLedgers> content =
+      co_await ReadLogLedgers(file->get(), options_.entry_size_max_bytes, is_settled);
+  if (!content.ok()) co_return absl::OkStatus();
+  for (const LedgerBytes& ledger : content->ledgers) {
+    if (!is_settled(ledger.ledger)) strays->insert(ledger.ledger);
+  }
+  co_return absl::OkStatus();
+}
+
+std::vector<EntryLogId> EntryLogs::ClosedLogs() const {
+  std::vector<EntryLogId> closed;
+  for (const auto& [id, log] : logs_) {
+    if (log.closed) closed.push_back(id);
+  }
+  return closed;
 }
 
 std::vector<EntryLogUsage> EntryLogs::Usages() const {

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "absl/container/btree_map.h"
+#include "absl/container/btree_set.h"
 #include "absl/functional/function_ref.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -64,6 +65,12 @@ class EntryLogs {
   Task<absl::StatusOr<int64_t>> RemoveDead(int64_t deletions,
                                            absl::FunctionRef<bool(LedgerId)> is_known,
                                            AreLedgersGone are_gone);
+  // The ledgers of all logs, none of which is being written, for which `is_settled` does not hold.
+  // A log that cannot be read is passed over.
+  Task<absl::StatusOr<absl::btree_set<LedgerId>>> FindStrays(
+      absl::FunctionRef<bool(LedgerId)> is_settled);
+  std::vector<EntryLogId> ClosedLogs() const;
+
   // Of the settled logs, as RemoveDead saw them last.
   std::vector<EntryLogUsage> Usages() const;
 
@@ -113,6 +120,9 @@ class EntryLogs {
   Task<absl::StatusOr<bool>> RemoveIfDead(EntryLogId log, int64_t deletions,
                                           absl::FunctionRef<bool(LedgerId)> is_known,
                                           AreLedgersGone* are_gone);
+
+  Task<absl::Status> FindStraysIn(EntryLogId log, absl::FunctionRef<bool(LedgerId)> is_settled,
+                                  absl::btree_set<LedgerId>* strays);
 
   Env env_;
   const EntryLogsOptions options_;

@@ -9,6 +9,7 @@
 #include "bookie/storage/entry_logs.h"
 #include "bookie/storage/flush.h"
 #include "bookie/storage/index_enumeration.h"
+#include "bookie/storage/index_rebuild.h"
 #include "bookie/storage/index_store.h"
 #include "bookie/storage/ledger_locks.h"
 #include "bookie/storage/ledger_table.h"
@@ -110,9 +111,16 @@ class Storage : public LedgerStorage {
   std::vector<EntryLogUsage> EntryLogUsages() const override { return logs_->Usages(); }
   Task<absl::StatusOr<CompactedLog>> CompactEntryLog(EntryLogId log, uint64_t free_min_bytes,
                                                      AreLedgersGone are_gone,
-                                                     CompactionPace* pace) override;
+                                                     BackgroundPace* pace) override;
+  std::vector<LedgerId> StrayLedgers() const override { return {strays_.begin(), strays_.end()}; }
+  Task<absl::Status> JudgeReplayedStrays() override;
+  Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
+                                               BackgroundPace* pace) override;
+  void SetUncertain(LedgerId ledger) override;
   StorageStats Stats() const override;
   Task<absl::Status> Close() override;
+
+  Task<absl::Status> FindStrays(std::function<bool(LedgerId)> is_deleted);
 
  private:
   // May the disk have an entry that memory does not have?
@@ -158,6 +166,8 @@ class Storage : public LedgerStorage {
   Task<absl::StatusOr<EntryOnDisk>> FindOnDisk(LedgerId ledger, EntryId entry, size_t size_guess,
                                                ReadAhead ahead);
   Task<absl::StatusOr<LedgerFate>> FateOfLedger(LedgerId ledger);
+  Task<absl::StatusOr<bool>> Has(LedgerId ledger, EntryId entry);
+  Task<absl::Status> JudgeEntry(LedgerId ledger, EntryId entry, absl::btree_set<LedgerId>* lost);
 
   IndexHeader HeaderOf(LedgerId ledger);
   void Rotate();
@@ -174,6 +184,8 @@ class Storage : public LedgerStorage {
   LedgerTable table_;
   absl::btree_set<LedgerId> unwritten_ledgers_;  // made here, not in an index file yet
   MemtableChunks chunks_;                        // outlives the generations
+  absl::btree_set<LedgerId> strays_;
+  absl::btree_set<LedgerId> replayed_strays_;  // made known, and not judged yet
   std::unique_ptr<Generation> active_;
   std::unique_ptr<Generation> older_;  // being flushed, or kept after a failed flush
   EntryComparer comparer_;
@@ -208,6 +220,7 @@ Task<absl::StatusOr<const LedgerState*>> Storage::Load(LedgerId ledger) {
 
 Task<absl::StatusOr<LedgerRecord*>> Storage::FindOrLoad(LedgerId ledger) {
   if (LedgerRecord* record = table_.Find(ledger); record != nullptr) co_return record;
+  if (strays_.contains(ledger)) co_return Unknown(ledger);
   if (!index_->Contains(ledger)) co_return NoSuchLedger(ledger);
   const LedgerLocks::Guard guard = co_await locks_.Acquire(ledger);
   if (LedgerRecord* record = table_.Find(ledger); record != nullptr) co_return record;
@@ -257,6 +270,7 @@ const LedgerState* Storage::CreateLedger(LedgerId ledger, std::optional<wire::Ma
   LedgerRecord* record = table_.Insert(ledger);
   record->state.has_master_key = key.has_value();
   if (key.has_value()) record->state.master_key = *key;
+  if (strays_.erase(ledger) > 0) replayed_strays_.insert(ledger);
   unwritten_ledgers_.insert(ledger);
   active_->dirty.insert(ledger);
   return &record->state;
@@ -634,6 +648,7 @@ std::vector<LedgerId> Storage::Ledgers() const {
 
 Task<absl::Status> Storage::DeleteLedger(LedgerId ledger) {
   const LedgerLocks::Guard guard = co_await locks_.Acquire(ledger);
+  strays_.erase(ledger);
   if (!Exists(ledger)) co_return absl::OkStatus();
   table_.Erase(ledger);
   unwritten_ledgers_.erase(ledger);
@@ -662,7 +677,7 @@ Task<absl::StatusOr<LedgerFate>> Storage::FateOfLedger(LedgerId ledger) {
 
 Task<absl::StatusOr<CompactedLog>> Storage::CompactEntryLog(EntryLogId log, uint64_t free_min_bytes,
                                                             AreLedgersGone are_gone,
-                                                            CompactionPace* pace) {
+                                                            BackgroundPace* pace) {
   if (!logs_->IsSettled(log)) co_return CompactedLog{};
   FateOf fate_of = [this](LedgerId ledger) { return FateOfLedger(ledger); };
   co_return co_await CompactLog({.env = env_,
@@ -672,6 +687,79 @@ Task<absl::StatusOr<CompactedLog>> Storage::CompactEntryLog(EntryLogId log, uint
                                  .writer = &compaction_writer_,
                                  .free_min_bytes = free_min_bytes},
                                 log, &fate_of, &are_gone, pace);
+}
+
+// ---- What was lost
+
+Task<absl::Status> Storage::FindStrays(std::function<bool(LedgerId)> is_deleted) {
+  const auto is_settled = [&](LedgerId ledger) {
+    return Exists(ledger) || (is_deleted && is_deleted(ledger));
+  };
+  STELE_CO_TRY(strays_, co_await logs_->FindStrays(is_settled));
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<bool>> Storage::Has(LedgerId ledger, EntryId entry) {
+  STELE_CO_TRY(LedgerRecord * record, co_await FindOrLoad(ledger));
+  if (FindInMemory(record, entry).has_value()) co_return true;
+  if (!index_->Contains(ledger)) co_return false;
+  STELE_CO_TRY(const EntryLocation location, co_await index_->Find(ledger, entry));
+  co_return !location.IsAbsent();
+}
+
+// A flush that was interrupted leaves entries that the journal has too. An entry in a log that the
+// replay did not bring had a location once, in the index file that is gone; or its journal record
+// was cut off before it was acknowledged, which cannot be told from that.
+Task<absl::Status> Storage::JudgeReplayedStrays() {
+  const absl::btree_set<LedgerId> replayed = std::exchange(replayed_strays_, {});
+  if (replayed.empty()) co_return absl::OkStatus();
+  absl::btree_set<LedgerId> lost;
+  const auto visit = [&](LedgerId ledger, EntryId entry) -> Task<absl::Status> {
+    return JudgeEntry(ledger, entry, &lost);
+  };
+  STELE_CO_TRY_OK(co_await VisitEntries(logs_.get(), replayed, visit));
+  for (const LedgerId ledger : lost) {
+    STELE_CO_TRY_OK((co_await FindOrLoad(ledger)).status());
+    SetUncertain(ledger);
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Storage::JudgeEntry(LedgerId ledger, EntryId entry,
+                                       absl::btree_set<LedgerId>* lost) {
+  if (lost->contains(ledger)) co_return absl::OkStatus();
+  STELE_CO_TRY(const bool has, co_await Has(ledger, entry));
+  if (!has) lost->insert(ledger);
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<int64_t>> Storage::RecoverIndexes(std::vector<LedgerId> ledgers,
+                                                      BackgroundPace* pace) {
+  absl::btree_set<LedgerId> searched;
+  for (const LedgerId ledger : ledgers) {
+    if (strays_.erase(ledger) > 0 && !Exists(ledger)) {
+      CreateLedger(ledger, std::nullopt);
+      SetUncertain(ledger);
+    }
+    if (Exists(ledger)) searched.insert(ledger);
+  }
+  STELE_CO_TRY_OK(co_await Flush());
+  const auto on_found = [this](LedgerId ledger, EntryId last) {
+    LedgerRecord* record = table_.Find(ledger);
+    if (record == nullptr) return;  // it is loaded with them
+    record->last_on_disk = std::max(record->last_on_disk, last);
+    record->state.last_entry = std::max(record->state.last_entry, last);
+    record->lac_is_known = false;
+  };
+  co_return co_await RebuildLocations(
+      {.env = env_, .logs = logs_.get(), .index = index_.get(), .locks = &locks_, .pace = pace},
+      std::move(searched), on_found);
+}
+
+void Storage::SetUncertain(LedgerId ledger) {
+  LedgerRecord* record = Resident(ledger);
+  record->state.uncertain = true;
+  SetFenced(ledger);
 }
 
 StorageStats Storage::Stats() const {
@@ -728,7 +816,9 @@ Task<absl::StatusOr<std::unique_ptr<LedgerStorage>>> OpenLedgerStorage(Env env,
                          .disk_usage_max_ppm = usage_max_ppm,
                          .open_files_max = options.open_index_files_max,
                          .location_cache_max_bytes = options.location_cache_max_bytes}));
-  co_return std::make_unique<Storage>(env, options, std::move(logs), std::move(index));
+  auto storage = std::make_unique<Storage>(env, options, std::move(logs), std::move(index));
+  STELE_CO_TRY_OK(co_await storage->FindStrays(options.is_deleted));
+  co_return storage;
 }
 
 }  // namespace stele::bookie

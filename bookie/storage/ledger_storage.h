@@ -13,6 +13,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -40,6 +41,8 @@ inline constexpr int64_t kEntryIdMax = int64_t{1} << 40;
 inline constexpr size_t kExplicitLacSizeMaxBytes = 256;
 
 struct StorageOptions {
+  // Was this ledger deleted, although entry logs still have entries of it? Empty: not known.
+  std::function<bool(LedgerId)> is_deleted;
   std::vector<std::string> ledger_directories;  // `current` directories
   std::vector<std::string>
       index_directories;  // `current` directories; empty: the ledger directories
@@ -100,11 +103,11 @@ struct CompactedLog {
   bool removed = false;  // else it stays, because it may hide what the index does not show
 };
 
-// Asked by a compaction before each piece of work.
-class CompactionPace {
+// Asked before each piece of work in the background.
+class BackgroundPace {
  public:
-  virtual ~CompactionPace() = default;
-  // So many bytes are to be read or written; waits for their turn. An error ends the compaction.
+  virtual ~BackgroundPace() = default;
+  // So many bytes are to be read or written; waits for their turn. An error ends the work.
   virtual Task<absl::Status> Spend(uint64_t bytes) = 0;
 };
 
@@ -132,11 +135,12 @@ class LedgerStorage {
 
   // The resident state, or null: unknown or not loaded yet.
   virtual const LedgerState* FindLoaded(LedgerId ledger) = 0;
-  // Loads the state from disk; kNoSuchLedger when this bookie has never heard of it. kCorruptData:
-  // its index file is damaged beyond use; nothing is known of the ledger, and nothing is lost yet.
+  // Loads the state from disk; kNoSuchLedger when this bookie has never heard of it.
+  // kUnknownLedgerState: a stray. kCorruptData: its index file is damaged beyond use; nothing is
+  // known of the ledger, and nothing is lost yet.
   virtual Task<absl::StatusOr<const LedgerState*>> Load(LedgerId ledger) = 0;
   // Makes a ledger that Load did not find (no wait between the two). The caller journals the key.
-  // Without a key: a fence record of a ledger whose key is nowhere.
+  // Without a key: a fence record of a ledger whose key is nowhere. Of a stray only by a replay.
   virtual const LedgerState* CreateLedger(LedgerId ledger, std::optional<wire::MasterKey> key) = 0;
 
   // Stores `body` (an entry packet of this ledger and entry, at least 24 bytes; it is copied) in
@@ -210,7 +214,22 @@ class LedgerStorage {
   virtual Task<absl::StatusOr<CompactedLog>> CompactEntryLog(EntryLogId log,
                                                              uint64_t free_min_bytes,
                                                              AreLedgersGone are_gone,
-                                                             CompactionPace* pace) = 0;
+                                                             BackgroundPace* pace) = 0;
+
+  // Ledgers of which the entry logs have entries, and that have no index file: it was lost, or they
+  // were deleted and leave with their logs. They answer kUnknownLedgerState.
+  virtual std::vector<LedgerId> StrayLedgers() const = 0;
+  // After the replay of the journals and before anything is served: a replay makes strays known,
+  // and this tells those of a flush that was interrupted, which are whole, from those whose index
+  // was lost, which are uncertain from now on. Errors: of reading.
+  virtual Task<absl::Status> JudgeReplayedStrays() = 0;
+  // Searches all entry logs for entries of these ledgers that the index does not show. A stray
+  // ledger becomes a known one, uncertain and fenced, with its first. Gives how many were found.
+  // Errors: of reading and of `pace`; what was found stays.
+  virtual Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
+                                                       BackgroundPace* pace) = 0;
+  // Of a loaded ledger, which may have lost something: it counts as fenced, for ever.
+  virtual void SetUncertain(LedgerId ledger) = 0;
 
   virtual StorageStats Stats() const = 0;
 

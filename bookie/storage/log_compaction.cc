@@ -30,7 +30,7 @@ struct Move {
 
 class Compaction {
  public:
-  Compaction(CompactionParts parts, EntryLogId source, FateOf* fate_of, CompactionPace* pace)
+  Compaction(CompactionParts parts, EntryLogId source, FateOf* fate_of, BackgroundPace* pace)
       : parts_(parts), source_(source), fate_of_(fate_of), pace_(pace) {}
 
   // Copies what is live, with durable locations. True: the index shows everything that matters.
@@ -56,7 +56,7 @@ class Compaction {
   CompactionParts parts_;
   const EntryLogId source_;
   FateOf* fate_of_;
-  CompactionPace* pace_;
+  BackgroundPace* pace_;
   std::vector<Move> moves_;  // copied, their locations not written yet
   absl::btree_set<LedgerId> strays_;
   // Of those that were met; it only saves asking again.
@@ -213,7 +213,7 @@ Task<void> Compaction::Abandon() {
 
 Task<absl::StatusOr<CompactedLog>> CompactLog(CompactionParts parts, EntryLogId source,
                                               FateOf* fate_of, AreLedgersGone* are_gone,
-                                              CompactionPace* pace) {
+                                              BackgroundPace* pace) {
   Compaction compaction(parts, source, fate_of, pace);
   const absl::StatusOr<bool> index_shows_all = co_await compaction.MoveLive();
   if (!index_shows_all.ok()) {

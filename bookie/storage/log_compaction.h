@@ -52,6 +52,6 @@ struct CompactionParts {
 //   errors   those of the file system and of `pace`; what was moved stays moved
 Task<absl::StatusOr<CompactedLog>> CompactLog(CompactionParts parts, EntryLogId source,
                                               FateOf* fate_of, AreLedgersGone* are_gone,
-                                              CompactionPace* pace);
+                                              BackgroundPace* pace);
 
 }  // namespace stele::bookie

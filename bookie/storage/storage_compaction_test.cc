@@ -25,7 +25,7 @@ constexpr LedgerId kGone{0x309};
 Task<absl::StatusOr<bool>> SayNotGone(std::vector<LedgerId>) { co_return false; }
 
 // Counts, and stops when told to.
-class TestPace : public CompactionPace {
+class TestPace : public BackgroundPace {
  public:
   Task<absl::Status> Spend(uint64_t bytes) override {
     spent += bytes;

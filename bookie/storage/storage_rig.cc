@@ -69,6 +69,8 @@ StorageRig::StorageRig(uint64_t seed, int directories)
     : world({.seed = seed}),
       machine(world.AddMachine("machine")),
       process(world.AddProcess(machine, "bookie")) {
+  // Ledgers that only entry logs have were deleted, unless a test says otherwise.
+  options.is_deleted = [](LedgerId) { return true; };
   for (int i = 0; i < directories; ++i) options.ledger_directories.push_back(StrCat("/d", i));
   const absl::Status made =
       Await(MakeDirectoriesDurable(world.env(process), options.ledger_directories));

@@ -6,6 +6,7 @@
 #include "tools/shell/bench_commands.h"
 #include "tools/shell/dump_commands.h"
 #include "tools/shell/flags.h"
+#include "tools/shell/repair_commands.h"
 #include "tools/shell/take_over_commands.h"
 #include "tools/shell/version.h"
 
@@ -126,6 +127,23 @@ void AddBenchRead(CLI::App& bench, Run& run) {
   command->callback([options, &run] { run = [options] { return RunBenchRead(*options); }; });
 }
 
+void AddRepairIndex(CLI::App& repair, Run& run) {
+  CLI::App* command = repair.add_subcommand(
+      "index",
+      "Bring back what the index files of a stopped bookie have lost, from its entry logs");
+  auto options = std::make_shared<RepairIndexCommand>();
+  command
+      ->add_option("--ledger-directory", options->ledger_directories,
+                   "As in ledgerDirectories; repeatable, all of them")
+      ->required();
+  command->add_option("--index-directory", options->index_directories,
+                      "As in indexDirectories, when they lie elsewhere; repeatable");
+  command->add_option("ledgers", options->ledgers, "Only these; default: all that lost something");
+  AddJson(*command, options->format);
+  command->footer("Example:\n  stele repair index --ledger-directory /var/lib/stele/ledgers");
+  command->callback([options, &run] { run = [options] { return RunRepairIndex(*options); }; });
+}
+
 }  // namespace
 
 void AddToolCommands(CLI::App& app, Run& run) {
@@ -145,6 +163,9 @@ void AddToolCommands(CLI::App& app, Run& run) {
           "Example:\n  stele dump index /var/lib/stele/ledgers/current/0/0/7.idx");
 
   AddTakeOver(app, run);
+  CLI::App* repair = app.add_subcommand("repair", "Repair the files of a bookie");
+  repair->require_subcommand(1);
+  AddRepairIndex(*repair, run);
 
   CLI::App* version = app.add_subcommand("version", "Print version and protocol levels");
   auto format = std::make_shared<Format>(Format::kTable);

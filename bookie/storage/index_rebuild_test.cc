@@ -1,0 +1,129 @@
+// Ledgers whose index file is gone while entry logs have their entries. F28 names the scenario.
+#include "bookie/storage/index_rebuild.h"
+
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "bookie/storage/storage_rig.h"
+
+namespace stele::bookie {
+namespace {
+
+using simulation::FileOperation;
+
+constexpr LedgerId kLedger{0x109};
+constexpr LedgerId kOther{6};
+const char kIndexPath[] = "/d0/1/9/109.idx";
+
+class TestPace final : public BackgroundPace {
+ public:
+  Task<absl::Status> Spend(uint64_t) override { co_return status; }
+  absl::Status status;
+};
+
+struct IndexRebuildTest : testing::Test, StorageRig {
+  void SetUp() override {
+    options.is_deleted = nullptr;
+    MustOpen();
+    for (int64_t i = 0; i < 5; ++i) MustPut(kLedger, EntryId(i), StrCat("payload ", i));
+  }
+  // A process that ended well, then a file system that lost the file.
+  void LoseTheIndexFile() {
+    ASSERT_TRUE(Await(storage->Close()).ok());
+    Kill();
+    RemoveFile(kIndexPath);
+    MustOpen();
+  }
+  void ReplayEntries(int64_t first, int64_t last) {
+    storage->CreateLedger(kLedger, KeyOf(kLedger));
+    for (int64_t i = first; i <= last; ++i) {
+      ASSERT_EQ(storage->PutReplayed(kLedger, EntryId(i),
+                                     MakeBody(kLedger, EntryId(i), StrCat("payload ", i))),
+                PutResult::kStored);
+    }
+    const absl::Status judged = Await(storage->JudgeReplayedStrays());
+    ASSERT_TRUE(judged.ok()) << judged;
+  }
+  void ExpectAll() {
+    for (int64_t i = 0; i < 5; ++i) {
+      const auto body = Read(kLedger, EntryId(i));
+      ASSERT_TRUE(body.ok()) << i << " " << body.status();
+      EXPECT_EQ(*body, MakeBody(kLedger, EntryId(i), StrCat("payload ", i)));
+    }
+  }
+
+  TestPace pace;
+};
+
+TEST_F(IndexRebuildTest, F28ALostIndexFileIsNeverANoAndComesBackFromTheLogs) {
+  LoseTheIndexFile();
+  EXPECT_EQ(storage->StrayLedgers(), std::vector<LedgerId>{kLedger});
+  EXPECT_EQ(CodeOf(Await(storage->Load(kLedger)).status()), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(CodeOf(Await(storage->ReadLac(kLedger)).status()), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(CodeOfRead(kOther, EntryId(0)), ErrorCode::kNoSuchLedger);
+  const auto found = Await(storage->RecoverIndexes({kLedger}, &pace));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(*found, 5);
+  for (int round = 0; round < 2; ++round) {
+    ExpectAll();
+    // What it may have had more is not known, and neither is whether it was fenced.
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kUnknownLedgerState);
+    EXPECT_TRUE(MustLoad(kLedger)->fenced);
+    EXPECT_TRUE(storage->StrayLedgers().empty());
+    Reopen();
+  }
+}
+
+TEST_F(IndexRebuildTest, ASearchThatWasStoppedKeepsWhatItFoundAndGoesOn) {
+  LoseTheIndexFile();
+  pace.status = MakeError(ErrorCode::kStopped, "enough");
+  EXPECT_EQ(CodeOf(Await(storage->RecoverIndexes({kLedger}, &pace)).status()), ErrorCode::kStopped);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kUnknownLedgerState);
+  Reopen();
+  pace.status = absl::OkStatus();
+  EXPECT_EQ(*Await(storage->RecoverIndexes({kLedger}, &pace)), 5);
+  ExpectAll();
+}
+
+TEST_F(IndexRebuildTest, WhatWasDeletedIsNoStray) {
+  options.is_deleted = [](LedgerId ledger) { return ledger == kLedger; };
+  LoseTheIndexFile();
+  EXPECT_TRUE(storage->StrayLedgers().empty());
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kNoSuchLedger);
+}
+
+TEST_F(IndexRebuildTest, AStrayThatMetadataNoLongerHasIsForgotten) {
+  LoseTheIndexFile();
+  ASSERT_TRUE(Await(storage->DeleteLedger(kLedger)).ok());
+  EXPECT_TRUE(storage->StrayLedgers().empty());
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kNoSuchLedger);
+}
+
+TEST_F(IndexRebuildTest, ALedgerOfAnInterruptedFlushIsWholeAfterTheReplay) {
+  faults.Fail(FileOperation::kWrite, ".idx");
+  EXPECT_FALSE(Flush().ok());
+  faults.Clear();
+  Kill();
+  MustOpen();
+  ASSERT_EQ(storage->StrayLedgers(), std::vector<LedgerId>{kLedger});
+  ReplayEntries(0, 4);
+  EXPECT_FALSE(MustLoad(kLedger)->uncertain);
+  EXPECT_FALSE(MustLoad(kLedger)->fenced);
+  ExpectAll();
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kNoSuchEntry);
+}
+
+TEST_F(IndexRebuildTest, AReplayOfAPartDoesNotHideThatTheIndexWasLost) {
+  LoseTheIndexFile();
+  ReplayEntries(3, 4);
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+  EXPECT_TRUE(MustLoad(kLedger)->fenced);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(*Await(storage->RecoverIndexes({kLedger}, &pace)), 3);
+  ExpectAll();
+}
+
+}  // namespace
+}  // namespace stele::bookie
