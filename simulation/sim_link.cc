@@ -208,7 +208,8 @@ void SimLink::Append(Side side, Item::Kind kind, Buffer frame, bool follows) {
   }
   end.last_arrival_nanoseconds = arrival;
   end.pipe_bytes += frame.size() + 4;
-  end.pipe.push_back({kind, arrival, std::move(frame)});
+  const bool in_tls = end.tls != End::Tls::kNone && end.clear_frames_left == 0;
+  end.pipe.push_back({kind, arrival, std::move(frame), in_tls});
   if (!follows) DeliverAt(side, arrival);
 }
 
@@ -258,7 +259,13 @@ void SimLink::Pump(Side side) {
   end.pump_pending = false;
   if (!end.open) return;
   bool first = true;
-  while (!end.queue.empty()) {
+  for (;;) {
+    if (end.has_hello && end.clear_frames_left == 0) {
+      end.has_hello = false;
+      Append(side, Item::Kind::kTlsHello, Buffer(), false);
+    }
+    if (end.queue.empty()) break;
+    if (end.tls == End::Tls::kShakingHands && end.clear_frames_left == 0) break;
     const size_t size = end.queue.front().size() + 4;
     if (end.pipe_bytes > 0 && end.pipe_bytes + size > network_->options().window_bytes) break;
     Buffer frame = std::move(end.queue.front());
@@ -267,6 +274,7 @@ void SimLink::Pump(Side side) {
     // Most frames of one turn travel together.
     const bool follows = !first && network_->random().Chance(7, 8);
     Append(side, Item::Kind::kFrame, std::move(frame), follows);
+    if (end.clear_frames_left > 0) --end.clear_frames_left;
     first = false;
   }
   if (end.queue.empty() && end.then != End::Then::kNothing && !end.finished) {
@@ -312,8 +320,20 @@ void SimLink::Deliver(Side side) {
     if (to.handler == nullptr) return;
     switch (pipe.front().kind) {
       case Item::Kind::kFrame:
-        if (to.paused || !DeliverFrames(side)) return;
+        if (to.paused && to.tls != End::Tls::kShakingHands) return;
+        if (!IsExpected(1 - side, pipe.front()) || !DeliverFrames(side)) return;
         break;
+      case Item::Kind::kTlsHello:
+        pipe.pop_front();
+        ends_[side].pipe_bytes -= 4;
+        network_->scheduler()->trace().Record(TraceKind::kConnection, id_ * 2 + side, 3);
+        if (!TakeHello(1 - side)) return;
+        break;
+      case Item::Kind::kTlsAlert:
+        network_->scheduler()->trace().Record(TraceKind::kConnection, id_ * 2 + side, 4);
+        Fail(1 - side, MakeError(ErrorCode::kUnauthorized, Effect::kUnknown,
+                                 StrCat(to.peer, ": TLS: the peer refuses")));
+        return;
       case Item::Kind::kFinish:
         if (to.paused) return;
         pipe.pop_front();
@@ -334,8 +354,9 @@ bool SimLink::DeliverFrames(Side side) {
   std::vector<Buffer> frames;
   uint64_t digest = 0;
   bool damaged = false;
+  const bool in_tls = from.pipe.front().in_tls;
   while (!from.pipe.empty() && from.pipe.front().kind == Item::Kind::kFrame &&
-         from.pipe.front().arrival_nanoseconds <= now()) {
+         from.pipe.front().in_tls == in_tls && from.pipe.front().arrival_nanoseconds <= now()) {
     Buffer& frame = from.pipe.front().frame;
     damaged = frame.empty() || frame.size() + 4 > to.limits.frame_size_max_bytes;
     if (damaged) break;

@@ -29,6 +29,7 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
   // The calls of Connection, by one side.
   void Start(Side side, ConnectionHandler* handler);
   void Send(Side side, std::string_view head, Buffer body);
+  void StartTls(Side side, TlsUpgrade upgrade);
   size_t queued_bytes(Side side) const { return ends_[side].queued_bytes; }
   void SetPaused(Side side, bool paused);
   void Close(Side side);
@@ -49,10 +50,11 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
 
  private:
   struct Item {
-    enum class Kind { kFrame, kFinish, kReset };
+    enum class Kind { kFrame, kFinish, kReset, kTlsHello, kTlsAlert };
     Kind kind;
     int64_t arrival_nanoseconds;
     Buffer frame;
+    bool in_tls = false;  // of a frame
   };
   struct End {
     SimExecutor* executor;
@@ -74,6 +76,12 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
 
     // What it sends is lost from now on, and what it is sent is never acknowledged.
     bool is_mute = false;
+
+    enum class Tls { kNone, kShakingHands, kSecure } tls = Tls::kNone;
+    TlsUpgrade upgrade;            // since StartTls
+    size_t clear_frames_left = 0;  // at the front of `queue`, from before StartTls
+    bool has_hello = false;        // a message of the handshake waits to be sent
+    bool has_heard_hello = false;
 
     // Towards the other end.
     std::deque<Item> pipe;
@@ -99,6 +107,12 @@ class SimLink : public std::enable_shared_from_this<SimLink> {
   const LinkConditions* ConditionsFrom(Side side) const {
     return network_->ConditionsOf(ends_[side].host, ends_[1 - side].host);
   }
+  // sim_link_tls.cc
+  void SayHello(Side side);
+  bool TakeHello(Side side);
+  void RefuseTls(Side side, absl::Status why);
+  bool IsExpected(Side side, const Item& item);
+
   // Moves frames from the queue into the pipe.
   void PostPump(Side side);
   void Pump(Side side);
@@ -128,6 +142,7 @@ class SimConnection : public Connection {
   void Send(std::string_view head, Buffer body) override {
     link_->Send(side_, head, std::move(body));
   }
+  void StartTls(TlsUpgrade upgrade) override { link_->StartTls(side_, std::move(upgrade)); }
   size_t queued_bytes() const override { return link_->queued_bytes(side_); }
   void PauseReading() override { link_->SetPaused(side_, true); }
   void ResumeReading() override { link_->SetPaused(side_, false); }

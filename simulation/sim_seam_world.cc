@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include "common/seams/contract/co_assert.h"
+#include "simulation/sim_tls.h"
 
 namespace stele::simulation {
 namespace {
@@ -61,6 +62,16 @@ Task<std::vector<std::string>> SimSeamWorld::ExchangeHalfClosed(Endpoint to,
   HalfClosedClient client(env().executor, *std::move(connection));
   co_await client.Exchange(std::move(frames));
   co_return std::move(client.received);
+}
+
+std::shared_ptr<const TlsCredentials> SimSeamWorld::MakeTls(const TlsTestParty& party) {
+  SimTlsIdentity identity{
+      .authority = party.authority, .hosts = {host()}, .is_expired = party.is_expired};
+  if (!party.organizational_unit.empty()) {
+    identity.organizational_units.push_back(party.organizational_unit);
+  }
+  return std::make_shared<const SimTlsCredentials>(std::move(identity), party.trusted_authority,
+                                                   party.requires_client_certificate);
 }
 
 }  // namespace stele::simulation

@@ -21,6 +21,7 @@ class SimSeamWorld : public TransportWorld {
   std::string host() override { return "127.0.0.1"; }
   Task<std::vector<std::string>> ExchangeHalfClosed(Endpoint to,
                                                     std::vector<std::string> frames) override;
+  std::shared_ptr<const TlsCredentials> MakeTls(const TlsTestParty& party) override;
 
   World& world() { return world_; }
 

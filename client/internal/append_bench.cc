@@ -55,6 +55,7 @@ class AckingConnection : public Connection {
     if (std::exchange(is_scheduled_, true)) return;
     executor_->PostAtTurnEnd([this] { Deliver(); });
   }
+  void StartTls(TlsUpgrade) override {}
   size_t queued_bytes() const override { return 0; }
   void PauseReading() override {}
   void ResumeReading() override {}

@@ -1,5 +1,6 @@
 #include "common/real/tcp_link.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <span>
 #include <utility>
@@ -44,7 +45,7 @@ void TcpLink::Start(ConnectionHandler* handler) {
 }
 
 bool TcpLink::WantsToRead() const {
-  return watcher_.has_value() && started_ && !paused_ && !peer_finished_;
+  return watcher_.has_value() && started_ && !peer_finished_ && (!paused_ || IsShakingHands());
 }
 
 void TcpLink::ResumeReading() {
@@ -58,8 +59,11 @@ void TcpLink::ResumeReading() {
 void TcpLink::OnReadable() {
   if (!WantsToRead()) return;
   const std::shared_ptr<TcpLink> self = shared_from_this();
+  if (tls_ != nullptr) return ReadInTls();
+  iovec places[2];
+  const int count = reader_.Prepare(&context_->arrival, places);
   size_t size = 0;
-  if (!Read(&size)) return;
+  if (!Read(places, count, &size)) return;
   if (size == 0) {
     peer_finished_ = true;
     deadline_timer_.reset();
@@ -79,9 +83,7 @@ void TcpLink::OnReadable() {
 }
 
 // False when there is nothing to read now or the connection has ended; 0 bytes at the peer's end.
-bool TcpLink::Read(size_t* size) {
-  iovec places[2];
-  const int count = reader_.Prepare(&context_->arrival, places);
+bool TcpLink::Read(const iovec* places, int count, size_t* size) {
   for (;;) {
     const ssize_t result = readv(fd_.get(), places, count);
     if (result >= 0) {
@@ -152,37 +154,54 @@ void TcpLink::OnWritable() {
 }
 
 void TcpLink::SendFront() {
-  if (!queue_.empty()) {
-    iovec places[kPiecesPerCallMax];
-    msghdr message = {};
-    message.msg_iov = places;
-    message.msg_iovlen = queue_.Front(places, kPiecesPerCallMax);
-    ssize_t sent = -1;
-    do {
-      sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
-    } while (sent < 0 && errno == EINTR);
-    if (sent < 0 && errno != EAGAIN) {
-      return End(SocketError(errno, "send to", peer_, Effect::kUnknown));
-    }
-    size_t offered = 0;
-    for (size_t i = 0; i < message.msg_iovlen; ++i) offered += places[i].iov_len;
-    const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
-    queue_.Pop(taken);
-    if (taken < offered) {
-      send_blocked_ = true;
-      watcher_->WaitWritable();
-    } else if (!queue_.empty()) {
-      // More pieces than one call takes. The others first; the empty job keeps the loop awake.
-      MarkToFlush();
-      context_->loop->Post([] {});
-    }
+  if (clear_bytes_left_ == 0) {
+    Encrypt();
+    if (watcher_.has_value()) SendEncrypted();
+    return;
+  }
+  if (queue_.empty()) return OnSent(0, 0);
+  iovec places[kPiecesPerCallMax];
+  msghdr message = {};
+  message.msg_iov = places;
+  message.msg_iovlen = queue_.Front(places, kPiecesPerCallMax);
+  size_t offered = 0;
+  for (size_t i = 0; i < message.msg_iovlen; ++i) {
+    places[i].iov_len = std::min(places[i].iov_len, clear_bytes_left_ - offered);
+    offered += places[i].iov_len;
+  }
+  ssize_t sent = -1;
+  do {
+    sent = sendmsg(fd_.get(), &message, MSG_NOSIGNAL);
+  } while (sent < 0 && errno == EINTR);
+  if (sent < 0 && errno != EAGAIN) {
+    return End(SocketError(errno, "send to", peer_, Effect::kUnknown));
+  }
+  const size_t taken = sent < 0 ? 0 : static_cast<size_t>(sent);
+  queue_.Pop(taken);
+  if (tls_ != nullptr) clear_bytes_left_ -= taken;
+  OnSent(taken, offered);
+}
+
+void TcpLink::OnSent(size_t taken, size_t offered) {
+  if (taken < offered) {
+    send_blocked_ = true;
+    watcher_->WaitWritable();
+  } else if (HasToSend()) {
+    // More than one call takes. The others first; the empty job keeps the loop awake.
+    MarkToFlush();
+    context_->loop->Post([] {});
   }
   OnQueueShrunk();
 }
 
+bool TcpLink::HasToSend() const {
+  if (clear_bytes_left_ > 0) return !queue_.empty();
+  return !tls_->outgoing().empty() || (tls_->is_established() && !queue_.empty());
+}
+
 void TcpLink::OnQueueShrunk() {
-  if (closes_after_sending_ && queue_.empty()) return End(absl::OkStatus());
-  if (!above_low_water_ || queue_.size_bytes() >= kLowWaterBytes) return;
+  if (closes_after_sending_ && queued_bytes() == 0) return End(absl::OkStatus());
+  if (!above_low_water_ || queued_bytes() >= kLowWaterBytes) return;
   above_low_water_ = false;
   context_->loop->Post([self = shared_from_this()] {
     if (self->watcher_.has_value() && self->handler_ != nullptr) self->handler_->OnWritable();
@@ -195,6 +214,7 @@ void TcpLink::Close() {
   handler_ = nullptr;
   why_ended_ = absl::OkStatus();
   deadline_timer_.reset();
+  tls_timer_.reset();
   watcher_.reset();
   queue_.Clear();
   fd_.Close();
@@ -202,10 +222,12 @@ void TcpLink::Close() {
 
 void TcpLink::End(absl::Status why) {
   deadline_timer_.reset();
+  tls_timer_.reset();
   watcher_.reset();
   queue_.Clear();
-  if (why.ok() && !peer_finished_) {
-    // Closing a socket with unread input would reset it, and the peer could lose what it was sent.
+  if ((why.ok() || CodeOf(why) == ErrorCode::kUnauthorized) && !peer_finished_) {
+    // Closing a socket with unread input would reset it, and the peer could lose what it was sent:
+    // replies, or why TLS is refused.
     shutdown(fd_.get(), SHUT_WR);
     context_->linger(std::move(fd_));
   }

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "common/real/fd_watcher.h"
 #include "common/real/frame_reader.h"
 #include "common/real/send_queue.h"
+#include "common/real/tls_session.h"
 #include "common/real/unique_fd.h"
 #include "common/seams/clock.h"
 #include "common/seams/transport.h"
@@ -31,6 +33,7 @@ struct LinkContext {
   EventLoop* loop = nullptr;
   Clock* clock = nullptr;
   ArrivalBlock arrival;
+  MutableBuffer encrypted;  // what TLS connections read, until it is decrypted; made when needed
   SendBlockPool send_blocks;
   std::vector<Buffer> frames;                      // of the read being delivered
   std::vector<std::shared_ptr<TcpLink>> to_flush;  // at the end of this turn
@@ -50,7 +53,10 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
   // The calls of Connection.
   void Start(ConnectionHandler* handler);
   void Send(std::string_view head, Buffer body);
-  size_t queued_bytes() const { return queue_.size_bytes(); }
+  void StartTls(TlsUpgrade upgrade);
+  size_t queued_bytes() const {
+    return queue_.size_bytes() + (tls_ == nullptr ? 0 : tls_->outgoing().size());
+  }
   void PauseReading() { paused_ = true; }
   void ResumeReading();
   void Close();
@@ -63,9 +69,22 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
  private:
   void OnReadable() override;
   void OnWritable() override;
-  bool Read(size_t* size);
+  bool Read(const iovec* places, int count, size_t* size);
   bool WantsToRead() const;
   void SendFront();
+  // A system call took `taken` of `offered` bytes.
+  void OnSent(size_t taken, size_t offered);
+  bool HasToSend() const;
+
+  // tcp_link_tls.cc
+  bool IsShakingHands() const { return tls_ != nullptr && !tls_->is_established(); }
+  void ReadInTls();
+  void GoOnInTls();
+  absl::Status Decrypt();
+  void Encrypt();
+  void SendEncrypted();
+  void OnTlsDeadline();
+
   void MarkToFlush();
   void OnQueueShrunk();
   void WatchDeadline(bool is_new_frame);
@@ -92,6 +111,11 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
   bool above_low_water_ = false;
   absl::Status why_ended_;
 
+  std::unique_ptr<TlsSession> tls_;  // since StartTls
+  // Of what is queued; the rest goes through tls_.
+  size_t clear_bytes_left_ = SIZE_MAX;
+  std::unique_ptr<Timer> tls_timer_;
+
   MonotonicTime frame_begun_;  // valid inside a frame
   std::unique_ptr<Timer> deadline_timer_;
 };
@@ -104,6 +128,7 @@ class TcpConnection final : public Connection {
 
   void Start(ConnectionHandler* handler) override { link_->Start(handler); }
   void Send(std::string_view head, Buffer body) override { link_->Send(head, std::move(body)); }
+  void StartTls(TlsUpgrade upgrade) override { link_->StartTls(std::move(upgrade)); }
   size_t queued_bytes() const override { return link_->queued_bytes(); }
   void PauseReading() override { link_->PauseReading(); }
   void ResumeReading() override { link_->ResumeReading(); }

@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -27,6 +28,30 @@ struct Endpoint {
   friend auto operator<=>(const Endpoint&, const Endpoint&) = default;
 };
 
+// Who this process is and whom it trusts. Made by the kind of transport that uses it: common/real
+// of files, or by simulation. Immutable; shared by shards.
+class TlsCredentials {
+ public:
+  virtual ~TlsCredentials() = default;
+};
+
+struct TlsUpgrade {
+  enum class Side { kServer, kClient };
+  Side side = Side::kServer;
+  std::shared_ptr<const TlsCredentials> credentials;
+  // kClient: the name or address that the server's certificate must be for; empty: any that is
+  // trusted.
+  std::string server_name;
+  absl::Duration deadline = absl::Seconds(10);  // for the whole handshake
+};
+
+// What the peer has proven.
+struct TlsPeer {
+  bool has_certificate = false;
+  std::string subject;                            // for logs
+  std::vector<std::string> organizational_units;  // of the subject, in its order
+};
+
 // Receives what happens on one connection. Its owner keeps it alive until Connection::Close() or
 // the connection's end.
 class ConnectionHandler {
@@ -37,6 +62,9 @@ class ConnectionHandler {
   // into a read block that it shares with its neighbours: copy what is kept long. The handler may
   // call Close() inside.
   virtual void OnFrames(std::span<Buffer> frames) = 0;
+
+  // The handshake that StartTls began is done; what follows, both ways, is inside TLS.
+  virtual void OnTlsStarted(const TlsPeer& peer) {}
 
   // The queue of outgoing bytes, having been above the low-water mark, is below it again.
   virtual void OnWritable() {}
@@ -49,7 +77,8 @@ class ConnectionHandler {
   //   kOk              CloseAfterSending has done its work
   //   kConnectionLost  closed by the peer or the network
   //   kCorruptData     a frame above the limit or of no length
-  //   kDeadline        a frame was begun and not finished in time
+  //   kDeadline        a frame or a TLS handshake was begun and not finished in time
+  //   kUnauthorized    TLS: no common ground, or a certificate that one side does not accept
   virtual void OnClosed(absl::Status why) = 0;
 };
 
@@ -66,6 +95,12 @@ class Connection {
   // Ignored on a connection that is closed.
   //   head   copied;  body   copied when small, else kept until it is sent
   virtual void Send(std::string_view head, Buffer body) = 0;
+
+  // What was sent before leaves in clear; all else, both ways, is inside TLS and waits for the
+  // handshake. Called in OnFrames for the last frame of that call, or later: bytes of the peer that
+  // are here already and no handshake end the connection with kUnauthorized. No frame arrives until
+  // OnTlsStarted; OnClosed comes when the handshake fails. Once per connection, after Start.
+  virtual void StartTls(TlsUpgrade upgrade) = 0;
 
   // Bytes queued and not yet taken by the operating system.
   virtual size_t queued_bytes() const = 0;

@@ -12,6 +12,15 @@
 
 namespace stele {
 
+// One end of a TLS connection, as the suite thinks of it.
+struct TlsTestParty {
+  std::string authority = "house";  // who signed its certificate, for host(); empty: it has none
+  std::string organizational_unit;
+  bool is_expired = false;
+  std::string trusted_authority = "house";
+  bool requires_client_certificate = false;
+};
+
 class TransportWorld : public SeamWorld {
  public:
   // Where this world can listen and be reached, such as "127.0.0.1".
@@ -21,6 +30,8 @@ class TransportWorld : public SeamWorld {
   // frames that arrive until the peer closes.
   virtual Task<std::vector<std::string>> ExchangeHalfClosed(Endpoint to,
                                                             std::vector<std::string> frames) = 0;
+
+  virtual std::shared_ptr<const TlsCredentials> MakeTls(const TlsTestParty& party) = 0;
 };
 
 struct TransportWorldKind {
