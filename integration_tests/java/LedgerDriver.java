@@ -3,9 +3,11 @@ import java.io.BufferedReader;
 import java.io.FileOutputStream;
 import java.io.InputStreamReader;
 import java.io.OutputStream;
+import java.net.URI;
 import java.nio.charset.StandardCharsets;
 import java.util.ArrayList;
 import java.util.HashMap;
+import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
 import java.util.TreeMap;
@@ -30,6 +32,9 @@ import org.apache.bookkeeper.client.api.WriteFlag;
 import org.apache.bookkeeper.client.api.WriteHandle;
 import org.apache.bookkeeper.conf.ClientConfiguration;
 import org.apache.bookkeeper.net.BookieId;
+import org.apache.zookeeper.CreateMode;
+import org.apache.zookeeper.ZooDefs;
+import org.apache.zookeeper.ZooKeeper;
 
 /**
  * Apache's client behind the commands of driver.h: a line in, a line out. Arguments are key=value of
@@ -37,6 +42,7 @@ import org.apache.bookkeeper.net.BookieId;
  */
 public final class LedgerDriver {
     private final BookKeeper client;
+    private final URI metadataUri;
     private final Map<String, Handle> handles = new HashMap<>();
     private final Map<String, Load> loads = new HashMap<>();
 
@@ -47,7 +53,8 @@ public final class LedgerDriver {
             String[] pair = arg.split("=", 2);
             configuration.setProperty(pair[0], pair[1]);
         }
-        LedgerDriver driver = new LedgerDriver(new BookKeeper(configuration));
+        LedgerDriver driver = new LedgerDriver(new BookKeeper(configuration),
+            URI.create(configuration.getMetadataServiceUri()));
         say("ready");
         BufferedReader input = new BufferedReader(new InputStreamReader(System.in));
         for (String line; (line = input.readLine()) != null; ) {
@@ -56,8 +63,9 @@ public final class LedgerDriver {
         Runtime.getRuntime().halt(0);
     }
 
-    private LedgerDriver(BookKeeper client) {
+    private LedgerDriver(BookKeeper client, URI metadataUri) {
         this.client = client;
+        this.metadataUri = metadataUri;
     }
 
     private static void say(String line) {
@@ -110,6 +118,8 @@ public final class LedgerDriver {
                 admin().recoverBookieData(BookieId.parse(words[1]));
                 return "";
             case "admin-bookies": return adminBookies();
+            case "zk-get": return zooKeeperGet(words[1]);
+            case "zk-create": return zooKeeperCreate(words[1]);
             default: throw new IllegalArgumentException("no such command: " + words[0]);
         }
     }
@@ -353,7 +363,8 @@ public final class LedgerDriver {
             + " last=" + (closed ? metadata.getLastEntryId() : -1)
             + " length=" + (closed ? metadata.getLength() : 0) + " e=" + metadata.getEnsembleSize()
             + " w=" + metadata.getWriteQuorumSize() + " a=" + metadata.getAckQuorumSize()
-            + " digest=" + metadata.getDigestType().name().toLowerCase()
+            // Format 1 has none: CRC32 was the only one.
+            + " digest=" + (metadata.hasPassword() ? metadata.getDigestType().name().toLowerCase() : "crc32")
             + " format=" + metadata.getMetadataFormatVersion() + " custom=" + custom
             + " fragments=" + fragments;
     }
@@ -402,6 +413,30 @@ public final class LedgerDriver {
     private String adminBookies() throws Exception {
         return "writable=" + admin().getAvailableBookies().size() + " readonly="
             + admin().getReadOnlyBookies().size() + " all=" + admin().getAllBookies().size();
+    }
+
+    /** The node's data, as hex. */
+    private String zooKeeperGet(String path) throws Exception {
+        ZooKeeper zooKeeper = zooKeeper();
+        try {
+            return HexFormat.of().formatHex(zooKeeper.getData(path, false, null));
+        } finally {
+            zooKeeper.close();
+        }
+    }
+
+    private String zooKeeperCreate(String path) throws Exception {
+        ZooKeeper zooKeeper = zooKeeper();
+        try {
+            return zooKeeper.create(path, new byte[0], ZooDefs.Ids.OPEN_ACL_UNSAFE, CreateMode.PERSISTENT);
+        } finally {
+            zooKeeper.close();
+        }
+    }
+
+    /** A session of its own: the client's is hidden. */
+    private ZooKeeper zooKeeper() throws Exception {
+        return new ZooKeeper(metadataUri.getAuthority(), 10_000, event -> { });
     }
 
     /** The names of Stele's error codes. */

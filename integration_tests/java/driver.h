@@ -15,7 +15,7 @@
 //   metadata LEDGER                                     state= last= length= e= ... fragments=
 //   list                                                LEDGER...
 // Apache's only: bookie-info, list-entries BOOKIE LEDGER, admin-bookies, admin-read LEDGER,
-// admin-recover BOOKIE
+// admin-recover BOOKIE, zk-get PATH (in hex), zk-create PATH
 #pragma once
 
 #include <csignal>
