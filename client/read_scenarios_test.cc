@@ -290,6 +290,54 @@ TEST_P(ReadScenarios, AWaitForTheFirstEntryIsLikeAnyOther) {
   EXPECT_EQ(found->entry->id, EntryId(0));
 }
 
+TEST_P(ReadScenarios, RangesAreReadInBatchesAndWhatABatchDoesNotBringOneByOne) {
+  constexpr int64_t kLast = 1299;
+  cluster.AddBookies(3);
+  Client& client = cluster.NewClient("reader");
+  const LedgerId ledger = ClosedLedger(kThreeTwo, {1, 2, 3}, kLast);
+  for (int64_t entry = 0; entry <= kLast; ++entry) Store({1, 2, 3}, ledger, entry, entry - 1);
+  ReadHandle reader = Open(client, ledger);
+  const auto is_batch = [](const wire::Request& request) {
+    return std::holds_alternative<wire::BatchReadRequest>(request.body);
+  };
+  const auto expect_all = [&] {
+    const absl::StatusOr<std::vector<Entry>> entries = Read(reader, 0, kLast);
+    ASSERT_TRUE(entries.ok()) << entries.status();
+    ASSERT_EQ(std::ssize(*entries), kLast + 1);
+    for (int64_t i = 0; i <= kLast; ++i) {
+      ASSERT_EQ((*entries)[static_cast<size_t>(i)].id, EntryId(i));
+    }
+  };
+  expect_all();
+  EXPECT_EQ(cluster.bookie(1).CountRequests(is_batch), 3u);  // of 512 entries at most
+  for (int number : {1, 2, 3}) EXPECT_EQ(cluster.bookie(number).CountRequests(IsRead), 0u);
+  // Rot, and an entry that this bookie does not have.
+  cluster.bookie(1).ledger(ledger).entries[EntryId(6)] = Buffer::CopyOf(std::string(80, 'r'));
+  cluster.bookie(1).ledger(ledger).entries.erase(EntryId(700));
+  expect_all();
+  // A bookie that knows no batches is not asked for them again soon.
+  cluster.bookie(1).SetScript([&](const wire::Request& request) {
+    return is_batch(request) ? FakeBookie::kHangUp : FakeBookie::kServe;
+  });
+  const size_t before = cluster.bookie(1).CountRequests(is_batch);
+  expect_all();
+  const size_t asked = cluster.bookie(1).CountRequests(is_batch);
+  EXPECT_GT(asked, before);
+  expect_all();
+  EXPECT_EQ(cluster.bookie(1).CountRequests(is_batch), asked);
+  // One that does not answer is overtaken.
+  cluster.bookie(2).SetScript([&](const wire::Request& request) {
+    return is_batch(request) ? FakeBookie::kIgnore : FakeBookie::kServe;
+  });
+  expect_all();
+  cluster.Kill(Id(3));
+  expect_all();
+  // An entry that nobody has.
+  for (int number : {1, 2}) cluster.bookie(number).ledger(ledger).entries.erase(EntryId(600));
+  EXPECT_EQ(CodeOf(Read(reader, 0, kLast).status()), ErrorCode::kConnectionLost);
+  EXPECT_EQ(Read(reader, 0, 599).value().size(), 600u);
+}
+
 TEST_P(ReadScenarios, ADeletedLedgerEndsItsTail) {
   cluster.AddBookies(3);
   Client& client = cluster.NewClient("client");

@@ -4,7 +4,7 @@
 
 #include "client/internal/client_edge.h"
 #include "client/internal/ledger_writer.h"
-#include "client/internal/read_range.h"
+#include "client/internal/read_batch.h"
 #include "common/base/strings.h"
 
 namespace stele::client {

@@ -20,6 +20,7 @@ struct ClientContext {
   BookieClient* bookies = nullptr;
   PlacementPolicy* placement = nullptr;
   BookieMemory* slow_bookies = nullptr;
+  BookieMemory* bookies_without_batches = nullptr;
   // Of the appends of all handles that are not acknowledged.
   size_t pending_append_bytes = 0;
 };

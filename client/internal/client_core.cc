@@ -52,7 +52,8 @@ ClientCore::ClientCore(const Env& env, metadata::MetadataStore* store, metadata:
                .ledgers = &ledgers_,
                .bookies = &bookies_,
                .placement = &placement_,
-               .slow_bookies = &slow_bookies_},
+               .slow_bookies = &slow_bookies_,
+               .bookies_without_batches = &bookies_without_batches_},
       background_(env.executor),
       closing_(env.executor),
       operations_(env.executor) {}

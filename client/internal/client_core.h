@@ -100,6 +100,7 @@ class ClientCore {
   std::unique_ptr<Random> placement_random_;
   PlacementPolicy placement_;
   BookieMemory slow_bookies_;
+  BookieMemory bookies_without_batches_;
   WireBookieClient bookies_;
   ClientContext context_;
   uint64_t handles_made_ = 0;

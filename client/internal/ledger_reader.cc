@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "client/internal/lac_read.h"
+#include "client/internal/read_batch.h"
 #include "client/internal/recovery_rules.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -130,7 +131,7 @@ Task<absl::StatusOr<std::vector<Entry>>> LedgerReader::ReadBatch(std::shared_ptr
   const int64_t single_count = std::min(count, kTailBatchCount);
   STELE_CO_TRY(
       std::vector<Entry> entries,
-      co_await ReadEntries(self->source_, first, EntryId(first.value() + single_count - 1)));
+      co_await ReadOneByOne(self->source_, first, EntryId(first.value() + single_count - 1)));
   int64_t size_bytes = 0;
   size_t fitting = 0;
   for (const Entry& entry : entries) {

@@ -237,7 +237,7 @@ class Recovery : private AddSink {
   Task<int64_t> LengthAt(EntryId last, LastEntryFields heard) {
     if (last.IsNone()) co_return 0;
     if (heard.entry == last) co_return heard.length_bytes;
-    const absl::StatusOr<std::vector<Entry>> entries = co_await ReadEntries(source_, last, last);
+    const absl::StatusOr<std::vector<Entry>> entries = co_await ReadOneByOne(source_, last, last);
     if (entries.ok()) co_return entries->front().length_bytes;
     // The length is advisory; the end of the ledger is not, and must not depend on a fragment that
     // cannot be reached now.

@@ -17,14 +17,11 @@
 #include "common/wire/entry_packet.h"
 
 namespace stele::client {
-namespace {
 
-// The replicas of an entry in the order in which they are asked: that of the write set, but slow
-// ones last.
 std::vector<BookieId> ReplicasOf(ClientContext* context, const metadata::LedgerMetadata& metadata,
-                                 EntryId entry) {
+                                 EntryId entry, EntryId turn) {
   const metadata::Ensemble& ensemble = metadata.FragmentOf(entry).ensemble;
-  const quorum::WriteSet write_set(entry, metadata.replication());
+  const quorum::WriteSet write_set(turn, metadata.replication());
   std::vector<BookieId> replicas;
   for (int offset = 0; offset < write_set.size(); ++offset) {
     replicas.push_back(ensemble[static_cast<size_t>(write_set[offset])]);
@@ -45,6 +42,13 @@ absl::StatusOr<Entry> ToEntry(const Buffer& packet, const ReadSource& source, En
                .payload = std::move(verified->payload),
                .length_bytes = verified->header.length_bytes};
 }
+
+absl::Status ReadError(const ReadSource& source, EntryId entry, ErrorCode code) {
+  return MakeError(code, StrCat("ledger ", source.cell->id().value(), ": entry ", entry.value(),
+                                " cannot be read"));
+}
+
+namespace {
 
 struct RangeResult {
   std::vector<Entry> entries;  // those before the failed one
@@ -87,7 +91,7 @@ class RangeRead : public std::enable_shared_from_this<RangeRead> {
     while (next_ <= last_ && slots_.size() < context()->options.read_entries_in_flight_max) {
       const EntryId entry = next_;
       next_ = next_.Next();
-      slots_.push_back({.replicas = ReplicasOf(context(), *metadata_, entry)});
+      slots_.push_back({.replicas = ReplicasOf(context(), *metadata_, entry, entry)});
       AskNextReplica(entry);
     }
   }
@@ -209,15 +213,10 @@ Task<RangeResult> RunRange(ReadSource source, EntryId first, EntryId last) {
   co_return co_await read->Start();
 }
 
-absl::Status ReadError(const ReadSource& source, EntryId entry, ErrorCode code) {
-  return MakeError(code, StrCat("ledger ", source.cell->id().value(), ": entry ", entry.value(),
-                                " cannot be read"));
-}
-
 }  // namespace
 
-Task<absl::StatusOr<std::vector<Entry>>> ReadEntries(ReadSource source, EntryId first,
-                                                     EntryId last) {
+Task<absl::StatusOr<std::vector<Entry>>> ReadOneByOne(ReadSource source, EntryId first,
+                                                      EntryId last) {
   STELE_CHECK(!first.IsNone() && first <= last);
   std::vector<Entry> entries;
   for (bool is_refreshed = false;;) {
@@ -237,38 +236,6 @@ Task<absl::StatusOr<std::vector<Entry>>> ReadEntries(ReadSource source, EntryId 
       co_return ReadError(source, failed, result.error);
     }
   }
-}
-
-Task<absl::StatusOr<std::vector<Entry>>> ReadEntryBatch(ReadSource source, EntryId first,
-                                                        int32_t count_max, int64_t size_max_bytes) {
-  const std::vector<BookieId> replicas = ReplicasOf(source.context, source.cell->value(), first);
-  ErrorCode error = ErrorCode::kOk;
-  for (const BookieId& replica : replicas) {
-    Completion<Answer> answered(source.context->env.executor);
-    Completer<Answer> completer = answered.GetCompleter();
-    source.context->bookies->Get(replica)->Call(
-        wire::BatchReadRequest{.ledger = source.cell->id(),
-                               .first_entry = first,
-                               .count_max = count_max,
-                               .size_max_bytes = size_max_bytes},
-        {}, [completer](Answer answer) mutable { completer.Set(std::move(answer)); });
-    Answer answer = co_await answered;
-    if (answer.code == ErrorCode::kOk) {
-      std::vector<Entry> entries;
-      EntryId id = first;
-      for (const Buffer& packet : std::get<wire::BatchReadReply>(answer.body).bodies) {
-        absl::StatusOr<Entry> entry = ToEntry(packet, source, id);
-        if (!entry.ok()) break;  // what came before it is good
-        entries.push_back(*std::move(entry));
-        id = id.Next();
-      }
-      if (!entries.empty()) co_return entries;
-      answer.code = ErrorCode::kDigestMismatch;
-    }
-    error = FoldReadError(error, answer.code);
-    if (error == ErrorCode::kStopped) break;
-  }
-  co_return ReadError(source, first, error);
 }
 
 }  // namespace stele::client

@@ -1,6 +1,6 @@
-// ReadEntries: reads a run of entries of one ledger. Each entry is asked of its replicas one after
-// the other, the next one when the first fails or takes too long, and given back only when its
-// digest is right.
+// ReadOneByOne: reads a run of entries of one ledger by a request for each. Each entry is asked of
+// its replicas one after the other, the next one when the first fails or takes too long, and given
+// back only when its digest is right. read_batch.h has the way that is tried first.
 //
 // Source: docs/PROTOCOL.md "Reading".
 #pragma once
@@ -32,14 +32,16 @@ struct ReadSource {
 //   errors   kNoSuchEntry      every replica says so
 //            kConnectionLost   a replica that may have it cannot be reached, no other has it
 //            kDigestMismatch, kReadFailed, kDeadline, ...   the first hard error of a replica
-Task<absl::StatusOr<std::vector<Entry>>> ReadEntries(ReadSource source, EntryId first,
-                                                     EntryId last);
+Task<absl::StatusOr<std::vector<Entry>>> ReadOneByOne(ReadSource source, EntryId first,
+                                                      EntryId last);
 
-// One batch request: the entries from `first` on that one bookie gives in one reply, at least one,
-// at most `count_max`, about `size_max_bytes`. Only for ledgers whose bookies hold every entry.
-// Fewer than asked for says nothing about the rest.
-//   errors   as ReadEntries for the first entry
-Task<absl::StatusOr<std::vector<Entry>>> ReadEntryBatch(ReadSource source, EntryId first,
-                                                        int32_t count_max, int64_t size_max_bytes);
+// What read_batch.cc needs too.
+// The replicas of `entry` in the order in which they are asked: that of the write set of `turn`,
+// but slow ones last.
+std::vector<BookieId> ReplicasOf(ClientContext* context, const metadata::LedgerMetadata& metadata,
+                                 EntryId entry, EntryId turn);
+// kDigestMismatch: the packet is not this entry, undamaged.
+absl::StatusOr<Entry> ToEntry(const Buffer& packet, const ReadSource& source, EntryId entry);
+absl::Status ReadError(const ReadSource& source, EntryId entry, ErrorCode code);
 
 }  // namespace stele::client
