@@ -14,6 +14,7 @@
 #include "bookie/server/write_service.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/bookie_registration.h"
@@ -159,6 +160,7 @@ Task<absl::Status> Node::RecoverJournals() {
     log_->Write(LogLevel::kWarning, "journal replay", {{"note", std::string_view(note)}});
   }
   STELE_CO_TRY_OK(co_await storage_->JudgeReplayedStrays());
+  STELE_SOMETIMES(kReplayRecords, recovered_.records > 0);
   if (recovered_.records > 0 || recovered_.backup_records > 0) {
     STELE_CO_TRY_OK(co_await storage_->Flush());
     for (size_t i = 0; i < marks_.size(); ++i) {
@@ -318,6 +320,8 @@ Task<void> Node::CheckDisks() {
 
 // Registration follows the mode; admission has changed before, so no write slips in between.
 Task<void> Node::SetMode(bool read_only) {
+  STELE_SOMETIMES(kReadOnly, read_only);
+  STELE_SOMETIMES(kWritableAgain, !read_only);
   std::string full;
   for (const std::string& directory : full_directories_)
     full += (full.empty() ? "" : ", ") + directory;

@@ -4,6 +4,7 @@
 
 #include "bookie/space_reserve.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -48,6 +49,7 @@ Task<absl::Status> GarbageCollector::Run(std::optional<CompactionKind> compact) 
   const absl::Status status = co_await Pass(compact);
   running_ = false;
   ++stats_.passes;
+  STELE_SOMETIMES(kGarbagePassFailed, CodeOf(status) == ErrorCode::kMetadataUnavailable);
   stats_.failed_passes += status.ok() ? 0 : 1;
   idle_.NotifyAll();
   co_return status;
@@ -70,6 +72,7 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
   }
   const size_t allowed = brake_.Allow(local.size(), garbage.size(), parts_.env.clock->Now());
   stats_.ledgers_held_back = static_cast<int64_t>(garbage.size() - allowed);
+  STELE_SOMETIMES(kGarbageBrake, brake_.is_on());
   if (brake_.is_on()) {
     parts_.log->Write(LogLevel::kError,
                       "metadata does not know a large part of the ledgers stored here: is it the "
@@ -140,6 +143,7 @@ Task<absl::Status> GarbageCollector::Remove(std::vector<LedgerId> garbage) {
   for (const LedgerId ledger : garbage) {
     on_removed_(ledger);
     STELE_CO_TRY_OK(co_await parts_.storage->DeleteLedger(ledger));
+    STELE_SOMETIMES(kGarbageRemoved, true);
     ++stats_.ledgers_removed;
     parts_.log->Write(LogLevel::kInfo, "removed a ledger that metadata no longer knows",
                       {{"ledger", ledger.value()}});

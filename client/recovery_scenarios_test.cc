@@ -282,6 +282,19 @@ TEST_P(RecoveryScenarios, Scenario30_ReplacementsBecomeVisibleWithTheClose) {
   EXPECT_EQ(metadata.last_entry(), EntryId(1));
 }
 
+TEST_P(RecoveryScenarios, DeadBookiesDoNotTakeTurnsAsReplacements) {
+  cluster.AddBookies(5);
+  const LedgerId ledger = cluster.CreateLedger({3, 3, 3}, {1, 2, 3});
+  Store({1, 2}, ledger, 0, -1);
+  // They are still registered, and refuse every connection.
+  for (int number : {3, 4, 5}) cluster.Kill(Id(number));
+  EXPECT_EQ(CodeOf(RecoverNow(ledger).status()), ErrorCode::kRecoveryFailed);
+  EXPECT_EQ(Metadata(ledger).state(), LedgerState::kInRecovery);
+  cluster.Revive(Id(5));
+  cluster.RunFor(absl::Seconds(15));
+  EXPECT_TRUE(RecoverNow(ledger).ok());
+}
+
 TEST_P(RecoveryScenarios, Scenario31_Defect2612_ABookieInLimboDeniesNothing) {
   cluster.AddBookies(3);
   const LedgerId ledger = cluster.CreateLedger(kThreeTwo, {1, 2, 3});

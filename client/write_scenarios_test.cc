@@ -276,6 +276,18 @@ TEST_P(WriteScenarios, Scenario12_AFailureDuringTheChangeIsChangedBeforeAnything
 }
 
 // What somebody else does to the metadata while a change waits to be written.
+// L9: dead bookies that are still registered are no reason to write metadata without pause.
+TEST_P(WriteScenarios, DeadBookiesDoNotMakeAStormOfChanges) {
+  WriteHandle writer = Writer({3, 3, 3}, 2);
+  for (const int dead : {3, 4, 5}) cluster.Kill(TestCluster::Id(dead));
+  AppendFuture append = AppendLater(writer);
+  cluster.RunFor(absl::Seconds(30));
+  EXPECT_FALSE(cluster.IsReady(append));
+  EXPECT_LE(store().puts(), 30);
+  cluster.Revive(TestCluster::Id(5));
+  EXPECT_EQ(Result(std::move(append)), ErrorCode::kOk);
+}
+
 TEST_P(WriteScenarios, Scenario13_AChangeThatMeetsAnotherWriterOfTheMetadata) {
   struct Row {
     std::string name;

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/ledger_metadata_codec.h"
@@ -92,8 +93,10 @@ Task<absl::StatusOr<CreatedLedger>> LedgerManager::CreateAt(LedgerId ledger,
       const auto stored = co_await ReadLedgerMetadata(store_, ledger, path);
       const ErrorCode code = CodeOf(stored.status());
       if (stored.ok() && stored->value.creator_token() == metadata.creator_token()) {
+        STELE_SOMETIMES(kCreateFoundOwnNode, true);
         co_return CreatedLedger{ledger, *stored};
       }
+      STELE_SOMETIMES(kCreateFoundOtherNode, stored.ok());
       // The first update wipes the token, so another token does not prove another creator. A node
       // that has gone again is not made again: its id has been used.
       if (stored.ok() || code == ErrorCode::kNoSuchLedgerMetadata ||
@@ -127,6 +130,7 @@ Task<absl::StatusOr<Version>> LedgerManager::Update(LedgerId ledger, LedgerMetad
 Task<absl::Status> LedgerManager::Delete(LedgerId ledger, Version expected) {
   STELE_CO_TRY(const std::string path, layout_.PathOf(ledger));
   const absl::Status deleted = co_await store_->Delete(path, expected);
+  STELE_SOMETIMES(kDeleteFoundNothing, CodeOf(deleted) == ErrorCode::kNoSuchKey);
   if (CodeOf(deleted) == ErrorCode::kNoSuchKey) co_return absl::OkStatus();
   if (!deleted.ok()) co_return AboutLedger(deleted, ledger);
   if (layout_.RemovesEmptyParents()) co_await DeleteEmptyParents(path);

@@ -93,6 +93,12 @@ void Scheduler::DropCancelledTimers() {
   cancelled_timers_ = 0;
 }
 
+void Scheduler::SetNow(int64_t nanoseconds) {
+  if (nanoseconds == now_nanoseconds_) return;
+  now_nanoseconds_ = nanoseconds;
+  steps_before_now_ = steps_;
+}
+
 Scheduler::StepResult Scheduler::Advance(int64_t deadline_nanoseconds) {
   bool found = false;
   while (!timers_.empty()) {
@@ -102,7 +108,7 @@ Scheduler::StepResult Scheduler::Advance(int64_t deadline_nanoseconds) {
       if (next.deadline_nanoseconds == INT64_MAX) break;  // never
       if (found && next.deadline_nanoseconds > now_nanoseconds_) break;
       if (next.deadline_nanoseconds > deadline_nanoseconds) return StepResult::kDeadline;
-      now_nanoseconds_ = next.deadline_nanoseconds;
+      SetNow(next.deadline_nanoseconds);
       found = true;
       ready_.push_back({next.slot, next.generation});
     } else if (cancelled_timers_ > 0) {
@@ -150,7 +156,7 @@ Scheduler::StepResult Scheduler::Step(int64_t deadline_nanoseconds) {
 absl::Status Scheduler::RunUntil(absl::FunctionRef<bool()> done, MonotonicTime deadline) {
   STELE_CHECK(current_ == nullptr);
   while (!done()) {
-    if (steps_ >= step_limit_) return StepLimitReached();
+    if (IsStuck()) return Stuck();
     switch (Step(deadline.nanoseconds())) {
       case StepResult::kRan: break;
       case StepResult::kIdle:
@@ -166,9 +172,9 @@ absl::Status Scheduler::RunFor(absl::Duration duration) {
   STELE_CHECK(current_ == nullptr);
   const int64_t end = (Now() + duration).nanoseconds();
   do {
-    if (steps_ >= step_limit_) return StepLimitReached();
+    if (IsStuck()) return Stuck();
   } while (Step(end) == StepResult::kRan);
-  now_nanoseconds_ = end;
+  SetNow(end);
   return absl::OkStatus();
 }
 
@@ -190,9 +196,11 @@ void Scheduler::DropJobs(SimExecutor* executor) {
   DropCancelledTimers();
 }
 
-absl::Status Scheduler::StepLimitReached() const {
-  return MakeError(ErrorCode::kDeadline,
-                   StrCat("the step limit of ", step_limit_, " is reached: ", Waiting()));
+absl::Status Scheduler::Stuck() const {
+  const bool over = steps_ >= step_limit_;
+  return MakeError(
+      ErrorCode::kDeadline,
+      StrCat(over ? "the step limit is reached" : "live-lock, no time passes", ": ", Waiting()));
 }
 
 std::string Scheduler::Waiting() const {

@@ -104,14 +104,20 @@ class Scheduler {
   }
 
   // Runs until `done()`, which is asked before the first and after each step.
-  // kDeadline with a text that says who waits: nothing is left to run ("no progress"), the step
-  // limit is reached, or virtual time would pass `deadline`.
+  // kDeadline with a text that says who waits: nothing is left to run ("no progress"), it is stuck,
+  // or virtual time would pass `deadline`.
   absl::Status RunUntil(absl::FunctionRef<bool()> done,
                         MonotonicTime deadline = MonotonicTime::Infinite());
 
   // Runs everything that happens within `duration` and moves the time to its end.
-  // kDeadline: the step limit is reached.
+  // kDeadline: it is stuck.
   absl::Status RunFor(absl::Duration duration);
+
+  // The step limit is reached; or so many jobs ran at one moment that somebody works in a circle
+  // without ever waiting, which would keep a real processor as busy.
+  bool IsStuck() const {
+    return steps_ >= step_limit_ || steps_ - steps_before_now_ >= kStepsWithoutTimeMax;
+  }
 
   // For the seams. All are allowed at any time; jobs of an executor that is not alive are dropped.
   void Enqueue(SimExecutor* executor, Job job);
@@ -144,6 +150,7 @@ class Scheduler {
                  : sequence > other.sequence;
     }
   };
+  static constexpr uint64_t kStepsWithoutTimeMax = 500'000;
   enum class StepResult { kRan, kIdle, kDeadline };
 
   ReadyJob Store(SimExecutor* executor, Job job);
@@ -152,6 +159,7 @@ class Scheduler {
     return slots_[slot].generation != generation;
   }
   StepResult Step(int64_t deadline_nanoseconds);
+  void SetNow(int64_t nanoseconds);
   // Makes the jobs of the next deadline ready; kRan when there are any.
   StepResult Advance(int64_t deadline_nanoseconds);
   void DropCancelledTimers();
@@ -160,7 +168,7 @@ class Scheduler {
   void SetPaused(SimExecutor* executor, bool paused);
   // Crashes after the current step.
   void CrashLater(SimProcess* process) { crash_later_.push_back(process); }
-  absl::Status StepLimitReached() const;
+  absl::Status Stuck() const;
   std::string Waiting() const;
 
   const uint64_t step_limit_;
@@ -171,6 +179,7 @@ class Scheduler {
   SeamHook* seam_hook_ = nullptr;
   int64_t now_nanoseconds_ = 0;
   uint64_t steps_ = 0;
+  uint64_t steps_before_now_ = 0;
   uint64_t timers_made_ = 0;
   uint64_t cancelled_timers_ = 0;  // those still in timers_
   uint64_t executors_made_ = 0;

@@ -13,6 +13,7 @@
 #include "common/async/task_scope.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/stable_hash.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -206,6 +207,7 @@ class GroupCommitJournal : public Journal {
       StartPreparing();
       return false;
     }
+    STELE_SOMETIMES(kJournalRolls, true);
     file_ = std::move(next_file_);
     file_offset_ = kJournalBlockSizeBytes;
     return true;
@@ -316,6 +318,7 @@ class GroupCommitJournal : public Journal {
 
   void SetDiskFull(bool is_full) {
     if (disk_is_full_ == is_full) return;
+    STELE_SOMETIMES(kJournalDiskFull, is_full);
     disk_is_full_ = is_full;
     listener_->OnDiskFull(is_full);
   }
@@ -341,6 +344,7 @@ class GroupCommitJournal : public Journal {
 
   void Fail(absl::Status why) {
     if (!failure_.ok()) return;
+    STELE_SOMETIMES(kJournalFailed, true);
     failure_ = std::move(why);
     prepare_.stop = true;
     queue_.clear();

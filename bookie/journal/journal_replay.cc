@@ -13,6 +13,7 @@
 #include "bookie/journal/stream_judge.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -204,6 +205,7 @@ class Replay {
       SetEnd(file.id, pass.good.offset);
       if (!pass.proof.has_value()) {
         if (pass.has_hole) {
+          STELE_SOMETIMES(kReplayTornTail, true);
           ++report_.torn_tails;
           Note(StrCat(file.path, ": a torn tail at offset ", pass.good.offset,
                       "; it was never acknowledged"));

@@ -6,6 +6,7 @@
 
 #include "bookie/server/reply_codes.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/wire/availability.h"
 
 namespace stele::bookie {
@@ -86,7 +87,9 @@ Task<void> ReadService::RunLongPoll(ReplySinkPtr sink, wire::RequestHeader heade
   // meanwhile was deleted.
   const auto nothing_new = [&] {
     was_known |= lac.ok();
+    STELE_SOMETIMES(kLongPollOfUnknownLedger, !lac.ok() && !was_known);
     if (!lac.ok()) return CodeOf(lac.status()) == ErrorCode::kNoSuchLedger && !was_known;
+    STELE_SOMETIMES(kLongPollEndedByFence, *lac <= previous && IsFenced(request.ledger));
     return *lac <= previous && !IsFenced(request.ledger);
   };
   while (nothing_new() && !sink->IsClosed() && env_.clock->Now() < deadline) {

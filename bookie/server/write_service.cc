@@ -8,6 +8,7 @@
 #include "common/base/check.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/stable_hash.h"
 #include "common/base/try.h"
 #include "common/wire/entry_packet.h"
@@ -72,6 +73,7 @@ void WriteService::Add(ReplySinkPtr sink, wire::RequestHeader header, wire::AddR
     return AddToLedger(*state, std::move(sink), header, std::move(add));
   }
   if (tombstones_->Contains(ledger)) {
+    STELE_SOMETIMES(kTombstoneRefusesAdd, true);
     return sink->ReplyToAdd(header, ReplyCode::kFenced, ledger, add.entry, add.body.size());
   }
   const wire::MasterKey key = add.master_key;
@@ -106,6 +108,8 @@ void WriteService::AddToLedger(const LedgerState& state, ReplySinkPtr sink,
     code = CheckAdd(state, add);
   }
   if (code != ReplyCode::kOk) {
+    STELE_SOMETIMES(kFenceRefusesAdd, code == ReplyCode::kFenced);
+    STELE_SOMETIMES(kReadOnlyAdd, code == ReplyCode::kReadOnly);
     return sink->ReplyToAdd(header, code, add.ledger, add.entry, add.body.size());
   }
   const PutResult result = storage_->Put(add.ledger, add.entry, add.body);
@@ -132,6 +136,9 @@ Task<absl::Status> WriteService::AddCompared(ReplySinkPtr sink, wire::RequestHea
 
 void WriteService::AfterPut(PutResult result, ReplySinkPtr sink, wire::RequestHeader header,
                             wire::AddRequest add) {
+  STELE_SOMETIMES(kConflictingAdd, result == PutResult::kConflict);
+  STELE_SOMETIMES(kSameAddAgain, result == PutResult::kSameEntryExists);
+  STELE_SOMETIMES(kAddsStalled, result == PutResult::kFull);
   switch (result) {
     case PutResult::kStored: AppendToJournal(add.ledger, add.body); break;
     // The first copy may still be on its way to the disk, so this answer waits like the first one.
@@ -164,6 +171,7 @@ uint64_t WriteService::AppendToJournal(LedgerId ledger, Buffer record) {
 
 Task<absl::Status> WriteService::Fence(LedgerId ledger, wire::MasterKey key) {
   if (tombstones_->Contains(ledger)) {
+    STELE_SOMETIMES(kTombstoneRefusesFence, true);
     co_return MakeError(ErrorCode::kNoSuchLedger, "the ledger was deleted");
   }
   Completion<absl::Status> answer(executor_);
@@ -188,6 +196,9 @@ void WriteService::FenceInTurn(LedgerId ledger, wire::MasterKey key,
     return answer.Set(MakeError(ErrorCode::kUnauthorized, "wrong master key"));
   }
   Extra& extra = extras_[ledger];
+  STELE_SOMETIMES(kFenceWhileReadOnly, !state->fenced && admission_->read_only);
+  STELE_SOMETIMES(kFenceOfUnknownLedger, !state->fenced && state->last_entry.IsNone());
+  STELE_SOMETIMES(kFenceKnownFromDisk, state->fenced && extra.fence_sequence == 0);
   if (!state->fenced) storage_->SetFenced(ledger);
   // Once per process, also for a fence that was found on disk: a process that was killed may have
   // written it to the index and not synced it.

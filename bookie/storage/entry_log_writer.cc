@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/try.h"
 
 namespace stele::bookie {
@@ -193,6 +194,7 @@ Task<absl::Status> EntryLogWriter::Seal() {
 Task<bool> EntryLogWriter::Abandon() {
   buffered_ = 0;
   last_ledger_bytes_ = nullptr;
+  STELE_SOMETIMES(kEntryLogAbandoned, log_ != nullptr);
   if (log_ == nullptr) co_return false;  // no log could be made at all
   const std::unique_ptr<WrittenLog> log = std::move(log_);
   log->file = nullptr;

@@ -4,6 +4,7 @@
 
 #include "bookie/storage/run_concurrently.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -62,6 +63,7 @@ Task<absl::Status> WriteIndex(FlushParts parts, Generation* generation, const Le
   // Only now it is certain that no deletion comes between.
   const bool has_entries = flush->entries != nullptr && !flush->entries->dropped();
   const bool is_dirty = generation->dirty.contains(ledger);
+  STELE_SOMETIMES(kFlushOfDeletedLedger, flush->entries != nullptr && flush->entries->dropped());
   if (!has_entries && !is_dirty) co_return absl::OkStatus();
   IndexUpdate update{.ledger = ledger};
   if (is_dirty || !parts.index->Contains(ledger)) update.header = header_of(ledger);

@@ -20,6 +20,7 @@
 #include "common/base/check.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "common/wire/entry_packet.h"
@@ -39,6 +40,7 @@ absl::Status NoSuchLedger(LedgerId ledger) {
 
 // What is not found in a ledger of which a part was lost.
 absl::Status Unknown(LedgerId ledger) {
+  STELE_SOMETIMES(kUncertainAnswer, true);
   return MakeError(ErrorCode::kUnknownLedgerState,
                    StrCat("a part of ledger ", ledger.value(), "'s index was lost"));
 }

@@ -11,6 +11,7 @@
 #include "bookie/storage/entry_log_reader.h"
 #include "bookie/storage/run_concurrently.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -189,16 +190,19 @@ Task<absl::Status> Compaction::WriteLocations() {
 Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
   const LedgerId ledger = moves.front().ledger;
   const LedgerLocks::Guard guard = co_await parts_.locks->Acquire(ledger);
+  STELE_SOMETIMES(kCompactionOfDeletedLedger, !parts_.index->Contains(ledger));
   if (!parts_.index->Contains(ledger)) co_return absl::OkStatus();
   std::vector<int64_t> entries;
   std::vector<int64_t> locations;
   for (const Move& move : moves) {
     STELE_CO_TRY(const EntryLocation now, co_await parts_.index->Find(ledger, EntryId(move.entry)));
+    STELE_SOMETIMES(kCompactionOvertaken, now != move.from);
     if (now != move.from) continue;
     entries.push_back(move.entry);
     locations.push_back(move.to.packed());
   }
   if (entries.empty()) co_return absl::OkStatus();
+  STELE_SOMETIMES(kCompactionMoves, true);
   const absl::Status written = co_await parts_.index->Write(
       {.ledger = ledger, .header = std::nullopt, .entries = entries, .locations = locations});
   if (written.ok()) co_return written;
@@ -206,6 +210,7 @@ Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
 }
 
 Task<void> Compaction::Abandon() {
+  STELE_SOMETIMES(kCompactionAbandoned, true);
   if (is_writing_) static_cast<void>(co_await parts_.writer->Abandon());
 }
 

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "common/base/check.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 
 namespace stele::client {
@@ -122,7 +123,10 @@ QueuedAppend* AppendWindow::Find(EntryId entry) {
 }
 
 AppendWindow::Step AppendWindow::OnReply(const Reply& reply) {
-  if (is_drained_ || reply.epoch != epoch(reply.index)) return Step::kNothing;
+  if (is_drained_ || reply.epoch != epoch(reply.index)) {
+    STELE_SOMETIMES(kAppendAckOfReplacedBookie, !is_drained_ && reply.code == ErrorCode::kOk);
+    return Step::kNothing;
+  }
   QueuedAppend* const append = Find(reply.entry);
   if (reply.code == ErrorCode::kOk) {
     if (append == nullptr) return Step::kNothing;
@@ -162,6 +166,7 @@ AppendWindow::Step AppendWindow::Replace(std::vector<BookieIndex> failures) {
   // fragment would have to begin below them.
   if (config_.durability == Durability::kDeferred) return Step::kFail;
   if (is_changing_) {
+    STELE_SOMETIMES(kAppendFailureDuringChange, true);
     for (BookieIndex index : failures) InsertSorted(delayed_failures_, index);
     return Step::kNothing;
   }
@@ -186,7 +191,9 @@ std::vector<BookieIndex> AppendWindow::BeginChange() {
   STELE_CHECK(!is_changing_ && !is_drained_);
   is_changing_ = true;
   std::vector<BookieIndex> failures = std::exchange(failures_, {});
+  STELE_SOMETIMES(kAppendDelayedChange, failures.empty());
   for (BookieIndex index : TakeFailuresDuringChange()) InsertSorted(failures, index);
+  STELE_SOMETIMES(kAppendTwoReplacedAtOnce, failures.size() > 1);
   return failures;
 }
 

@@ -15,6 +15,7 @@
 #include "common/async/notification.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "common/observe/log.h"
@@ -97,6 +98,7 @@ class Recovery : private AddSink {
             is_end_known = true;
             continue;
           case RecoveryRead::Decision::kUnknown:
+            STELE_SOMETIMES(kRecoveryUndecided, true);
             co_return MakeError(
                 front.rules.error(),
                 StrCat("entry ", front.entry.value(), " is neither found nor proved to be absent"));
@@ -147,6 +149,7 @@ class Recovery : private AddSink {
   }
 
   void WriteBack(wire::VerifiedEntry copy) {
+    STELE_SOMETIMES(kRecoveryWriteBack, true);
     if (window_->HasDelayedFailures()) ReplaceFailed();
     if (!failure_.ok()) return;
     QueuedAppend* const append = window_->PushRecovered(
@@ -199,24 +202,28 @@ class Recovery : private AddSink {
   }
 
   // Replacements stay private until the close: a recovery that fails half-way must leave the
-  // metadata as it was, or the next one would look for entries where they never were.
+  // metadata as it was, or the next one would look for entries where they never were. No bookie
+  // gets a second chance: a change costs no time here, and those that refuse connections at once
+  // would take turns without end.
   void ReplaceFailed() {
     const std::vector<BookieIndex> failed = window_->BeginChange();
-    std::set<BookieId> excluded;
     for (BookieIndex index : failed) {
-      excluded.insert(ensemble_[static_cast<size_t>(index)]);
+      given_up_.insert(ensemble_[static_cast<size_t>(index)]);
       context()->placement->Suspect(ensemble_[static_cast<size_t>(index)]);
     }
     std::vector<BookieIndex> replaced;
     for (BookieIndex index : failed) {
       const auto i = static_cast<size_t>(index);
-      absl::StatusOr<BookieId> replacement = context()->placement->Replacement(ensemble_, excluded);
+      absl::StatusOr<BookieId> replacement =
+          context()->placement->Replacement(ensemble_, given_up_);
       if (!replacement.ok()) continue;
       ensemble_[i] = *std::move(replacement);
       bookies_[i] = context()->bookies->Get(ensemble_[i]);
       replaced.push_back(index);
     }
     // Without a spare bookie the rest of the write set has to do, as long as it is an ack quorum.
+    STELE_SOMETIMES(kRecoveryReplacesBookie, !replaced.empty());
+    STELE_SOMETIMES(kRecoveryNoReplacement, replaced.size() < failed.size());
     if (!replaced.empty()) private_fragments_[window_->last_add_confirmed().Next()] = ensemble_;
     std::optional<OutgoingAdd> add;
     for (const AppendWindow::Resend& resend : window_->FinishChange(replaced)) {
@@ -254,6 +261,7 @@ class Recovery : private AddSink {
   Task<absl::Status> CloseMetadata(EntryId last, int64_t length_bytes) {
     metadata::LedgerUpdate update;
     update.needed = [](const LedgerMetadata& now) -> absl::StatusOr<bool> {
+      STELE_SOMETIMES(kRecoveryAdoptsEnd, now.IsClosed());
       return now.state() == LedgerState::kInRecovery;
     };
     update.apply = [fragments = private_fragments_, last,
@@ -264,6 +272,7 @@ class Recovery : private AddSink {
       }
       return changed.WithClosed(last, length_bytes);
     };
+    STELE_SOMETIMES(kRecoveryEmptyLastFragment, last < metadata_->last_fragment().first_entry);
     STELE_CO_TRY_OK(co_await source_.cell->Update(std::move(update)));
     if (source_.cell->value().IsClosed()) co_return absl::OkStatus();
     co_return MakeError(ErrorCode::kMetadataConflict, "the ledger left recovery without a close");
@@ -275,6 +284,7 @@ class Recovery : private AddSink {
   EntryId start_;
   metadata::Ensemble ensemble_;   // write-backs go here
   std::vector<Bookie*> bookies_;  // the same
+  std::set<BookieId> given_up_;   // did not take a write-back
   std::map<EntryId, metadata::Ensemble> private_fragments_;
   std::optional<AppendWindow> window_;
   absl::Status failure_;
@@ -284,6 +294,7 @@ class Recovery : private AddSink {
 Task<absl::Status> Mark(LedgerCell* cell) {
   metadata::LedgerUpdate update;
   update.needed = [](const LedgerMetadata& now) -> absl::StatusOr<bool> {
+    STELE_SOMETIMES(kRecoveryOfMarkedLedger, now.state() == LedgerState::kInRecovery);
     return now.state() == LedgerState::kOpen;
   };
   update.apply = [](const LedgerMetadata& now) { return now.WithInRecovery(); };

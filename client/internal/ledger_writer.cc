@@ -5,6 +5,7 @@
 
 #include "client/internal/quorum_call.h"
 #include "common/base/check.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/seams/clock.h"
 #include "common/wire/entry_packet.h"
@@ -111,6 +112,7 @@ void LedgerWriter::Enqueue(const absl::StatusOr<QueuedAppend*>& pushed, AppendDo
     SendFirst(append);
     return;
   }
+  STELE_SOMETIMES(kAppendWaitsForSlowBookie, full != nullptr);
   unsent_.push_back(append->entry());
   if (full != nullptr) full->CallWhenRoom(this);
 }
@@ -179,6 +181,7 @@ void LedgerWriter::OnAddReply(const AddTag& tag, ErrorCode code) {
     case AppendWindow::Step::kFail: break;
   }
   const bool is_final = IsFatalForWriter(code);
+  STELE_SOMETIMES(kAppendFencedByAdd, code == ErrorCode::kLedgerFenced);
   FailHandle(MakeError(is_final ? code : ErrorCode::kWriteFailed, Effect::kUnknown,
                        StrCat("ledger ", id().value(), ": bookie ",
                               ensemble_[static_cast<size_t>(tag.index)].value(), " answered ",

@@ -96,6 +96,7 @@ class LedgerWriter : private AddSink {
   // The ensemble change: ledger_writer_change.cc.
   void StartChange();
   Task<void> ChangeEnsemble();
+  Task<void> PaceChanges();
   Task<absl::Status> WriteChange(std::vector<BookieIndex> failed);
   void FinishChange();
 
@@ -117,6 +118,8 @@ class LedgerWriter : private AddSink {
   std::vector<Bookie*> bookies_;  // the same
   std::deque<EntryId> unsent_;    // wait for room, in the order of sending
   int64_t changes_ = 0;
+  MonotonicTime last_change_ = MonotonicTime::FromNanoseconds(0);
+  absl::Duration change_pause_;
 
   bool is_detached_ = false;
   bool is_closing_ = false;

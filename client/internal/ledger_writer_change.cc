@@ -9,11 +9,18 @@
 #include "client/internal/ledger_writer.h"
 #include "client/internal/next_turn.h"
 #include "common/base/check.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
 namespace stele::client {
 namespace {
+
+// Between two changes of one ledger; doubles from the least to the most.
+constexpr absl::Duration kChangePauseMin = absl::Milliseconds(5);
+constexpr absl::Duration kChangePauseMax = absl::Seconds(2);
+// After so long without a change the next one is a lone one again.
+constexpr absl::Duration kChangesForgotten = absl::Seconds(10);
 
 bool Contains(const metadata::Ensemble& ensemble, const std::vector<BookieIndex>& failed,
               const metadata::Ensemble& original) {
@@ -56,6 +63,7 @@ Task<absl::Status> LedgerWriter::WriteChange(std::vector<BookieIndex> failed) {
     context_->placement->Suspect(ensemble_[static_cast<size_t>(index)]);
   }
   const EntryId first_entry = window_.last_add_confirmed().Next();
+  STELE_SOMETIMES(kAppendChangeAtFirstEntry, first_entry == EntryId(0));
   metadata::LedgerUpdate update;
   update.needed =
       [failed, original = ensemble_](const metadata::LedgerMetadata& now) -> absl::StatusOr<bool> {
@@ -70,7 +78,10 @@ Task<absl::Status> LedgerWriter::WriteChange(std::vector<BookieIndex> failed) {
     return now.WithEnsembleFrom(first_entry, std::move(ensemble));
   };
   STELE_CO_TRY_OK(co_await cell_->Update(std::move(update)));
-  switch (cell_->value().state()) {
+  const metadata::LedgerState state = cell_->value().state();
+  STELE_SOMETIMES(kAppendChangeLostToRecovery, state == metadata::LedgerState::kInRecovery);
+  STELE_SOMETIMES(kAppendChangeLostToClose, state == metadata::LedgerState::kClosed);
+  switch (state) {
     case metadata::LedgerState::kOpen: co_return absl::OkStatus();
     case metadata::LedgerState::kInRecovery:
       co_return MakeError(ErrorCode::kLedgerFenced, Effect::kUnknown,
@@ -82,6 +93,18 @@ Task<absl::Status> LedgerWriter::WriteChange(std::vector<BookieIndex> failed) {
                              " by somebody else"));
 }
 
+// A lone change begins at once. Bookies that are dead and still registered fail as fast as they are
+// chosen, though, and each choice is a write to the metadata store.
+Task<void> LedgerWriter::PaceChanges() {
+  Clock* const clock = context_->env.clock;
+  if (clock->Now() - last_change_ > kChangesForgotten) change_pause_ = absl::ZeroDuration();
+  if (change_pause_ > absl::ZeroDuration()) {
+    co_await SleepFor(context_->env.executor, clock, change_pause_);
+  }
+  change_pause_ = std::clamp(2 * change_pause_, kChangePauseMin, kChangePauseMax);
+  last_change_ = clock->Now();
+}
+
 Task<void> LedgerWriter::ChangeEnsemble() {
   std::vector<BookieIndex> failed = window_.BeginChange();
   // Whoever starts a change may be in the middle of an append.
@@ -91,6 +114,8 @@ Task<void> LedgerWriter::ChangeEnsemble() {
     if (++changes_ > context_->options.ensemble_changes_max) {
       written = MakeError(ErrorCode::kWriteFailed, Effect::kUnknown, "too many ensemble changes");
     } else {
+      co_await PaceChanges();
+      if (!refusal_.ok()) co_return;
       written = co_await WriteChange(std::move(failed));
     }
     if (!refusal_.ok()) co_return;  // closed meanwhile
@@ -125,6 +150,7 @@ void LedgerWriter::FinishChange() {
   Deliver();
   if (!refusal_.ok()) return;
   if (window_.HasHopelessAppend()) {
+    STELE_SOMETIMES(kAppendNoReplacement, true);
     FailHandle(MakeError(ErrorCode::kNotEnoughBookies, Effect::kUnknown,
                          StrCat("ledger ", id().value(), ": no replacement for a failed bookie")));
     return;

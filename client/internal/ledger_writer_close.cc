@@ -3,6 +3,7 @@
 
 #include "client/internal/ledger_writer.h"
 #include "client/internal/quorum_call.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -87,6 +88,7 @@ Task<absl::Status> LedgerWriter::Seal() {
   STELE_CO_TRY_OK(co_await cell_->Update(std::move(update)));
   const metadata::LedgerMetadata& now = cell_->value();
   if (!now.IsClosed()) {
+    STELE_SOMETIMES(kCloseMeetsRecovery, true);
     co_return MakeError(
         ErrorCode::kLedgerFenced,
         StrCat("ledger ", id().value(), " is being recovered; the recovery closes it"));

@@ -375,6 +375,12 @@ void Hazards::HealAll() {
   }
 }
 
+bool Hazards::is_excused(const std::string& host) const {
+  return std::ranges::any_of(nodes_, [&](const auto& node) {
+    return is_excused(node.first) && cluster_->process(node.first)->name() == host;
+  });
+}
+
 int Hazards::excused() const {
   int count = 0;
   for (const auto& [number, node] : nodes_) count += is_excused(number) ? 1 : 0;

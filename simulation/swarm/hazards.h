@@ -43,6 +43,8 @@ class Hazards {
   // It never comes back, or need not: its disk was damaged.
   bool is_lost(int bookie) const { return nodes_.at(bookie).lost; }
   bool is_excused(int bookie) const { return is_lost(bookie) || nodes_.at(bookie).damaged; }
+  // The same of a host; a host of actors is not.
+  bool is_excused(const std::string& host) const;
   int excused() const;
   // Power off and on, all bookies at once.
   void PowerCycleAll();

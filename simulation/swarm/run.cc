@@ -6,11 +6,13 @@
 
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "simulation/cluster.h"
 #include "simulation/history/checkers.h"
 #include "simulation/history/text_format.h"
 #include "simulation/swarm/actors.h"
+#include "simulation/swarm/copies.h"
 #include "simulation/swarm/hazards.h"
 #include "simulation/swarm/probes.h"
 #include "simulation/swarm/stage.h"
@@ -67,6 +69,8 @@ class Run final : public ActorControl {
   bool Liveness();
   bool Reckoning();
   bool ReadAllOnce(const std::string& reader, bool recover);
+  // For its own copies of everything, each of them.
+  bool AskBookies(SimProcess* reckoner);
   // Runs until `done`, at most for `patience`. False, with a violation: it was not enough.
   bool Await(std::string_view checker, absl::Duration patience, absl::FunctionRef<bool()> done,
              absl::FunctionRef<std::string()> what);
@@ -80,6 +84,7 @@ class Run final : public ActorControl {
   const RunOptions& options_;
   Stage stage_;
   StageLog log_;
+  SometimesHits sometimes_{};
   // Made when the cluster stands.
   std::unique_ptr<WireWatch> watch_;
   std::unique_ptr<Hazards> hazards_;
@@ -94,6 +99,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
       stage_(scenario),
       log_(&stage_),
       cluster_(OptionsOf()) {
+  CountSometimes(&sometimes_);
   watch_ = std::make_unique<WireWatch>(&stage_, &cluster_.world().scheduler());
   cluster_.world().network().set_observer(watch_.get());
   cluster_.world().metadata().set_observer(watch_.get());
@@ -118,6 +124,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
 }
 
 Run::~Run() {
+  CountSometimes(nullptr);
   for (auto& [number, cast] : cast_) {
     if (cast.process->alive()) cast.process->Crash();
   }
@@ -199,8 +206,9 @@ bool Run::Safety() {
   Scheduler& scheduler = cluster_.world().scheduler();
   const MonotonicTime end = scheduler.Now() + absl::Milliseconds(scenario_.duration_ms);
   // Ok means stopped; the end of the act is a deadline.
-  (void)scheduler.RunUntil([this] { return IsStopped(); }, end);
-  return !IsStopped();
+  const absl::Status ended = scheduler.RunUntil([this] { return IsStopped(); }, end);
+  if (scheduler.IsStuck()) stage_.Violate("LiveLock", ToStd(ended.message()));
+  return !IsStopped() && !scheduler.IsStuck();
 }
 
 bool Run::AllServe() {
@@ -262,6 +270,30 @@ bool Run::ReadAllOnce(const std::string& reader, bool recover) {
   return result->failure.empty();
 }
 
+bool Run::AskBookies(SimProcess* reckoner) {
+  CopyAudit audit(&stage_, watch_.get());
+  std::vector<ProbeResult*> results;
+  for (int bookie = 1; bookie <= scenario_.bookies; ++bookie) {
+    if (hazards_->is_excused(bookie)) continue;
+    probes_.push_back(std::make_unique<ProbeResult>());
+    results.push_back(probes_.back().get());
+    reckoner->Spawn(audit.Ask(cluster_.world().env(reckoner), cluster_.process(bookie)->name(),
+                              results.back()));
+  }
+  const auto what = [&] {
+    std::string who = "bookies do not answer";
+    for (const ProbeResult* result : results) who += StrCat(" ", result->failure);
+    return who;
+  };
+  const auto ended = [&] { return std::ranges::all_of(results, &ProbeResult::ended); };
+  if (!Await("OwnCopies", kReckoningTime, ended, what)) return false;
+  for (const ProbeResult* result : results) {
+    if (!result->failure.empty()) stage_.Violate("OwnCopies", result->failure);
+  }
+  audit.CheckQuorums(*hazards_);
+  return true;
+}
+
 bool Run::Reckoning() {
   stage_.EndPlay();
   if (!ReadAllOnce("reckoner-1", true)) return false;
@@ -284,6 +316,7 @@ bool Run::Reckoning() {
     return false;
   }
   if (!ReadAllOnce("reckoner-3", false)) return false;
+  if (!AskBookies(cluster_.client_process("reckoner-3"))) return false;
   stage_.Mark(history::Mark::Kind::kEnd, "", "");
   return true;
 }
@@ -308,6 +341,9 @@ RunResult Run::Verdict() {
       static_cast<uint64_t>(std::ranges::count_if(stage_.history().calls(), &history::Call::ok));
   result.checks = watch_->checks();
   for (const auto& [name, count] : scheduler.faults().all()) result.faults[name] = count;
+  for (size_t place = 0; place < kSometimesCount; ++place) {
+    result.sometimes[std::string(TextOf(static_cast<Sometimes>(place)))] = sometimes_[place];
+  }
   result.last_lines.assign(stage_.lines().begin(), stage_.lines().end());
   result.history = history::ToText(stage_.history());
   return result;

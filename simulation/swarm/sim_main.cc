@@ -24,15 +24,15 @@ namespace {
 using SteadyClock = std::chrono::steady_clock;
 
 constexpr char kExamples[] =
-    "Examples\n"
-    "  bazel run //:sim -- --seeds=1000                 a thousand seeds from a random one on\n"
-    "  bazel run //:sim -- --seeds=1000 --first=1       the same thousand every time\n"
-    "  bazel run //:sim -- --minutes=30 --jobs=2        as many as fit\n"
-    "  bazel run //:sim -- --profile=crash --seeds=100\n"
-    "  bazel run //:sim -- --seed=17 --trace            one seed, every event\n"
-    "  bazel run //:sim -- --seed=17 --until-step=5000 --trace\n"
-    "  bazel run //:sim -- --seed=17 --shrink=/tmp/17.txt\n"
-    "  bazel run //:sim -- --scenario=/tmp/17.txt --trace\n";
+    "Examples, each behind  bazel run --config=release //:sim --\n"
+    "  --seeds=1000                 a thousand seeds from a random one on\n"
+    "  --seeds=1000 --first=1       the same thousand every time\n"
+    "  --minutes=30 --jobs=2        as many as fit\n"
+    "  --profile=crash --seeds=100\n"
+    "  --seed=17 --trace            one seed, every event\n"
+    "  --seed=17 --until-step=5000 --trace\n"
+    "  --seed=17 --shrink=/tmp/17.txt\n"
+    "  --scenario=/tmp/17.txt --trace\n";
 
 struct Options {
   uint64_t seeds = 100;
@@ -49,6 +49,7 @@ struct Options {
   std::string history;
   bool counted = false;  // --seeds was given
   bool hashes = false;
+  bool until_failure = false;
   bool print_scenario = false;
 };
 
@@ -165,6 +166,7 @@ class Campaign {
     return std::chrono::duration<double>(SteadyClock::now() - begin_).count();
   }
   bool HasMore() const {
+    if (options_.until_failure && summary_.failed() > 0) return false;
     const bool timed = options_.minutes > 0;
     if (timed && SecondsRun() > options_.minutes * 60) return false;
     return started_ < Total() || (timed && given_.empty() && !options_.counted);
@@ -221,6 +223,7 @@ int Main(int argc, char** argv) {
   app.add_option("--seeds-file", options.seeds_file, "the seeds that this file lists");
   app.add_option("--shrink", options.shrink, "make the failing seed or scenario smaller; write it");
   app.add_option("--history", options.history, "with --seed or --scenario: write the history");
+  app.add_flag("--until-failure", options.until_failure, "begin no further seed after one failed");
   app.add_flag("--hashes", options.hashes, "print each seed's trace hash, to compare two runs");
   app.add_flag("--print-scenario", options.print_scenario, "with --seed: print what it draws");
   CLI11_PARSE(app, argc, argv);

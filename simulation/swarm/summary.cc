@@ -49,9 +49,13 @@ void Summary::Print(std::ostream& out) const {
   for (const auto& [name, counter] : faults_) {
     out << absl::StrFormat("  %8d (%d)  %s\n", counter.hits, counter.seeds, name);
   }
-  if (!sometimes_.empty()) out << "sometimes (in so many seeds):\n";
+  out << "rare places that were reached (in so many seeds):\n";
   for (const auto& [name, counter] : sometimes_) {
+    if (counter.hits == 0) continue;
     out << absl::StrFormat("  %8d (%d)  %s\n", counter.hits, counter.seeds, name);
+  }
+  for (const auto& [name, counter] : sometimes_) {
+    if (counter.hits == 0) out << "  NEVER  " << name << "\n";
   }
   for (const Failure& failure : failed_) {
     out << "FAILED seed " << failure.seed << " profile " << failure.profile << ": "
@@ -76,8 +80,8 @@ void PrintFailure(const JobResult& result, std::ostream& out) {
     out << finding.checker << ": " << finding.text << "\n";
   }
   if (run.findings.size() > shown) out << run.findings.size() << " findings\n";
-  out << "replay: bazel run //:sim -- --seed=" << scenario.seed << " --profile=" << scenario.profile
-      << " --trace\n";
+  out << "replay: bazel run --config=release //:sim -- --seed=" << scenario.seed
+      << " --profile=" << scenario.profile << " --trace\n";
 }
 
 }  // namespace stele::simulation

@@ -45,6 +45,18 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
 
   uint64_t checks() const { return checks_; }
 
+  // The bookie has acknowledged it.
+  bool Has(const std::string& bookie, LedgerId ledger, EntryId entry) const;
+  bool HasAny(const std::string& bookie, LedgerId ledger) const {
+    return stored_.contains({bookie, ledger});
+  }
+  // As they are stored now.
+  const std::map<LedgerId, metadata::LedgerMetadata>& ledgers() const { return ledgers_; }
+  const std::set<LedgerId>& removed() const { return removed_; }
+  // It was, or somebody has tried.
+  bool IsDeleted(LedgerId ledger) const;
+  bool IsDeferred(LedgerId ledger) const;
+
  private:
   struct Asked {
     wire::Operation operation;
@@ -68,11 +80,8 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
 
   void OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
   void OnReadReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
-  bool Has(const std::string& bookie, LedgerId ledger, EntryId entry) const;
   // Copies on the write set that the metadata names.
   int CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledger, EntryId entry) const;
-  bool IsDeleted(LedgerId ledger) const;
-  bool IsDeferred(LedgerId ledger) const;
   void CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
                  const metadata::LedgerMetadata& after);
 

@@ -1,0 +1,52 @@
+// CopyAudit: asks each bookie itself, past all quorums, for what it holds. A client is content with
+// one good copy, and never asks an undamaged cluster for a second one.
+//
+//   AckedSuperset     a bookie still has every entry that it acknowledged and metadata says it has
+//   OwnCopies         what it has is what its writer gave, and it can be read
+//   AllCommittedEntriesReachAckQuorum
+//                     up to its end a closed ledger has an ack quorum of copies of each entry
+//   NoResurrection    a deleted ledger that the bookie has let go of takes no add
+//
+// Every ledger gets a late normal add as well, so that WireWatch sees a fence that was forgotten.
+#pragma once
+
+#include <map>
+#include <string>
+#include <utility>
+
+#include "common/async/task.h"
+#include "common/seams/env.h"
+#include "simulation/history/payload.h"
+#include "simulation/swarm/hazards.h"
+#include "simulation/swarm/probes.h"
+#include "simulation/swarm/stage.h"
+#include "simulation/swarm/wire_watch.h"
+
+namespace stele::simulation {
+
+class CopyAudit {
+ public:
+  // Both outlive it. All ledgers that clients know are closed, nothing is written any more.
+  CopyAudit(Stage* stage, const WireWatch* watch);
+
+  // Asks the bookie of this host for all that it should have. `failure`: it could not be asked.
+  Task<void> Ask(Env env, std::string host, ProbeResult* result);
+  // When all were asked. A bookie that is excused counts as if it had everything.
+  void CheckQuorums(const Hazards& hazards);
+
+ private:
+  class Questions;
+  using Where = std::pair<LedgerId, EntryId>;
+
+  // The bookies that metadata names for the entry.
+  std::vector<std::string> HostsOf(const metadata::LedgerMetadata& metadata, EntryId entry) const;
+
+  Stage* stage_;
+  const WireWatch* watch_;
+  const std::map<LedgerId, metadata::LedgerMetadata> ledgers_;  // closed, and not deleted
+  std::map<Where, history::PayloadTag> acknowledged_;
+  std::map<Where, int> copies_;
+  int64_t stride_ = 1;  // each so-manieth entry is read
+};
+
+}  // namespace stele::simulation
