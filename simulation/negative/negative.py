@@ -1,8 +1,9 @@
 #!/usr/bin/env python3
-"""Plants known bugs, one after another, and counts how many runs the simulator needs to find each. A bug that survives means that the simulator is
-blind there. The bugs are in planted_bugs.patch; the product itself has no trace of them.
+"""Plants known bugs, one after another, and counts what the simulator needs to find each: first seeds of the swarm, then runs of the exhaustive
+set. A bug that survives both budgets means that the simulator is blind there. The bugs are in planted_bugs.patch; the product itself has no trace
+of them.
 
-Usage: simulation/negative/negative.py [--bugs M1,M5] [--jobs N] [--config release] [--seeds N] [--tree DIR]
+Usage: simulation/negative/negative.py [--bugs M1,M5] [--jobs N] [--config release] [--seeds N] [--runs N] [--tree DIR]
        simulation/negative/negative.py --check      does the patch still fit?
 The patched tree is a git worktree of HEAD, made beside the build's caches and kept for the next time (--tree says where).
 """
@@ -16,36 +17,37 @@ import time
 HERE = os.path.dirname(os.path.realpath(__file__))
 ROOT = os.path.dirname(os.path.dirname(HERE))
 PATCH = os.path.join(HERE, "planted_bugs.patch")
+PROGRAMS = ["simulation/swarm:sim_main", "simulation/exhaustive:worker"]
 
-# name, what it does, the promise that it breaks, runs within which it must be found
+# name, what it does, the promise that it breaks
 BUGS = [
-    ("M1", "recovery reads do not fence", "G10", 20000),
-    ("M2", "recovery starts at the highest LAC heard, also below the last fragment", "L3", 20000),
-    ("M3", "appends are acknowledged while an ensemble change is not yet stored", "G12", 20000),
-    ("M4", "acknowledgements of a replaced bookie still count", "G12", 20000),
-    ("M5", "Qw - Qa negatives, or answers, are enough for recovery", "G8", 20000),
-    ("M6", "what cannot be read is answered as not there", "G8", 20000),
-    ("M7a", "a fence is not journalled", "G9", 20000),
-    ("M7b", "a fence is not flushed with a checkpoint", "G9", 20000),
-    ("M7c", "a fence is answered before it is durable", "G9", 20000),
-    ("M8a", "an add is acknowledged before it is durable", "G18", 20000),
-    ("M8b", "an add is acknowledged when its batch is durable, not all before it", "G18", 20000),
-    ("M9a", "the journal's directory is not synced after a new file", "G18", 20000),
-    ("M9b", "the directory is not synced after a small file was replaced", "G18", 20000),
-    ("M10", "a failed sync of an entry log or an index is believed", "G16", 20000),
-    ("M11", "what was replayed is not made durable before the bookie serves", "G16", 20000),
-    ("M12", "the mark of a checkpoint is taken after the flush", "G18", 20000),
-    ("M13", "compaction removes the old log before the copies are durable", "G1", 20000),
-    ("M14", "a ledger whose metadata cannot be read counts as deleted", "G14", 20000),
-    ("M15", "a create that finds its node removes it and gives up", "G20", 20000),
-    ("M16", "ledger metadata is written whatever its version is", "G20", 20000),
-    ("M18", "the LAC of recovery adds advances", "G5", 20000),
-    ("M19", "of two appends that complete at once, the later is told first", "G2", 20000),
-    ("M22", "a long poll looks, waits a moment, and then registers", "L1", 20000),
-    ("M23", "tombstones are kept in memory only", "G15", 20000),
-    ("M24", "cookies are not checked", "G22", 20000),
-    ("M25", "journal files are named by the date alone", "G21", 20000),
-    ("M26", "a client sends to a silent bookie without limit", "L10", 20000),
+    ("M1", "recovery reads do not fence", "G10"),
+    ("M2", "recovery starts at the highest LAC heard, also below the last fragment", "L3"),
+    ("M3", "appends are acknowledged while an ensemble change is not yet stored", "G12"),
+    ("M4", "acknowledgements of a replaced bookie still count", "G12"),
+    ("M5", "Qw - Qa negatives, or answers, are enough for recovery", "G8"),
+    ("M6", "what cannot be read is answered as not there", "G8"),
+    ("M7a", "a fence is not journalled", "G9"),
+    ("M7b", "a fence is not flushed with a checkpoint", "G9"),
+    ("M7c", "a fence is answered before it is durable", "G9"),
+    ("M8a", "an add is acknowledged before it is durable", "G18"),
+    ("M8b", "an add is acknowledged when its batch is durable, not all before it", "G18"),
+    ("M9a", "the journal's directory is not synced after a new file", "G18"),
+    ("M9b", "the directory is not synced after a small file was replaced", "G18"),
+    ("M10", "a failed sync of an entry log or an index is believed", "G16"),
+    ("M11", "what was replayed is not made durable before the bookie serves", "G16"),
+    ("M12", "the mark of a checkpoint is taken after the flush", "G18"),
+    ("M13", "compaction removes the old log before the copies are durable", "G1"),
+    ("M14", "a ledger whose metadata cannot be read counts as deleted", "G14"),
+    ("M15", "a create that finds its node removes it and gives up", "G20"),
+    ("M16", "ledger metadata is written whatever its version is", "G20"),
+    ("M18", "the LAC of recovery adds advances", "G5"),
+    ("M19", "of two appends that complete at once, the later is told first", "G2"),
+    ("M22", "a long poll looks, waits a moment, and then registers", "L1"),
+    ("M23", "tombstones are kept in memory only", "G15"),
+    ("M24", "cookies are not checked", "G22"),
+    ("M25", "journal files are named by the date alone", "G21"),
+    ("M26", "a client sends to a silent bookie without limit", "L10"),
 ]
 
 
@@ -53,9 +55,10 @@ def run(command, **options):
     return subprocess.run(command, check=True, **options)
 
 
-def check():
-    done = subprocess.run(["git", "-C", ROOT, "apply", "--check", PATCH])
-    sys.exit(done.returncode)
+def patch(tree, *flags):
+    """Code moves all the time: a few lines of another context do no harm."""
+    with open(PATCH, "rb") as text:
+        return subprocess.run(["patch", "-p1", "--fuzz=3", "--force", "--quiet", *flags], cwd=tree, stdin=text).returncode
 
 
 def patched_tree(tree):
@@ -63,32 +66,54 @@ def patched_tree(tree):
         run(["git", "-C", ROOT, "worktree", "add", "--detach", tree, "HEAD"])
     head = run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     run(["git", "-C", tree, "checkout", "-q", "--force", "--detach", head])
-    run(["git", "-C", tree, "apply", PATCH])
+    run(["git", "-C", tree, "clean", "-qfd"])
+    if patch(tree, "--no-backup-if-mismatch") != 0:
+        sys.exit("the patch does not fit")
 
 
-def hunt(worker, bug, seeds):
-    """Gives (runs until the first fault or None, where it was found)."""
-    played = 0
-    for seed in range(1, seeds + 1):
-        current = ""
-        process = subprocess.Popen([worker, f"--seed={seed}", "--scatter", "--until-fault"], stdout=subprocess.PIPE,
-                                   stderr=subprocess.DEVNULL, text=True, errors="replace", env={"STELE_PLANTED_BUG": bug})
-        found, ended = None, False
-        for line in process.stdout:
-            word, _, rest = line.rstrip("\n").partition(" ")
-            if word in ("script", "run"):  # the undisturbed run of a script counts too
-                played += 1
-                current = rest
-            elif word == "fault" and found is None:
-                found = rest
-            elif word == "end":
-                ended = True
+def lines_of(command, bug):
+    """The output of a program with this bug; it is ended when the reader is."""
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, errors="replace",
+                               env={"STELE_PLANTED_BUG": bug})
+    try:
+        yield from process.stdout
+    finally:
+        process.kill()
         process.wait()
-        if found is not None:
-            return played, f"{current}: {found}"
-        if not ended:
-            return played, f"{current}: the program died"
-    return None, f"{played} runs"
+
+
+def hunt_in_swarm(program, bug, seeds):
+    """Gives (the seed that found it or None, as what)."""
+    for line in lines_of([program, "--first=1", f"--seeds={seeds}", "--until-failure"], bug):
+        if line.startswith("FAILED seed "):
+            words = line.split()
+            return int(words[2]), words[-1]
+    return None, ""
+
+
+def hunt_in_set(worker, bug, runs):
+    """Gives (runs until the first fault or None, as what)."""
+    played, current = 0, ""
+    for line in lines_of([worker, "--scatter", "--until-fault"], bug):
+        word, _, rest = line.rstrip("\n").partition(" ")
+        if word == "run":
+            current = " ".join(rest.split()[1:])
+            played += 1
+            if played > runs:
+                return None, ""
+        elif word == "fault":
+            return played, f"{current}: {rest.partition(' ')[2]}"
+        elif word == "end":
+            return None, ""
+    return played, f"{current}: the program died"
+
+
+def hunt(programs, bug, options):
+    seed, what = hunt_in_swarm(programs[0], bug, options.seeds)
+    if seed is not None:
+        return f"{seed} seeds", what
+    runs, what = hunt_in_set(programs[1], bug, options.runs)
+    return (None, "") if runs is None else (f"{runs} runs", what)
 
 
 def main():
@@ -96,31 +121,31 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--bugs", default="")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=1)
+    parser.add_argument("--seeds", type=int, default=100, help="of the swarm, at most")
+    parser.add_argument("--runs", type=int, default=30000, help="of the exhaustive set, at most; all of it has fewer")
     parser.add_argument("--config", default="")
     parser.add_argument("--tree", default=os.path.expanduser("~/.cache/stele/planted"))
-    parser.add_argument("--worker", default="", help="a worker that was built from the patched tree already")
+    parser.add_argument("--built", action="store_true", help="the tree is patched and built already")
     options = parser.parse_args()
     if options.check:
-        check()
-    wanted = options.bugs.split(",") if options.bugs else [bug[0] for bug in BUGS]
-    worker = options.worker
-    if not worker:
+        sys.exit(patch(ROOT, "--dry-run"))
+    if not options.built:
         patched_tree(options.tree)
-        run(["bazel", "build"] + ([f"--config={options.config}"] if options.config else []) + ["//simulation/exhaustive:worker"], cwd=options.tree)
-        worker = os.path.join(options.tree, "bazel-bin/simulation/exhaustive/worker")
+        run(["bazel", "build"] + ([f"--config={options.config}"] if options.config else []) + [f"//{program}" for program in PROGRAMS],
+            cwd=options.tree)
+    programs = [os.path.join(options.tree, "bazel-bin", program.replace(":", "/")) for program in PROGRAMS]
+    wanted = options.bugs.split(",") if options.bugs else [bug[0] for bug in BUGS]
     started = time.monotonic()
     survivors = 0
-    print(f"{'bug':5} {'runs':>6} {'budget':>6}  {'':70} found as")
+    print(f"{'bug':5} {'found by':>10}  {'':70} found as")
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        hunts = {bug[0]: pool.submit(hunt, worker, bug[0], options.seeds) for bug in BUGS if bug[0] in wanted}
-        for name, what, promise, budget in BUGS:
+        hunts = {bug[0]: pool.submit(hunt, programs, bug[0], options) for bug in BUGS if bug[0] in wanted}
+        for name, what, promise in BUGS:
             if name not in hunts:
                 continue
-            runs, where = hunts[name].result()
-            late = runs is None or runs > budget
-            survivors += late
-            print(f"{name:5} {'-' if runs is None else runs:>6} {budget:>6}  {what:70} {'SURVIVED ' + promise + ' ' if late else ''}{where}", flush=True)
+            needed, where = hunts[name].result()
+            survivors += needed is None
+            print(f"{name:5} {needed or 'SURVIVED':>10}  {what:70} {where or promise}", flush=True)
     print(f"{len(hunts)} bugs, {survivors} survived; {time.monotonic() - started:.0f} s")
     sys.exit(1 if survivors else 0)
 
