@@ -15,8 +15,6 @@
 namespace stele::bookie {
 namespace {
 
-using simulation::FileOperation;
-
 constexpr LedgerId kLedger{0x109};
 
 struct IndexStoreTest : testing::Test, StorageRig {

@@ -14,6 +14,7 @@
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
 #include "tools/shell/output.h"
+#include "tools/shell/service_manager.h"
 #include "tools/shell/text_file.h"
 
 namespace stele::shell {
@@ -77,8 +78,10 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   }
   if (status.ok()) {
     log->Write(observe::LogLevel::kInfo, "autorecovery runs");
+    TellServiceManager("READY=1");
     shard.Run();
     log->Write(observe::LogLevel::kInfo, "stopping");
+    TellServiceManager("STOPPING=1");
   }
   shard.RunUntil(StopAutorecovery(&running));
   return status.ok() ? ExitCode::kOk : fail(status);

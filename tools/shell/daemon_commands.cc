@@ -19,6 +19,7 @@
 #include "tools/shell/autorecovery_daemon.h"
 #include "tools/shell/host_address.h"
 #include "tools/shell/output.h"
+#include "tools/shell/service_manager.h"
 #include "tools/shell/text_file.h"
 
 namespace stele::shell {
@@ -200,10 +201,12 @@ ExitCode RunBookie(BookieCommand command) {
         shard.env().files, command.ready_file, StrCat(at.host, ":", at.port, "\n")));
     if (!written.ok()) return fail(written);
   }
+  TellServiceManager("READY=1");
   shard.Run();
   // After a failure nothing that is in memory may be believed: the next start replays the journal.
   if (!fatal.ok()) return fail(fatal);
   log->Write(LogLevel::kInfo, "stopping");
+  TellServiceManager("STOPPING=1");
   const absl::Status stopped = shard.RunUntil(StopBookie(&running));
   if (!stopped.ok()) return fail(stopped);
   log->Write(LogLevel::kInfo, "stopped");
