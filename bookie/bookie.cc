@@ -12,6 +12,7 @@
 #include "bookie/server/durable_log.h"
 #include "bookie/server/read_service.h"
 #include "bookie/server/write_service.h"
+#include "bookie/space_reserve.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
@@ -50,6 +51,8 @@ class Node final : public Bookie {
  private:
   Task<absl::Status> OpenStorage();
   Task<absl::Status> RecoverJournals();
+  Task<absl::Status> CheckpointReplayed();
+  Task<absl::Status> FlushReplayed();
   Task<absl::Status> OpenJournals();
   Task<absl::Status> Join();
   Task<void> WatchDisks();
@@ -142,7 +145,8 @@ Task<absl::Status> Node::OpenStorage() {
 // first new write: a journal is never appended to by a second process.
 Task<absl::Status> Node::RecoverJournals() {
   const auto& currents = directories_->journal_currents();
-  JournalRecovery recovery(env_, storage_.get(), tombstones_.get(), RecordSizeMaxBytes());
+  JournalRecovery recovery(env_, storage_.get(), tombstones_.get(), RecordSizeMaxBytes(),
+                           [this] { return FlushReplayed(); });
   for (size_t i = 0; i < currents.size(); ++i) {
     const int count = static_cast<int>(currents.size());
     std::vector<std::string> names = {LastMarkFileName(static_cast<int>(i), count)};
@@ -162,10 +166,7 @@ Task<absl::Status> Node::RecoverJournals() {
   STELE_CO_TRY_OK(co_await storage_->JudgeReplayedStrays());
   STELE_SOMETIMES(kReplayRecords, recovered_.records > 0);
   if (recovered_.records > 0 || recovered_.backup_records > 0) {
-    STELE_CO_TRY_OK(co_await storage_->Flush());
-    for (size_t i = 0; i < marks_.size(); ++i) {
-      STELE_CO_TRY_OK(co_await marks_[i]->Write(journal_ends_[i]));
-    }
+    STELE_CO_TRY_OK(co_await CheckpointReplayed());
   }
   log_->Write(LogLevel::kInfo, "journals replayed",
               {{"files", recovered_.files},
@@ -174,6 +175,35 @@ Task<absl::Status> Node::RecoverJournals() {
                {"torn_tails", recovered_.torn_tails},
                {"skipped_records", recovered_.skipped_records}});
   co_return absl::OkStatus();
+}
+
+Task<absl::Status> Node::CheckpointReplayed() {
+  const absl::Status flushed = co_await FlushReplayed();
+  if (CodeOf(flushed) == ErrorCode::kDiskFull) {
+    // It all fits into memory, and the journals keep it: no reason not to serve it. The first
+    // checkpoint that finds space moves the marks.
+    log_->Write(LogLevel::kError, "what was replayed stays in memory and in the journals",
+                {{"error", ToStd(flushed.message())}});
+    co_return absl::OkStatus();
+  }
+  STELE_CO_TRY_OK(flushed);
+  for (size_t i = 0; i < marks_.size(); ++i) {
+    STELE_CO_TRY_OK(co_await marks_[i]->Write(journal_ends_[i]));
+  }
+  co_return absl::OkStatus();
+}
+
+// A disk without a free byte would keep the bookie from starting for ever, and only a bookie that
+// runs can empty it.
+Task<absl::Status> Node::FlushReplayed() {
+  const absl::Status flushed = co_await storage_->Flush();
+  if (CodeOf(flushed) != ErrorCode::kDiskFull) co_return flushed;
+  log_->Write(LogLevel::kWarning, "the reserve is given up: the replay needs space",
+              {{"error", ToStd(flushed.message())}});
+  SpaceReserve reserve(env_.files, directories_->ledger_currents(),
+                       options_.compaction.reserve_bytes);
+  STELE_CO_TRY_OK(co_await reserve.Release());
+  co_return co_await storage_->Flush();
 }
 
 Task<absl::Status> Node::OpenJournals() {

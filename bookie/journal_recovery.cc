@@ -122,7 +122,7 @@ Task<absl::Status> JournalRecovery::ApplyEntry(LedgerId ledger, EntryId entry, B
   }
   PutResult result = storage_->PutReplayed(ledger, entry, body);
   if (result == PutResult::kFull) {
-    STELE_CO_TRY_OK(co_await storage_->Flush());
+    STELE_CO_TRY_OK(co_await flush_());
     // The flush may have let go of the state; it is on disk now.
     STELE_CO_TRY_OK((co_await storage_->Load(ledger)).status());
     result = storage_->PutReplayed(ledger, entry, std::move(body));

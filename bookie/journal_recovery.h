@@ -4,9 +4,11 @@
 
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/container/flat_hash_map.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/journal/journal_replay.h"
@@ -33,12 +35,14 @@ struct RecoveredJournals {
 class JournalRecovery {
  public:
   // All pointers outlive it. Nothing comes back of a ledger that has a tombstone.
+  //   flush   makes room in the storage
   JournalRecovery(Env env, LedgerStorage* storage, const Tombstones* tombstones,
-                  size_t record_size_max_bytes)
+                  size_t record_size_max_bytes, absl::AnyInvocable<Task<absl::Status>()> flush)
       : env_(env),
         storage_(storage),
         tombstones_(tombstones),
-        record_size_max_bytes_(record_size_max_bytes) {}
+        record_size_max_bytes_(record_size_max_bytes),
+        flush_(std::move(flush)) {}
 
   // Replays one journal directory from `mark`. The records are in storage's memory afterwards; the
   // caller flushes.
@@ -65,6 +69,7 @@ class JournalRecovery {
   LedgerStorage* storage_;
   const Tombstones* tombstones_;
   size_t record_size_max_bytes_;
+  absl::AnyInvocable<Task<absl::Status>()> flush_;
   absl::flat_hash_map<LedgerId, wire::MasterKey> keys_;
   RecoveredJournals report_;
 };

@@ -1,6 +1,6 @@
 // SpaceReserve: a file of zeroes in each ledger directory, given up when the disk is so full that
-// compaction could not copy a single log, and filled again when there is space. Without it a full
-// disk could not be emptied.
+// compaction could not copy a single log, or that a start could not store what it replayed, and
+// filled again when there is space. Without it a full disk could not be emptied.
 #pragma once
 
 #include <cstdint>
