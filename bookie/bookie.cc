@@ -73,6 +73,7 @@ class Node final : public Bookie {
   observe::Log* log_;
   absl::AnyInvocable<void(absl::Status)> on_fatal_;
   bool has_failed_ = false;
+  bool stopping_ = false;
   bool registered_read_only_ = false;
 
   std::optional<metadata::Cluster> cluster_;
@@ -306,6 +307,7 @@ Task<void> Node::WatchDisks() {
   for (;;) {
     co_await SleepFor(env_.executor, env_.clock, options_.disk_check_interval);
     co_await CheckDisks();
+    if (stopping_) co_return;
     if (admission_.read_only != registered_read_only_) co_await SetMode(admission_.read_only);
   }
 }
@@ -342,6 +344,8 @@ Task<void> Node::CheckDisks() {
     disk_totals_.total_bytes += directory.space.total_bytes;
     disk_totals_.free_bytes += directory.space.free_bytes;
   }
+  // It takes nothing and is not registered any more, whatever the disks say.
+  if (stopping_) co_return;
   const DiskDecision decision = disk_rules_.Decide(*all, *journals);
   full_directories_ = decision.full;
   admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
@@ -389,6 +393,9 @@ void Node::Fail(absl::Status why) {
 }
 
 Task<absl::Status> Node::Stop() {
+  if (std::exchange(stopping_, true)) {
+    co_return MakeError(ErrorCode::kStopped, "the bookie is stopping already");
+  }
   admission_.read_only = true;
   admission_.high_priority_allowed = false;
   absl::Status first_error = absl::OkStatus();
@@ -397,7 +404,6 @@ Task<absl::Status> Node::Stop() {
   };
   keep(co_await registration_->Unregister());
   co_await collector_->Stop();
-  collector_.reset();
   // What was accepted becomes durable and is answered before the peers are dropped.
   for (const auto& log : logs_) keep(co_await log->WhenAllDurable());
   keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));

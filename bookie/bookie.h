@@ -54,11 +54,12 @@ class Bookie {
   virtual BookieStatus Status() const = 0;
 
   // Finishes what is accepted, writes a last checkpoint, leaves the cluster. Await before
-  // destroying; destroying without is what a crash does.
+  // destroying; destroying without is what a crash does. Once: kStopped for who comes later.
   virtual Task<absl::Status> Stop() = 0;
 
   // Looks now for ledgers that metadata no longer knows, and removes the data of those that were
-  // not known a grace period ago either. `compact`: then compacts entry logs, due or not.
+  // not known a grace period ago either. `compact`: then compacts entry logs, due or not. kStopped:
+  // the bookie stops meanwhile.
   virtual Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) = 0;
 };
 

@@ -25,7 +25,16 @@ GarbageCollector::GarbageCollector(GarbageParts parts, GarbageOptions options,
 
 void GarbageCollector::Start() { scope_.Spawn(Loop()); }
 
-Task<void> GarbageCollector::Stop() { co_await compactor_.Stop(); }
+Task<void> GarbageCollector::Stop() {
+  stopping_ = true;
+  co_await compactor_.Stop();
+  while (running_) co_await idle_.Wait();
+}
+
+absl::Status GarbageCollector::CheckGoesOn() const {
+  if (!stopping_) return absl::OkStatus();
+  return MakeError(ErrorCode::kStopped, "the bookie stops");
+}
 
 GarbageStats GarbageCollector::stats() const {
   GarbageStats stats = stats_;
@@ -37,6 +46,7 @@ Task<void> GarbageCollector::Loop() {
   for (;;) {
     co_await SleepFor(parts_.env.executor, parts_.env.clock, options_.interval);
     const absl::Status status = co_await Run(std::nullopt);
+    if (stopping_) co_return;
     if (status.ok()) continue;
     parts_.log->Write(LogLevel::kWarning, "garbage collection broke off",
                       {{"error", ToStd(status.message())}});
@@ -45,6 +55,7 @@ Task<void> GarbageCollector::Loop() {
 
 Task<absl::Status> GarbageCollector::Run(std::optional<CompactionKind> compact) {
   while (running_) co_await idle_.Wait();
+  STELE_CO_TRY_OK(CheckGoesOn());
   running_ = true;
   const absl::Status status = co_await Pass(compact);
   running_ = false;
@@ -62,6 +73,7 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
   std::vector<LedgerId> garbage;
   for (const LedgerId ledger : local) {
     STELE_CO_TRY(const bool absent, co_await IsAbsent(ledger));
+    STELE_CO_TRY_OK(CheckGoesOn());
     if (absent && plan_.OnAbsent(ledger, parts_.env.clock->Now())) garbage.push_back(ledger);
   }
   // Those that went while nobody wrote tombstones, and those whose index files were lost.

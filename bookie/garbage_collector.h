@@ -66,9 +66,11 @@ class GarbageCollector {
 
   // Begins the periodic passes.
   void Start();
-  // One pass now, after one that runs. `compact`: also compacts, although it is not due.
+  // One pass now, after one that runs. `compact`: also compacts, although it is not due. kStopped
+  // after Stop(), or when that breaks the pass off.
   Task<absl::Status> Run(std::optional<CompactionKind> compact);
-  // Await before destroying it while the storage lives on.
+  // No further pass; ends when the one that runs has. Await before destroying it while the storage
+  // lives on.
   Task<void> Stop();
 
   Compactor& compactor() { return compactor_; }
@@ -77,6 +79,7 @@ class GarbageCollector {
  private:
   Task<void> Loop();
   Task<absl::Status> Pass(std::optional<CompactionKind> compact);
+  absl::Status CheckGoesOn() const;
   Task<absl::Status> CheckCluster();
   // Does metadata say now that there is no such ledger? An error: it cannot be asked at all.
   Task<absl::StatusOr<bool>> IsAbsent(LedgerId ledger);
@@ -92,6 +95,7 @@ class GarbageCollector {
   Compactor compactor_;
   GarbageStats stats_;
   bool running_ = false;
+  bool stopping_ = false;
   Notification idle_;
   TaskScope scope_;
 };

@@ -105,6 +105,30 @@ TEST_F(GarbageCollectorTest, TombstonesOutliveRestartsAndRefuseLateAdds) {
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kNoSuchLedger);
 }
 
+Task<void> StopTask(Bookie* bookie, absl::Status* status) { *status = co_await bookie->Stop(); }
+
+// A pass that an operator asked for may be under way when the bookie is told to stop, twice.
+TEST_F(GarbageCollectorTest, AStopEndsThePassAndBeginsNoOther) {
+  operator_->CreateLedger(kLedger);
+  Bookie* const bookie = world_.bookie();
+  absl::Status pass = absl::UnknownError("waits");
+  absl::Status stopped = pass;
+  world_.world().metadata().Stop();
+  world_.peer()->Spawn(CollectTask(bookie, std::nullopt, &pass));
+  Wait(absl::Milliseconds(100));
+  world_.peer()->Spawn(StopTask(bookie, &stopped));
+  Wait(absl::Milliseconds(100));
+  absl::Status again;
+  world_.Run(StopTask(bookie, &again));
+  EXPECT_EQ(CodeOf(again), ErrorCode::kStopped);
+  world_.world().metadata().Start();
+  Wait(absl::Minutes(2));
+  EXPECT_NE(CodeOf(pass), ErrorCode::kForeign) << pass;
+  EXPECT_NE(CodeOf(stopped), ErrorCode::kForeign) << stopped;
+  EXPECT_EQ(CodeOf(TryCollect()), ErrorCode::kStopped);
+  EXPECT_EQ(bookie->Status().garbage.ledgers_removed, 0);
+}
+
 TEST_F(GarbageCollectorTest, AnEntryLogOfALedgerWhoseIndexFileWasLostStays) {
   operator_->CreateLedger(kLedger);
   LoseTheIndexFile();

@@ -176,7 +176,7 @@ Task<void> PlayRecoverer(RoleContext context) {
 
 Task<void> PlayDeleter(RoleContext context) {
   for (int64_t deletes = 0; context.goes_on() && deletes < context.actor.operations; ++deletes) {
-    co_await context.Think(absl::Seconds(60));
+    co_await context.Think(absl::Seconds(context.Has(Actor::kIdles) ? 60 : 5));
     // What is deleted once the reckoning has begun would be looked for there.
     if (!context.goes_on()) co_return;
     // Not everything: somebody has to be left.

@@ -150,6 +150,13 @@ ClusterOptions Run::OptionsOf() {
     to->open_index_files_max = 2;
     to->flush_interval = absl::Milliseconds(200);
     to->gc_interval = absl::Seconds(5);
+    // Logs move whenever something in them has died.
+    to->compaction.minor_threshold_ppm = 800'000;
+    to->compaction.minor_interval = absl::Seconds(10);
+    to->compaction.major_threshold_ppm = 990'000;
+    to->compaction.major_interval = absl::Seconds(45);
+    // Slow enough to be overtaken by deletions, flushes and power cuts.
+    to->compaction.bytes_per_second = 256 << 10;
   };
   return options;
 }

@@ -118,17 +118,9 @@ void DrawActors(SimRandom random, Scenario* scenario) {
   if (random.Chance(2, 3)) add(Role::kTailer, 1, 1);
   if (random.Chance(2, 3)) add(Role::kReader, 1, 1);
   if (random.Chance(2, 3)) add(Role::kRecoverer, 1, 2);
-  if (random.Chance(1, 3)) add(Role::kDeleter, 1, 0);
+  if (random.Chance(1, 2)) add(Role::kDeleter, 1, 0);
   if (random.Chance(1, 2)) add(Role::kLogClient, 1, 2);
   if (random.Chance(1, 3)) add(Role::kIntruder, 1, 0);
-}
-
-// A bookie, or any process.
-int64_t DrawTarget(SimRandom& random, const Scenario& scenario, bool only_bookies) {
-  if (only_bookies || random.Chance(2, 3)) {
-    return 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(scenario.bookies)));
-  }
-  return scenario.actors[random.Below(scenario.actors.size())].number;
 }
 
 bool OnlyBookies(FaultKind kind) {
@@ -141,6 +133,17 @@ bool OnlyBookies(FaultKind kind) {
   }
 }
 
+// A bookie, or any process: mostly one of those that the fault concerns.
+int64_t DrawTarget(SimRandom& random, const Scenario& scenario, FaultKind kind) {
+  // Metadata is written by clients.
+  const bool of_clients =
+      kind == FaultKind::kStoreLoseReply || kind == FaultKind::kStoreLoseRequest;
+  if (OnlyBookies(kind) || random.Chance(of_clients ? 1 : 4, 6)) {
+    return 1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(scenario.bookies)));
+  }
+  return scenario.actors[random.Below(scenario.actors.size())].number;
+}
+
 int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fault) {
   switch (fault.kind) {
     case FaultKind::kPartition:
@@ -149,11 +152,11 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kZombie:
     case FaultKind::kHalfOpen:
     case FaultKind::kSlowLink: {
-      const int64_t other = DrawTarget(random, scenario, false);
+      const int64_t other = DrawTarget(random, scenario, fault.kind);
       return other != fault.a ? other : (fault.a == 1 ? 2 : 1);
     }
     case FaultKind::kStoreLoseReply:
-    case FaultKind::kStoreLoseRequest:
+    case FaultKind::kStoreLoseRequest: return LogUniform(random, 1, 12);
     case FaultKind::kDiskWrite:
     case FaultKind::kDiskRead:
     case FaultKind::kDescriptors:
@@ -176,7 +179,8 @@ void DrawFaults(SimRandom random, Scenario* scenario) {
   const std::string& profile = scenario->profile;
   if (profile == "calm") return;
   // The one bookie that may be destroyed.
-  const int64_t victim = DrawTarget(random, *scenario, true);
+  const auto victim =
+      1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(scenario->bookies)));
   bool lost = false;
   for (size_t i = 0; i < FaultClasses().size(); ++i) {
     const FaultClass& group = FaultClasses()[i];
@@ -192,7 +196,7 @@ void DrawFaults(SimRandom random, Scenario* scenario) {
       fault.at_ms =
           500 + static_cast<int64_t>(stream.Below(static_cast<uint64_t>(scenario->duration_ms)));
       fault.for_ms = LogUniform(stream, 1, 60'000);
-      fault.a = DrawTarget(stream, *scenario, OnlyBookies(fault.kind));
+      fault.a = DrawTarget(stream, *scenario, fault.kind);
       fault.b = DrawSecond(stream, *scenario, fault);
       if (IsDestructive(fault.kind)) fault.a = victim;
       if (fault.kind == FaultKind::kLose && std::exchange(lost, true)) break;
