@@ -12,6 +12,8 @@
 #include "bookie/testing/bookie_world.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/wire/bookie_messages.h"
+#include "common/wire/digest.h"
 
 namespace stele::bookie {
 namespace {
@@ -45,7 +47,20 @@ class TakeOverTest : public testing::Test {
     JavaFileBuilder backup(6);
     for (const std::string& body : bodies_behind_the_mark) backup.Record(body);
     backup.Flush();
-    Run(ReplaceJournal(files(), backup.content(), JavaFileBuilder(6).content()));
+    const std::string newest = JavaFileBuilder(6).content();
+    Run(ReplaceJournal(files(), backup.content(), newest,
+                       {101, static_cast<int64_t>(newest.size())}));
+  }
+
+  // The journal is Apache's, checkpointed up to the beginning of file 101.
+  void PutJavaJournal(const JavaFileBuilder& newest) {
+    Run(ReplaceJournal(files(), JavaFileBuilder(6).content(), newest.content(), {101, 0}));
+  }
+
+  // As it lies in a journal.
+  static std::string EntryOf(const LedgerRequests& requests, int64_t entry,
+                             std::string_view payload) {
+    return std::get<wire::AddRequest>(requests.Add(entry, payload).body).body.ToString();
   }
 
   TakeOverReport Check(std::vector<std::string> directories) {
@@ -69,7 +84,7 @@ class TakeOverTest : public testing::Test {
   }
 
   static Task<absl::Status> ReplaceJournal(FileSystem* files, std::string backup,
-                                           std::string newest) {
+                                           std::string newest, JournalMark mark) {
     const std::string journal = "/data/journal/current";
     STELE_CO_TRY(const std::vector<std::string> names, co_await files->List(journal));
     for (const std::string& name : names) {
@@ -80,7 +95,6 @@ class TakeOverTest : public testing::Test {
         co_await ReplaceFile(files, journal, JournalFileName(100), Buffer::CopyOf(backup)));
     STELE_CO_TRY_OK(
         co_await ReplaceFile(files, journal, JournalFileName(101), Buffer::CopyOf(newest)));
-    const JournalMark mark{101, static_cast<int64_t>(newest.size())};
     co_return co_await ReplaceFile(files, "/data/ledgers/current", std::string(kLastMarkFileName),
                                    Buffer::CopyOf(EncodeMark(mark)));
   }
@@ -112,6 +126,46 @@ TEST_F(TakeOverTest, NothingElseInFrontOfTheMarkComesBack) {
   EXPECT_EQ(world_.CodeOfCall(deleted.Read(0)), ReplyCode::kNoSuchLedger);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(5)), ReplyCode::kNoSuchEntry);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Add(1, "one")), ReplyCode::kOk);
+}
+
+// A version of the journal has what its release wrote: keys from 3 on, fences from 4 on, padding
+// from 5 on.
+TEST_F(TakeOverTest, JournalsOfOlderReleasesAreTakenOver) {
+  for (int version = 1; version <= 5; ++version) {
+    SCOPED_TRACE(version);
+    const LedgerRequests fresh{LedgerId(100 + version)};
+    const LedgerRequests fenced{LedgerId(200 + version)};
+    JavaFileBuilder file(version);
+    file.Record(EntryOf(kRequests, 10 * version, "one")).Flush();
+    file.Record(EntryOf(kRequests, 10 * version + 1, "two"));
+    const wire::MasterKey master_key = wire::MakeMasterKey(fresh.password);
+    const std::string_view key(master_key.data(), master_key.size());
+    if (version >= 3) {
+      file.Record(MakeMasterKeyRecord(fresh.ledger, key).view());
+      file.Record(EntryOf(fresh, 0, "fresh"));
+    }
+    if (version >= 4) {
+      file.Record(MakeMasterKeyRecord(fenced.ledger, key).view());
+      file.Record(EntryOf(fenced, 0, "fenced")).Record(MakeFenceRecord(fenced.ledger).view());
+    }
+    PutJavaJournal(file.Flush().Raw(std::string(1000, '\0')));
+
+    const TakeOverReport report = Check({"/data/journal", "/data/ledgers"});
+    EXPECT_TRUE(report.obstacles.empty()) << report.obstacles.front();
+    ASSERT_TRUE(world_.Start().ok());
+    for (const int64_t entry : {int64_t{0}, int64_t{10} * version, int64_t{10} * version + 1}) {
+      EXPECT_EQ(world_.CodeOfCall(kRequests.Read(entry)), ReplyCode::kOk) << entry;
+    }
+    if (version >= 3) {
+      EXPECT_EQ(world_.CodeOfCall(fresh.Read(0)), ReplyCode::kOk);
+      EXPECT_EQ(world_.CodeOfCall(fresh.Add(1, "next")), ReplyCode::kOk);
+    }
+    if (version >= 4) {
+      EXPECT_EQ(world_.CodeOfCall(fenced.Read(0)), ReplyCode::kOk);
+      EXPECT_EQ(world_.CodeOfCall(fenced.Add(1, "late")), ReplyCode::kFenced);
+    }
+    ASSERT_TRUE(world_.Stop().ok());
+  }
 }
 
 TEST_F(TakeOverTest, ACleanlyStoppedBookieMayBeTakenOver) {

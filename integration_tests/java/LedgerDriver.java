@@ -10,9 +10,11 @@ import java.util.HashMap;
 import java.util.HexFormat;
 import java.util.List;
 import java.util.Map;
+import java.util.Optional;
 import java.util.TreeMap;
 import java.util.concurrent.CompletionException;
 import java.util.concurrent.ExecutionException;
+import java.util.concurrent.Executors;
 import java.util.concurrent.Semaphore;
 import java.util.stream.Collectors;
 import org.apache.bookkeeper.client.BookKeeper;
@@ -31,7 +33,11 @@ import org.apache.bookkeeper.client.api.WriteAdvHandle;
 import org.apache.bookkeeper.client.api.WriteFlag;
 import org.apache.bookkeeper.client.api.WriteHandle;
 import org.apache.bookkeeper.conf.ClientConfiguration;
+import org.apache.bookkeeper.meta.LedgerUnderreplicationManager;
+import org.apache.bookkeeper.meta.MetadataClientDriver;
+import org.apache.bookkeeper.meta.MetadataDrivers;
 import org.apache.bookkeeper.net.BookieId;
+import org.apache.bookkeeper.stats.NullStatsLogger;
 import org.apache.zookeeper.CreateMode;
 import org.apache.zookeeper.ZooDefs;
 import org.apache.zookeeper.ZooKeeper;
@@ -45,6 +51,7 @@ public final class LedgerDriver {
     private final URI metadataUri;
     private final Map<String, Handle> handles = new HashMap<>();
     private final Map<String, Load> loads = new HashMap<>();
+    private LedgerUnderreplicationManager repair; // made when first asked for
 
     public static void main(String[] args) throws Exception {
         ClientConfiguration configuration = new ClientConfiguration();
@@ -118,6 +125,19 @@ public final class LedgerDriver {
                 admin().recoverBookieData(BookieId.parse(words[1]));
                 return "";
             case "admin-bookies": return adminBookies();
+            case "repair-mark":
+                repair().markLedgerUnderreplicatedAsync(number(words[1]), List.of(words[2])).get();
+                return "";
+            case "repair-marks": return repairMarks();
+            case "repair-delay":
+                if (words.length > 1) {
+                    repair().setLostBookieRecoveryDelay((int) number(words[1]));
+                }
+                return "" + repair().getLostBookieRecoveryDelay();
+            case "repair-enable":
+                repair().enableLedgerReplication();
+                return "";
+            case "repair-enabled": return "" + repair().isLedgerReplicationEnabled();
             case "zk-get": return zooKeeperGet(words[1]);
             case "zk-create": return zooKeeperCreate(words[1]);
             default: throw new IllegalArgumentException("no such command: " + words[0]);
@@ -413,6 +433,26 @@ public final class LedgerDriver {
     private String adminBookies() throws Exception {
         return "writable=" + admin().getAvailableBookies().size() + " readonly="
             + admin().getReadOnlyBookies().size() + " all=" + admin().getAllBookies().size();
+    }
+
+    /** LEDGER:BOOKIE,BOOKIE of each ledger that is marked. */
+    private String repairMarks() throws Exception {
+        List<String> marks = new ArrayList<>();
+        repair().listLedgersToRereplicate(null).forEachRemaining(mark ->
+            marks.add(mark.getLedgerId() + ":" + String.join(",", mark.getReplicaList())));
+        return String.join(" ", marks);
+    }
+
+    private LedgerUnderreplicationManager repair() throws Exception {
+        if (repair == null) {
+            ClientConfiguration configuration = new ClientConfiguration();
+            configuration.setMetadataServiceUri(metadataUri.toString());
+            MetadataClientDriver metadata = MetadataDrivers.getClientDriver(metadataUri);
+            metadata.initialize(configuration, Executors.newSingleThreadScheduledExecutor(),
+                NullStatsLogger.INSTANCE, Optional.empty());
+            repair = metadata.getLedgerManagerFactory().newLedgerUnderreplicationManager();
+        }
+        return repair;
     }
 
     /** The node's data, as hex. */

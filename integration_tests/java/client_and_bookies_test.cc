@@ -135,6 +135,16 @@ TEST_P(ClientAndBookiesTest, AThousandAppendsOutstanding) {
   EXPECT_EQ(client().Must("read r 0 4999").text, "5000 1000000");
 }
 
+// More than bookies can take at once: they slow the client down by not reading, and refuse nothing,
+// which would cost the writer a bookie.
+TEST_P(ClientAndBookiesTest, AFloodCostsNoBookie) {
+  const std::string ledger = Create(client(), "w", "e=3 w=3 a=3");
+  EXPECT_EQ(client().Must("append w 100000 1000 300").text, "999");
+  client().Must("close w");
+  const std::string fragments = client().Must("metadata " + ledger).Value("fragments");
+  EXPECT_EQ(fragments.find(';'), std::string::npos) << fragments;
+}
+
 TEST_P(ClientAndBookiesTest, EntriesUpToTheFrameLimit) {
   // A frame has 5 MiB. What surrounds an entry of CRC32C: 60 and 4 bytes in v2, up to 128 in v3;
   // our client leaves 256 free.
@@ -347,6 +357,51 @@ TEST_P(ClientAndBookiesTest, AKilledBookieIsReplacedUnderTheWriter) {
   EXPECT_EQ(client().Must("metadata " + ledger).Value("last"), StrCat(count - 1));
   other().Must("open r " + ledger);
   EXPECT_EQ(other().Must(StrCat("read r 0 ", count - 1)).text, StrCat(count, " ", count * 100));
+}
+
+TEST_P(ClientAndBookiesTest, AReadOnlyBookieIsReplacedAndStillServesReaders) {
+  const std::string ledger = Create(client(), "w", "e=3 w=3 a=3");
+  client().Must("append w 10 10 1");
+  const size_t victim = BookieAt(ledger, 1);
+  cluster().Stop(victim);
+  cluster().Configure(victim, {"forceReadOnlyBookie=true"});
+  cluster().Start(victim);
+  EXPECT_EQ(client().Must("append w 10 10 1").text, "19");
+  EXPECT_NE(BookieAt(ledger, 1), victim);
+  client().Must("close w");
+  Driver& admin = TheWorld()->Client(ClientKind::kJavaV3);
+  EXPECT_EQ(admin.Must("admin-bookies").text, "writable=3 readonly=1 all=4");
+  EXPECT_EQ(admin.Must(StrCat("list-entries ", cluster().bookie_id(victim), " ", ledger)).text,
+            "10 0 1 2 3 4 5 6 7 8 9");
+  other().Must("open r " + ledger);
+  EXPECT_EQ(other().Must("read r 0 19").text, "20 200");
+  cluster().Stop(victim);
+  cluster().Configure(victim, {});
+  cluster().Start(victim);
+}
+
+// It is replaced; what it answers later, when it runs again, belongs to nothing any more.
+TEST_P(ClientAndBookiesTest, ABookieThatStandsStillIsReplacedAndItsLateAnswersHurtNobody) {
+  const auto writer = cluster().Connect(GetParam().client, {"addEntryTimeoutSec=2"});
+  const std::string ledger = Create(*writer, "w", "e=3 w=3 a=2");
+  const std::string log = StrCat(cluster().directory(), "/acks-", ledger);
+  writer->Must(StrCat("load w 100 50 ", log));
+  AwaitAcknowledged(log, 200);
+  const size_t victim = BookieAt(ledger, 2);
+  cluster().Pause(victim);
+  const absl::Time give_up = absl::Now() + absl::Seconds(60);
+  while (BookieAt(ledger, 2) == victim) {
+    ASSERT_LT(absl::Now(), give_up);
+    absl::SleepFor(absl::Milliseconds(50));
+  }
+  cluster().Resume(victim);
+  AwaitAcknowledged(log, 500);
+  const Answer stopped = writer->Must("load-stop w");
+  EXPECT_TRUE(stopped.text.ends_with(" -")) << stopped.text;
+  writer->Must("close w");
+  const int64_t count = CountAcknowledged(log);
+  other().Must("open r " + ledger);
+  EXPECT_EQ(other().Must(StrCat("read r 0 ", count - 1)).Number(), count);
 }
 
 TEST_P(ClientAndBookiesTest, WritersAndRecoverersDoWithoutADeadBookie) {

@@ -5,6 +5,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <sstream>
 
 #include "absl/time/clock.h"
@@ -40,10 +41,12 @@ Cluster::Cluster(Options options)
       directory_(MakeDirectory()),
       zookeeper_(std::make_unique<ZooKeeperServer>(ZooKeeperServer::Options{.tick = kTick})) {
   uri_ = StrCat("zk+", options_.layout, "://", zookeeper_->connect_string(), "/ledgers");
+  std::set<uint16_t> ports;  // what was picked is free still, and may be picked again
   for (const BookieKind kind : options_.bookies) {
-    bookies_.push_back(
-        {.kind = kind, .port = PickFreePort(), .process = nullptr, .old_session = ""});
-    WriteConfiguration(bookies_.size() - 1);
+    uint16_t port = PickFreePort();
+    while (!ports.insert(port).second) port = PickFreePort();
+    bookies_.push_back({.kind = kind, .port = port, .process = nullptr, .old_session = ""});
+    Configure(bookies_.size() - 1, {});
   }
   const Output made = options_.initialised_by == BookieKind::kStele
                           ? RunStele({"cluster", "init", "--metadata", uri_})
@@ -78,7 +81,7 @@ std::string Cluster::log_path(size_t index) const {
   return StrCat(directory_, "/bookie-", index, ".log");
 }
 
-void Cluster::WriteConfiguration(size_t index) {
+void Cluster::Configure(size_t index, const std::vector<std::string>& lines) {
   std::filesystem::create_directories(journal_directory(index));
   std::filesystem::create_directories(ledger_directory(index));
   std::ofstream file(config_path(index));
@@ -96,6 +99,7 @@ void Cluster::WriteConfiguration(size_t index) {
        << "minUsableSizeForIndexFileCreation=1000000\n"
        << "httpServerEnabled=false\n";
   for (const std::string& line : options_.configuration) file << line << "\n";
+  for (const std::string& line : lines) file << line << "\n";
 }
 
 void Cluster::Launch(size_t index) {
@@ -122,11 +126,12 @@ void Cluster::WaitUntilRegistered(size_t index) {
 std::string Cluster::RegisteredBy(size_t index) const {
   // "0x1000a:" and behind it, a line each, the nodes that the session holds.
   std::istringstream lines(zookeeper_->Ask("dump"));
-  const std::string node = StrCat("\t/ledgers/available/", bookie_id(index));
+  const std::string writable = StrCat("\t/ledgers/available/", bookie_id(index));
+  const std::string read_only = StrCat("\t/ledgers/available/readonly/", bookie_id(index));
   std::string session;
   for (std::string line; std::getline(lines, line);) {
     if (line.starts_with("0x")) session = line;
-    if (line == node) return session;
+    if (line == writable || line == read_only) return session;
   }
   return "";
 }
@@ -155,6 +160,18 @@ void Cluster::StartAllThatAreDown() {
 std::unique_ptr<Driver> Cluster::Connect(ClientKind kind, std::vector<std::string> settings) {
   return std::make_unique<Driver>(kind, uri_, std::move(settings),
                                   StrCat(directory_, "/driver-", drivers_++, ".log"));
+}
+
+std::unique_ptr<ChildProcess> Cluster::StartAutorecovery(BookieKind kind,
+                                                         std::vector<std::string> arguments) {
+  std::vector<std::string> command = {kStele, "autorecovery", "--metadata", uri_};
+  command.insert(command.end(), arguments.begin(), arguments.end());
+  if (kind == BookieKind::kJava) {
+    command = JavaCommand("org.apache.bookkeeper.replication.AutoRecoveryMain",
+                          {"--conf", config_path(0)});
+  }
+  return ChildProcess::Start(
+      {.argv = std::move(command), .output_path = StrCat(directory_, "/autorecovery-", runs_++)});
 }
 
 Cluster::Output Cluster::Run(std::vector<std::string> argv) {

@@ -42,7 +42,9 @@ class Cluster {
   std::string ledger_directory(size_t index) const;
   std::string log_path(size_t index) const;
 
-  // Waits until it is registered.
+  // More lines of its configuration, from its next start on, in place of those of the call before.
+  void Configure(size_t index, const std::vector<std::string>& lines);
+  // Waits until it is registered, as writable or as read-only.
   void Start(size_t index, BookieKind kind);
   void Start(size_t index) { Start(index, bookies_[index].kind); }
   // As a crash, with SIGKILL; and as an operator, with SIGTERM, until it has ended.
@@ -55,6 +57,10 @@ class Cluster {
   void StartAllThatAreDown();
 
   std::unique_ptr<Driver> Connect(ClientKind kind, std::vector<std::string> settings = {});
+
+  // An auditor and a replication worker. `arguments` are for ours.
+  std::unique_ptr<ChildProcess> StartAutorecovery(BookieKind kind,
+                                                  std::vector<std::string> arguments = {});
 
   struct Output {
     int exit_code;
@@ -72,7 +78,6 @@ class Cluster {
     std::unique_ptr<ChildProcess> process;
     std::string old_session;  // that held the registration before the process was started
   };
-  void WriteConfiguration(size_t index);
   void Launch(size_t index);
   void WaitUntilRegistered(size_t index);
   // The ZooKeeper session that holds the bookie's registration; empty when there is none.

@@ -15,7 +15,8 @@
 //   metadata LEDGER                                     state= last= length= e= ... fragments=
 //   list                                                LEDGER...
 // Apache's only: bookie-info, list-entries BOOKIE LEDGER, admin-bookies, admin-read LEDGER,
-// admin-recover BOOKIE, zk-get PATH (in hex), zk-create PATH
+// admin-recover BOOKIE, repair-mark LEDGER BOOKIE, repair-marks, repair-delay [SECONDS],
+// repair-enable, repair-enabled, zk-get PATH (in hex), zk-create PATH
 #pragma once
 
 #include <csignal>
