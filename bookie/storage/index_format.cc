@@ -95,6 +95,8 @@ absl::StatusOr<std::optional<IndexHeader>> ParseIndexHeader(std::string_view byt
   if (!lac.empty() && LoadBigEndian<int64_t>(lac.data()) != ledger.value()) {
     return Corrupt(ledger, "explicit LAC of another ledger");
   }
+  // It is written at once. Where a part of it is missing, so may be locations that stood behind it.
+  if (bytes.size() < kIndexHeaderSize) return std::nullopt;
   if (!key.empty()) {
     header.master_key.emplace();
     std::copy(key.begin(), key.end(), header.master_key->begin());

@@ -44,7 +44,7 @@ struct IndexHeader {
 std::string MakeIndexHeader(const IndexHeader& header);
 
 // `bytes`: the file's first kIndexHeaderSize bytes, or all of a shorter file. nullopt: nothing but
-// zeroes, or cut off inside the fields: what a crash leaves of a header that never became durable.
+// zeroes, or cut off: what a crash leaves of a header that never became durable.
 // kCorruptData: bytes that no crash leaves.
 absl::StatusOr<std::optional<IndexHeader>> ParseIndexHeader(std::string_view bytes,
                                                             LedgerId ledger);

@@ -69,12 +69,13 @@ TEST(IndexFormatTest, AnEmptyKeyIsNoKey) {
 
 TEST(IndexFormatTest, F29ZeroFilledOrCutHeadersAreBlank) {
   const std::string header = MakeIndexHeader({.master_key = Key(), .state_bits = 1});
-  for (size_t size = 0; size < 40; ++size) {
+  // Also behind its fields: the locations are gone with the rest.
+  for (size_t size = 0; size < kIndexHeaderSize; ++size) {
     const auto parsed = ParseIndexHeader(header.substr(0, size), kLedger);
     ASSERT_TRUE(parsed.ok()) << size;
     EXPECT_FALSE(parsed->has_value()) << size;
   }
-  EXPECT_TRUE(ParseIndexHeader(header.substr(0, 40), kLedger)->has_value());
+  EXPECT_TRUE(ParseIndexHeader(header, kLedger)->has_value());
   EXPECT_FALSE(ParseIndexHeader(std::string(1024, '\0'), kLedger)->has_value());
 }
 
