@@ -27,6 +27,18 @@ namespace {
 
 using observe::LogLevel;
 
+// Seconds since 1970: the years 2020 to 2099.
+constexpr int64_t kPlausibleDatesBegin = 1'577'836'800;
+constexpr int64_t kPlausibleDatesEnd = 4'102'444'800;
+
+// Nothing that is stored depends on the date; times in metadata and logs do.
+void WarnOfClock(absl::Time now, observe::Log* log) {
+  const int64_t seconds = absl::ToUnixSeconds(now);
+  if (seconds >= kPlausibleDatesBegin && seconds < kPlausibleDatesEnd) return;
+  log->Write(LogLevel::kWarning, "the clock of this machine is wrong",
+             {{"seconds_since_1970", seconds}});
+}
+
 // The parts in the order in which they need each other: what stands below uses what stands above,
 // and is destroyed first.
 class Node final : public Bookie {
@@ -232,7 +244,7 @@ Task<absl::Status> Node::OpenJournals() {
       env_.executor, storage_.get(), tombstones_.get(), std::move(logs), &admission_,
       [this](bool overloaded) { server_->OnOverload(overloaded); });
   reads_ = std::make_unique<ReadService>(env_, storage_.get(), writes_.get(), options_.reads);
-  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server,
+  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server, log_,
                                      [this] { return disk_totals_; });
   checkpointer_ = std::make_unique<Checkpointer>(
       env_, options_.flush_interval, storage_.get(), std::move(marked), [this](absl::Status why) {
@@ -280,6 +292,7 @@ Task<absl::Status> Node::Join() {
       [this](absl::Status why) { Fail(WithContext(why, "registration")); });
   STELE_CO_TRY_OK(co_await registration_->Register(Mode()));
   registered_read_only_ = admission_.read_only;
+  WarnOfClock(env_.clock->WallNow(), log_);
   log_->Write(LogLevel::kInfo, "serving",
               {{"bookie", options_.id.value()},
                {"port", server_->endpoint().port},

@@ -85,6 +85,17 @@ TEST_F(GarbageCollectorTest, F39AStoreThatCannotBeAskedDeletesNothing) {
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
 }
 
+TEST_F(GarbageCollectorTest, ALedgerWhoseMetadataCannotBeReadStays) {
+  operator_->CreateLedger(kLedger);
+  for (const std::string& bad : {std::string(), std::string("BookieMetadataFormatVersion\t9\n"),
+                                 std::string(100'000, 'x')}) {
+    operator_->PutNode("/ledgers/00/0000/L0007", bad);
+    CollectTwice();
+    EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
+  }
+  EXPECT_EQ(world_.bookie()->Status().garbage.ledgers_removed, 0);
+}
+
 TEST_F(GarbageCollectorTest, AnotherClustersAnswersCountForNothing) {
   Collect();
   Wait(kGrace);

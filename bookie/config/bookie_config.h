@@ -1,6 +1,7 @@
 // bk_server.conf: BookKeeper's own file and key names make the options of a bookie.
 // Every key of Apache BookKeeper 4.17 is known: it is used, or accepted with a note why it has no
-// effect here. An unknown key is an error that names the nearest known one.
+// effect here. An unknown key is an error that names the nearest known one. Keys that Apache does
+// not have begin with "stele.".
 #pragma once
 
 #include <string>
@@ -22,6 +23,11 @@ struct BookieConfig {
   bool use_host_name = false;        // useHostNameAsBookieID
   bool use_short_host_name = false;  // useShortHostName
   bool allow_loopback = false;  // allowLoopback; the address that is found may be a loopback one
+  // What a peer may hold without giving or taking bytes (common/real/link_limits.h).
+  absl::Duration send_stall_max = absl::Seconds(10);  // stele.sendStallMs
+  int64_t partial_frames_max_bytes = 256 << 20;       // stele.partialFramesMaxBytes
+  absl::Duration first_byte_max = absl::Seconds(10);  // stele.firstByteMs
+  int64_t accepts_per_second_max = 500;               // stele.acceptsPerSecondMax
   std::vector<std::string>
       warnings;  // keys without effect, unknown keys under kWarn; one line each
 };

@@ -10,15 +10,25 @@ namespace stele::bookie {
 
 using wire::ReplyCode;
 
+namespace {
+
+// "10.1.2.3:4567" and "[::1]:4567" without the port.
+std::string AddressOf(std::string_view peer) {
+  return std::string(peer.substr(0, peer.rfind(':')));
+}
+
+}  // namespace
+
 Server::Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits,
-               absl::AnyInvocable<DiskTotals()> disk_totals)
+               observe::Log* log, absl::AnyInvocable<DiskTotals()> disk_totals)
     : env_(env),
       writes_(writes),
       reads_(reads),
       limits_(limits),
-      disk_totals_(std::move(disk_totals)) {}
+      disk_totals_(std::move(disk_totals)),
+      bad_input_(env.clock, log) {}
 
-Server::~Server() { Stop(); }
+Server::~Server() { DropPeers(); }
 
 absl::Status Server::Listen(Endpoint at) {
   STELE_TRY(listener_, env_.transport->Listen(std::move(at), limits_.transport, this));
@@ -26,21 +36,41 @@ absl::Status Server::Listen(Endpoint at) {
 }
 
 void Server::Stop() {
+  DropPeers();
+  bad_input_.LogTotals();
+}
+
+void Server::DropPeers() {
   listener_.reset();
   for (auto& [number, connection] : std::exchange(connections_, {})) connection->Close();
+  connections_by_address_.clear();
 }
 
 void Server::OnAccept(std::unique_ptr<Connection> connection) {
-  if (connections_.size() >= limits_.connections_max) return OnBadInput("too_many_connections");
+  const std::string& peer = connection->peer();
+  if (connections_.size() >= limits_.connections_max) {
+    return OnBadInput("too_many_connections", peer);
+  }
+  const std::string address = AddressOf(peer);
+  const auto of_address = connections_by_address_.find(address);
+  if (of_address != connections_by_address_.end() &&
+      of_address->second >= limits_.connections_per_address_max) {
+    return OnBadInput("too_many_connections_of_address", peer);
+  }
+  ++connections_by_address_[address];
   const uint64_t number = next_connection_++;
-  auto accepted = std::make_shared<ServerConnection>(env_.executor, this, limits_.connection,
-                                                     std::move(connection),
-                                                     [this, number](ServerConnection* closed) {
-                                                       reads_->OnSinkClosed(closed);
-                                                       connections_.erase(number);
-                                                     });
+  auto accepted = std::make_shared<ServerConnection>(
+      env_.executor, this, limits_.connection, std::move(connection),
+      [this, number](ServerConnection* closed) { OnClosed(number, closed); });
   connections_.emplace(number, accepted);
   accepted->Start();
+}
+
+void Server::OnClosed(uint64_t number, ServerConnection* closed) {
+  reads_->OnSinkClosed(closed);
+  const auto of_address = connections_by_address_.find(AddressOf(closed->peer()));
+  if (--of_address->second == 0) connections_by_address_.erase(of_address);
+  connections_.erase(number);
 }
 
 void Server::OnOverload(bool overloaded) {
@@ -55,8 +85,6 @@ void Server::OnOverload(bool overloaded) {
       break;  // it turned meanwhile, and a newer call does the rest
   }
 }
-
-void Server::OnBadInput(std::string_view reason) { ++bad_input_[std::string(reason)]; }
 
 wire::GetBookieInfoReply Server::BookieInfo(const wire::GetBookieInfoRequest& request) {
   const DiskTotals totals = disk_totals_();

@@ -5,9 +5,10 @@
 #include <memory>
 #include <string>
 
-#include "absl/container/btree_map.h"
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "bookie/server/bad_input.h"
 #include "bookie/server/read_service.h"
 #include "bookie/server/server_connection.h"
 #include "bookie/server/write_service.h"
@@ -24,12 +25,13 @@ struct ServerLimits {
   ConnectionLimits connection;
   TransportLimits transport;
   size_t connections_max = 10'000;
+  size_t connections_per_address_max = 512;  // so that one peer cannot take them all
 };
 
 class Server final : public RequestRouter, private AcceptHandler {
  public:
   // All pointers outlive the server. disk_totals: the last known figures, for GET_BOOKIE_INFO.
-  Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits,
+  Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits, observe::Log* log,
          absl::AnyInvocable<DiskTotals()> disk_totals);
   ~Server() override;
 
@@ -39,18 +41,20 @@ class Server final : public RequestRouter, private AcceptHandler {
   // The write service's overload began or ended.
   void OnOverload(bool overloaded);
 
-  // Takes no new peers and drops those that are there.
+  // Takes no new peers, drops those that are there, and logs how often each kind of bad input came.
   void Stop();
 
-  // How often each kind of bad input came, by reason.
-  const absl::btree_map<std::string, int64_t>& bad_input() const { return bad_input_; }
   size_t connections() const { return connections_.size(); }
 
  private:
   void OnAccept(std::unique_ptr<Connection> connection) override;
   void Route(const ReplySinkPtr& sink, wire::Request request) override;
   bool is_overloaded() const override { return writes_->is_overloaded(); }
-  void OnBadInput(std::string_view reason) override;
+  void OnBadInput(std::string_view reason, std::string_view peer) override {
+    bad_input_.Count(reason, peer);
+  }
+  void DropPeers();
+  void OnClosed(uint64_t number, ServerConnection* closed);
   wire::GetBookieInfoReply BookieInfo(const wire::GetBookieInfoRequest& request);
 
   Env env_;
@@ -63,7 +67,8 @@ class Server final : public RequestRouter, private AcceptHandler {
   // addresses.
   std::map<uint64_t, std::shared_ptr<ServerConnection>> connections_;
   uint64_t next_connection_ = 0;
-  absl::btree_map<std::string, int64_t> bad_input_;
+  absl::flat_hash_map<std::string, size_t> connections_by_address_;  // looked up only
+  BadInput bad_input_;
 };
 
 }  // namespace stele::bookie

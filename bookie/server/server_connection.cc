@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/errors.h"
 #include "common/wire/reply_codec.h"
 #include "common/wire/request_codec.h"
 
@@ -22,6 +23,7 @@ void ServerConnection::Start() { connection_->Start(this); }
 bool ServerConnection::CanTakeWork() const {
   return !router_->is_overloaded() && add_bytes_in_flight_ < limits_.add_bytes_in_flight_max &&
          requests_in_flight_ < limits_.requests_in_flight_max &&
+         ExpectedReplyBytes() < limits_.reply_bytes_expected_max &&
          connection_->queued_bytes() < limits_.reply_bytes_queued_max;
 }
 
@@ -78,6 +80,12 @@ bool IsLongPoll(const wire::Request& request) {
 
 }  // namespace
 
+size_t ServerConnection::ExpectedReplyBytes() const {
+  const auto batches = static_cast<size_t>(batches_in_flight_);
+  const auto others = static_cast<size_t>(requests_in_flight_ - batches_in_flight_);
+  return batches * batch_size_.bytes() + others * reply_size_.bytes();
+}
+
 void ServerConnection::TakeFrame(const Buffer& frame) {
   wire::DecodedRequest decoded = wire::DecodeRequest(frame);
   if (auto* request = std::get_if<wire::Request>(&decoded); request != nullptr) [[likely]] {
@@ -88,12 +96,15 @@ void ServerConnection::TakeFrame(const Buffer& frame) {
       // A long poll may wait for an hour: it must not keep its neighbours from being read. Their
       // number has a limit of its own (ReadLimits).
       request->header.is_long_poll = IsLongPoll(*request);
-      if (!request->header.is_long_poll) ++requests_in_flight_;
+      if (!request->header.is_long_poll) {
+        ++requests_in_flight_;
+        if (request->header.operation == wire::Operation::kBatchRead) ++batches_in_flight_;
+      }
     }
     router_->Route(shared_from_this(), *std::move(request));
   } else if (const auto* refused = std::get_if<wire::RefusedRequest>(&decoded);
              refused != nullptr) {
-    router_->OnBadInput(refused->reason);
+    router_->OnBadInput(refused->reason, peer());
     SendFrame(refused->reply);
   } else {
     CloseBecauseOf(std::get<wire::UnreadableFrame>(decoded).reason);
@@ -101,7 +112,7 @@ void ServerConnection::TakeFrame(const Buffer& frame) {
 }
 
 void ServerConnection::CloseBecauseOf(std::string_view reason) {
-  router_->OnBadInput(reason);
+  router_->OnBadInput(reason, peer());
   Close();
   on_closed_(this);
 }
@@ -121,9 +132,13 @@ void ServerConnection::ReplyToAdd(const wire::RequestHeader& header, wire::Reply
 
 void ServerConnection::Reply(const wire::RequestHeader& header, wire::ReplyCode code,
                              wire::ReplyBody body) {
+  const bool is_batch = header.operation == wire::Operation::kBatchRead;
   if (!header.is_long_poll) --requests_in_flight_;
+  if (is_batch) --batches_in_flight_;
   if (closed_) return;
-  SendFrame(wire::EncodeReply(header, code, body));
+  const wire::OutgoingFrame frame = wire::EncodeReply(header, code, body);
+  (is_batch ? batch_size_ : reply_size_).OnReply(frame.head.size() + frame.body.size());
+  SendFrame(frame);
   if (paused_ || peer_finished_) UpdateLater();
 }
 
@@ -134,8 +149,23 @@ void ServerConnection::OnPeerFinished() {
   Update();
 }
 
+namespace {
+
+// Empty: the peer or the network ended it.
+std::string_view BadInputBehind(const absl::Status& why) {
+  switch (CodeOf(why)) {
+    case ErrorCode::kCorruptData: return "frame_length";
+    case ErrorCode::kDeadline: return "deadline";
+    default: return {};
+  }
+}
+
+}  // namespace
+
 void ServerConnection::OnClosed(absl::Status why) {
   if (closed_) return;
+  const std::string_view reason = BadInputBehind(why);
+  if (!reason.empty()) router_->OnBadInput(reason, peer());
   const std::shared_ptr<ServerConnection> keep = shared_from_this();
   closed_ = true;
   held_frames_.clear();

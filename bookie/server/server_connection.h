@@ -26,6 +26,20 @@ struct ConnectionLimits {
       16 << 20;                      // entry packets of this peer that are not yet acknowledged
   int requests_in_flight_max = 256;  // reads and all others but adds and long polls
   size_t reply_bytes_queued_max = 1 << 20;  // replies that the peer has not taken
+  // Replies that are being made, each thought to be as large as those before it.
+  size_t reply_bytes_expected_max = 8 << 20;
+};
+
+// How large the next replies of a kind may be, by those before: follows growth at once, and
+// shrinking slowly.
+class ReplySizeGuess {
+ public:
+  explicit ReplySizeGuess(size_t first) : bytes_(first) {}
+  size_t bytes() const { return bytes_; }
+  void OnReply(size_t size) { bytes_ = size > bytes_ ? size : bytes_ - (bytes_ - size + 15) / 16; }
+
+ private:
+  size_t bytes_;
 };
 
 // Where a connection's requests go; the node implements it.
@@ -36,7 +50,7 @@ class RequestRouter {
   // True: take no new work from any socket for now. Server::OnOverload(false) follows.
   virtual bool is_overloaded() const = 0;
   // A frame that broke the rules; `reason` is a constant in snake_case, the label of a counter.
-  virtual void OnBadInput(std::string_view reason) = 0;
+  virtual void OnBadInput(std::string_view reason, std::string_view peer) = 0;
 };
 
 class ServerConnection final : public ConnectionHandler,
@@ -53,6 +67,7 @@ class ServerConnection final : public ConnectionHandler,
   void Update();
   // Drops the peer without on_closed.
   void Close();
+  const std::string& peer() const { return connection_->peer(); }
 
   void ReplyToAdd(const wire::RequestHeader& header, wire::ReplyCode code, LedgerId ledger,
                   EntryId entry, size_t body_size) override;
@@ -61,12 +76,17 @@ class ServerConnection final : public ConnectionHandler,
   bool IsClosed() const override { return closed_; }
 
  private:
+  // Before the first reply: few at a time until it is known how large they are.
+  static constexpr size_t kReplySizeFirstGuess = 1 << 20;
+  static constexpr size_t kBatchSizeFirstGuess = 4 << 20;
+
   void OnFrames(std::span<Buffer> frames) override;
   void OnWritable() override;
   void OnPeerFinished() override;
   void OnClosed(absl::Status why) override;
 
   bool CanTakeWork() const;
+  size_t ExpectedReplyBytes() const;
   void TakeFrame(const Buffer& frame);
   void SendFrame(const wire::OutgoingFrame& frame);
   void UpdateLater();
@@ -82,6 +102,9 @@ class ServerConnection final : public ConnectionHandler,
   size_t add_bytes_in_flight_ = 0;
   int adds_in_flight_ = 0;
   int requests_in_flight_ = 0;
+  int batches_in_flight_ = 0;  // among them
+  ReplySizeGuess batch_size_{kBatchSizeFirstGuess};
+  ReplySizeGuess reply_size_{kReplySizeFirstGuess};
   bool paused_ = false;
   bool update_posted_ = false;
   bool peer_finished_ = false;

@@ -47,6 +47,7 @@ class BookieWorld {
   MemoryLog& log() { return log_; }
   simulation::World& world() { return world_; }
   simulation::SimMachine* machine() { return machine_; }
+  simulation::SimProcess* process() { return process_; }
   simulation::SimProcess* peer() { return peer_; }
   Env peer_env() { return world_.env(peer_); }
 

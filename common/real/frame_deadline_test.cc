@@ -1,4 +1,5 @@
-// The deadline of a begun frame, on real sockets and a clock that the test moves.
+// The deadlines of a begun frame and of a peer that takes nothing, on real sockets and a clock that
+// the test moves.
 #include <memory>
 #include <string>
 #include <vector>
@@ -6,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "common/base/errors.h"
+#include "common/real/accept_rate.h"
 #include "common/real/manual_clock.h"
 #include "common/real/raw_peer.h"
 #include "common/real/tcp_transport.h"
@@ -134,6 +136,126 @@ TEST_F(FrameDeadlineTest, AfterAPauseItBeginsAnew) {
   RunSomeTurns();
   EXPECT_EQ(closed_, ErrorCode::kOk);
   clock_.Advance(absl::Nanoseconds(1));
+  loop_.RunUntil([this] { return closed_ != ErrorCode::kOk; });
+  EXPECT_EQ(closed_, ErrorCode::kDeadline);
+}
+
+class FirstByteTest : public FrameDeadlineTest {
+ protected:
+  static constexpr absl::Duration kFirstByteMax = absl::Seconds(10);
+
+  // The first connection was made without the limit.
+  FirstByteTest() {
+    transport_.SetLinkLimits({.first_byte_max = kFirstByteMax});
+    connection_.reset();
+    peer_ = RawPeer(listener_->endpoint());
+    loop_.RunUntil([this] { return connection_ != nullptr; });
+  }
+};
+
+TEST_F(FirstByteTest, APeerThatSaysNothingIsClosed) {
+  clock_.Advance(kFirstByteMax - absl::Nanoseconds(1));
+  RunSomeTurns();
+  EXPECT_EQ(closed_, ErrorCode::kOk);
+  clock_.Advance(absl::Nanoseconds(1));
+  loop_.RunUntil([this] { return closed_ != ErrorCode::kOk; });
+  EXPECT_EQ(closed_, ErrorCode::kDeadline);
+}
+
+TEST_F(FirstByteTest, APeerThatHasSpokenMayBeIdle) {
+  peer_.Send(Framed("one"));
+  WaitForFrames(1);
+  clock_.Advance(kFirstByteMax * 100);
+  RunSomeTurns();
+  EXPECT_EQ(closed_, ErrorCode::kOk);
+}
+
+TEST_F(FirstByteTest, WhileReadingIsPausedNoneIsMissed) {
+  connection_->PauseReading();
+  peer_.Send(Framed("one"));
+  clock_.Advance(kFirstByteMax);
+  RunSomeTurns();
+  connection_->ResumeReading();
+  WaitForFrames(1);
+  clock_.Advance(kFirstByteMax);
+  RunSomeTurns();
+  EXPECT_EQ(closed_, ErrorCode::kOk);
+}
+
+TEST(AcceptRateTest, TakesSoManyPerSecondAndTwiceAsManyAfterQuiet) {
+  AcceptRate rate;
+  MonotonicTime now = MonotonicTime::FromNanoseconds(1);
+  const auto take_all = [&] {
+    int taken = 0;
+    for (; rate.MayTake(now, 500); ++taken) rate.Spend(now, 500);
+    return taken;
+  };
+  EXPECT_EQ(take_all(), 1'000);
+  now = now + absl::Milliseconds(100);
+  EXPECT_EQ(take_all(), 50);
+  now = now + absl::Hours(1);
+  EXPECT_EQ(take_all(), 1'000);
+  EXPECT_TRUE(rate.MayTake(now, 0));
+}
+
+class SendStallTest : public FrameDeadlineTest {
+ protected:
+  static constexpr absl::Duration kStallMax = absl::Seconds(10);
+  static constexpr size_t kMoreThanSocketsTake = 32 << 20;
+
+  SendStallTest() { transport_.SetLinkLimits({.send_stall_max = kStallMax}); }
+
+  // More than fits between the two; the peer does not read.
+  void SendUntilBlocked() {
+    connection_->Send("", MakeBody());
+    WaitForBegin();
+    RunSomeTurns();
+    ASSERT_GT(connection_->queued_bytes(), 0u);
+  }
+  // The peer reads until nothing waits any more.
+  void TakeAll() {
+    while (connection_->queued_bytes() > 0) {
+      peer_.Receive(256 << 10);
+      RunSomeTurns();
+    }
+  }
+
+ private:
+  static Buffer MakeBody() { return Buffer::FromString(std::string(kMoreThanSocketsTake, 'x')); }
+};
+
+TEST_F(SendStallTest, APeerThatTakesNothingIsClosed) {
+  SendUntilBlocked();
+  clock_.Advance(kStallMax - absl::Nanoseconds(1));
+  RunSomeTurns();
+  EXPECT_EQ(closed_, ErrorCode::kOk);
+  clock_.Advance(absl::Nanoseconds(1));
+  loop_.RunUntil([this] { return closed_ != ErrorCode::kOk; });
+  EXPECT_EQ(closed_, ErrorCode::kDeadline);
+}
+
+TEST_F(SendStallTest, APeerThatTakesSomethingStays) {
+  SendUntilBlocked();
+  for (int i = 0; i < 5; ++i) {
+    clock_.Advance(kStallMax * 6 / 10);
+    const size_t before = connection_->queued_bytes();
+    while (connection_->queued_bytes() == before) {
+      peer_.Receive(256 << 10);
+      RunSomeTurns();
+    }
+  }
+  EXPECT_EQ(closed_, ErrorCode::kOk);
+}
+
+TEST_F(SendStallTest, EachStallHasAllItsTime) {
+  SendUntilBlocked();
+  TakeAll();
+  clock_.Advance(kStallMax * 9 / 10);
+  SendUntilBlocked();
+  clock_.Advance(kStallMax * 9 / 10);
+  RunSomeTurns();
+  EXPECT_EQ(closed_, ErrorCode::kOk);
+  clock_.Advance(kStallMax / 10);
   loop_.RunUntil([this] { return closed_ != ErrorCode::kOk; });
   EXPECT_EQ(closed_, ErrorCode::kDeadline);
 }

@@ -3,6 +3,7 @@
 #include <pthread.h>
 
 #include "common/base/check.h"
+#include "common/real/link_limits.h"
 #include "common/real/real_clock.h"
 #include "common/real/real_random.h"
 #include "common/real/tcp_transport.h"
@@ -53,6 +54,10 @@ Executor* Shard::executor() const { return &seams_->loop; }
 BlockingPool* Shard::blocking_pool() const { return &seams_->pool; }
 
 EventLoop* Shard::loop() const { return &seams_->loop; }
+
+void SetLinkLimits(Shard* shard, LinkLimits limits) {
+  static_cast<TcpTransport*>(shard->env().transport)->SetLinkLimits(limits);
+}
 
 void Shard::Start() {
   STELE_CHECK(!thread_.joinable());

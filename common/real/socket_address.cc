@@ -68,11 +68,22 @@ absl::StatusOr<UniqueFd> MakeSocket(int family) {
   return fd;
 }
 
+// A peer that vanished without a word is noticed after ten minutes of silence and four probes.
+constexpr int kKeepAliveIdleSeconds = 600;
+constexpr int kKeepAliveProbeSeconds = 15;
+constexpr int kKeepAliveProbes = 4;
+
 void SetConnectionOptions(int fd) {
   // They fail only on a socket that is dead already, which its next use tells.
   const int on = 1;
   setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
   setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on));
+  const auto keep_alive = [fd](int option, int value) {
+    setsockopt(fd, IPPROTO_TCP, option, &value, sizeof(value));
+  };
+  keep_alive(TCP_KEEPIDLE, kKeepAliveIdleSeconds);
+  keep_alive(TCP_KEEPINTVL, kKeepAliveProbeSeconds);
+  keep_alive(TCP_KEEPCNT, kKeepAliveProbes);
 }
 
 namespace {

@@ -37,7 +37,8 @@ void TcpLink::Start(ConnectionHandler* handler) {
   started_ = true;
   handler_ = handler;
   if (watcher_.has_value()) {
-    if (!paused_) watcher_->WaitReadable();
+    if (!paused_) WaitToRead();
+    if (must_speak_first_) WatchFirstByte();
   } else if (!why_ended_.ok()) {
     // Sending had failed before anybody listened.
     context_->loop->Post([self = shared_from_this()] { self->ReportEnd(); });
@@ -52,7 +53,45 @@ void TcpLink::ResumeReading() {
   if (!std::exchange(paused_, false) || !WantsToRead()) return;
   // While nothing was read, the peer could not finish its frame.
   WatchDeadline(true);
-  watcher_->WaitReadable();
+  WaitToRead();
+}
+
+void TcpLink::WaitToRead() {
+  if (!MustStarve()) return watcher_->WaitReadable();
+  if (std::exchange(starved_, true)) return;
+  context_->starved.push_back(weak_from_this());
+}
+
+// One link is read whatever the others hold, so that somebody gets done.
+bool TcpLink::MustStarve() {
+  if (partial_bytes_ <= FrameReader::kStepBytes ||
+      context_->partial_bytes < context_->limits.partial_frames_max_bytes) {
+    return false;
+  }
+  if (context_->privileged == nullptr) context_->privileged = this;
+  return context_->privileged != this;
+}
+
+void TcpLink::SetPartialBytes(size_t bytes) {
+  const size_t before = std::exchange(partial_bytes_, bytes);
+  context_->partial_bytes += bytes - before;
+  if (bytes >= before) return;
+  if (context_->privileged == this) context_->privileged = nullptr;
+  if (!context_->starved.empty()) WakeStarved();
+}
+
+// As many as there is room for, and at least one.
+void TcpLink::WakeStarved() {
+  const size_t limit = context_->limits.partial_frames_max_bytes;
+  const size_t room = limit - std::min(limit, context_->partial_bytes);
+  size_t count = std::min(context_->starved.size(), 1 + room / FrameReader::kStepBytes);
+  for (; count > 0; --count) {
+    const std::shared_ptr<TcpLink> link = context_->starved.front().lock();
+    context_->starved.pop_front();
+    if (link == nullptr) continue;
+    link->starved_ = false;
+    if (link->WantsToRead()) link->WaitToRead();
+  }
 }
 
 // One read per connection and turn; what is left has its turn after the others.
@@ -64,6 +103,7 @@ void TcpLink::OnReadable() {
   const int count = reader_.Prepare(&context_->arrival, places);
   size_t size = 0;
   if (!Read(places, count, &size)) return;
+  first_byte_timer_.reset();
   if (size == 0) {
     peer_finished_ = true;
     deadline_timer_.reset();
@@ -73,13 +113,14 @@ void TcpLink::OnReadable() {
   std::vector<Buffer>& frames = context_->frames;
   const bool was_inside = reader_.IsInsideFrame();
   absl::Status status = reader_.Take(&context_->arrival, size, &frames);
+  SetPartialBytes(reader_.held_bytes());
   const size_t frames_completed = frames.size();
   if (!frames.empty()) handler_->OnFrames(std::span<Buffer>(frames));
   frames.clear();
   if (!watcher_.has_value()) return;
   if (!status.ok()) return End(WithContext(status, peer_));
   WatchDeadline(frames_completed > 0 || !was_inside);
-  if (!paused_) watcher_->WaitReadable();
+  if (!paused_) WaitToRead();
 }
 
 // False when there is nothing to read now or the connection has ended; 0 bytes at the peer's end.
@@ -98,6 +139,16 @@ bool TcpLink::Read(const iovec* places, int count, size_t* size) {
     }
     return false;
   }
+}
+
+void TcpLink::WatchFirstByte() {
+  const absl::Duration time = context_->limits.first_byte_max;
+  if (time == absl::InfiniteDuration()) return;
+  first_byte_timer_ = context_->clock->CallAt(context_->clock->Now() + time, [this] {
+    // Nobody looked whether it has spoken.
+    if (!WantsToRead()) return WatchFirstByte();
+    End(MakeError(ErrorCode::kDeadline, Effect::kUnknown, StrCat(peer_, ": the peer is silent")));
+  });
 }
 
 // One timer for many frames: it rings at the earliest deadline that may have passed and looks which
@@ -149,7 +200,6 @@ void TcpLink::Flush() {
 }
 
 void TcpLink::OnWritable() {
-  send_blocked_ = false;
   if (watcher_.has_value()) SendFront();
 }
 
@@ -183,9 +233,10 @@ void TcpLink::SendFront() {
 }
 
 void TcpLink::OnSent(size_t taken, size_t offered) {
-  if (taken < offered) {
-    send_blocked_ = true;
+  const bool was_blocked = std::exchange(send_blocked_, taken < offered);
+  if (send_blocked_) {
     watcher_->WaitWritable();
+    WatchStall(taken > 0 || !was_blocked);
   } else if (HasToSend()) {
     // More than one call takes. The others first; the empty job keeps the loop awake.
     MarkToFlush();
@@ -197,6 +248,26 @@ void TcpLink::OnSent(size_t taken, size_t offered) {
 bool TcpLink::HasToSend() const {
   if (clear_bytes_left_ > 0) return !queue_.empty();
   return !tls_->outgoing().empty() || (tls_->is_established() && !queue_.empty());
+}
+
+// One timer for many stalls, as for deadlines: it rings and looks when the last one began.
+void TcpLink::WatchStall(bool is_new) {
+  if (context_->limits.send_stall_max == absl::InfiniteDuration()) return;
+  if (is_new) stalled_since_ = context_->clock->Now();
+  if (stall_timer_ != nullptr) return;
+  stall_timer_ = context_->clock->CallAt(stalled_since_ + context_->limits.send_stall_max,
+                                         [this] { OnStall(); });
+}
+
+void TcpLink::OnStall() {
+  stall_timer_.reset();
+  if (!send_blocked_) return;
+  const MonotonicTime deadline = stalled_since_ + context_->limits.send_stall_max;
+  if (context_->clock->Now() >= deadline) {
+    return End(MakeError(ErrorCode::kDeadline, Effect::kUnknown,
+                         StrCat(peer_, ": the peer does not take what is sent to it")));
+  }
+  stall_timer_ = context_->clock->CallAt(deadline, [this] { OnStall(); });
 }
 
 void TcpLink::OnQueueShrunk() {
@@ -215,7 +286,10 @@ void TcpLink::Close() {
   why_ended_ = absl::OkStatus();
   deadline_timer_.reset();
   tls_timer_.reset();
+  stall_timer_.reset();
+  first_byte_timer_.reset();
   watcher_.reset();
+  SetPartialBytes(0);
   queue_.Clear();
   fd_.Close();
 }
@@ -223,7 +297,10 @@ void TcpLink::Close() {
 void TcpLink::End(absl::Status why) {
   deadline_timer_.reset();
   tls_timer_.reset();
+  stall_timer_.reset();
+  first_byte_timer_.reset();
   watcher_.reset();
+  SetPartialBytes(0);
   queue_.Clear();
   if ((why.ok() || CodeOf(why) == ErrorCode::kUnauthorized) && !peer_finished_) {
     // Closing a socket with unread input would reset it, and the peer could lose what it was sent:

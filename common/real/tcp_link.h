@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -18,6 +19,7 @@
 #include "common/real/event_loop.h"
 #include "common/real/fd_watcher.h"
 #include "common/real/frame_reader.h"
+#include "common/real/link_limits.h"
 #include "common/real/send_queue.h"
 #include "common/real/tls_session.h"
 #include "common/real/unique_fd.h"
@@ -39,6 +41,13 @@ struct LinkContext {
   std::vector<std::shared_ptr<TcpLink>> to_flush;  // at the end of this turn
   // Takes a socket that has sent everything and whose peer may still be sending.
   std::function<void(UniqueFd)> linger;
+
+  LinkLimits limits;
+  // Parts of frames that are not whole yet, in all links; those that are not read until there are
+  // fewer, in order; and the one that is read all the same.
+  size_t partial_bytes = 0;
+  std::deque<std::weak_ptr<TcpLink>> starved;
+  const TcpLink* privileged = nullptr;
 };
 
 class TcpLink final : public std::enable_shared_from_this<TcpLink>, private ReadinessHandler {
@@ -49,6 +58,9 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
   TcpLink(LinkContext* context, UniqueFd fd, TransportLimits limits, std::string peer);
   TcpLink(const TcpLink&) = delete;
   TcpLink& operator=(const TcpLink&) = delete;
+
+  // Before Start: the peer has connected, so it is for the peer to say something.
+  void ExpectFirstByte() { must_speak_first_ = true; }
 
   // The calls of Connection.
   void Start(ConnectionHandler* handler);
@@ -71,6 +83,11 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
   void OnWritable() override;
   bool Read(const iovec* places, int count, size_t* size);
   bool WantsToRead() const;
+  // Waits for bytes, or first for the memory to keep them in.
+  void WaitToRead();
+  bool MustStarve();
+  void SetPartialBytes(size_t bytes);
+  void WakeStarved();
   void SendFront();
   // A system call took `taken` of `offered` bytes.
   void OnSent(size_t taken, size_t offered);
@@ -87,8 +104,11 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
 
   void MarkToFlush();
   void OnQueueShrunk();
+  void WatchFirstByte();
   void WatchDeadline(bool is_new_frame);
   void OnDeadline();
+  void WatchStall(bool is_new);
+  void OnStall();
   // Ends the connection; the handler is told from a job of its own.
   void End(absl::Status why);
   void ReportEnd();
@@ -118,6 +138,12 @@ class TcpLink final : public std::enable_shared_from_this<TcpLink>, private Read
 
   MonotonicTime frame_begun_;  // valid inside a frame
   std::unique_ptr<Timer> deadline_timer_;
+  size_t partial_bytes_ = 0;     // our part of the context's
+  bool starved_ = false;         // in the context's list
+  MonotonicTime stalled_since_;  // valid while sending is blocked
+  std::unique_ptr<Timer> stall_timer_;
+  bool must_speak_first_ = false;
+  std::unique_ptr<Timer> first_byte_timer_;
 };
 
 // What the owner of a link holds.

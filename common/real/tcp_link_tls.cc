@@ -81,6 +81,7 @@ void TcpLink::GoOnInTls() {
     const bool was_inside = reader_.IsInsideFrame();
     status = Decrypt();
     std::vector<Buffer>& frames = context_->frames;
+    SetPartialBytes(reader_.held_bytes());
     const size_t frames_completed = frames.size();
     if (!frames.empty()) handler_->OnFrames(std::span<Buffer>(frames));
     frames.clear();
@@ -100,7 +101,7 @@ void TcpLink::GoOnInTls() {
   }
   // A handshake goes on, or has ended and what was held back may go.
   if (queued_bytes() > 0) MarkToFlush();
-  if (WantsToRead()) watcher_->WaitReadable();
+  if (WantsToRead()) WaitToRead();
 }
 
 // All that is here, as frames of the context; also those before an error.

@@ -17,7 +17,7 @@ namespace {
 // Connections taken in one turn; the others wait for the next.
 constexpr int kAcceptsPerTurnMax = 64;
 
-// After the system had no descriptor or memory left. The connections wait in its queue.
+// After too many in a short time, or when the system had no descriptor or memory left.
 constexpr absl::Duration kAcceptPause = absl::Milliseconds(100);
 
 }  // namespace
@@ -60,22 +60,28 @@ TcpListener::~TcpListener() {
 void TcpListener::OnReadable() {
   bool destroyed = false;
   destroyed_ = &destroyed;
+  const int per_second = transport_->link_limits().accepts_per_second_max;
   for (int i = 0; i < kAcceptsPerTurnMax; ++i) {
+    if (!rate_.MayTake(clock_->Now(), per_second)) return Pause();
     const int fd = accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
     if (fd >= 0) {
-      handler_->OnAccept(transport_->Adopt(UniqueFd(fd), limits_));
+      rate_.Spend(clock_->Now(), per_second);
+      handler_->OnAccept(transport_->Accept(UniqueFd(fd), limits_));
       if (destroyed) return;
     } else if (errno == EAGAIN) {
       break;
     } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
-      destroyed_ = nullptr;
-      retry_ = clock_->CallAt(clock_->Now() + kAcceptPause, [this] { OnReadable(); });
-      return;
+      return Pause();
     }
     // Any other error is that of a connection which is gone already: the next one.
   }
   destroyed_ = nullptr;
   watcher_.WaitReadable();
+}
+
+void TcpListener::Pause() {
+  destroyed_ = nullptr;
+  retry_ = clock_->CallAt(clock_->Now() + kAcceptPause, [this] { OnReadable(); });
 }
 
 }  // namespace stele::real

@@ -4,6 +4,7 @@
 #include <memory>
 
 #include "absl/status/statusor.h"
+#include "common/real/accept_rate.h"
 #include "common/real/event_loop.h"
 #include "common/real/fd_watcher.h"
 #include "common/real/unique_fd.h"
@@ -28,6 +29,8 @@ class TcpListener final : public Listener, private ReadinessHandler {
 
  private:
   void OnReadable() override;
+  // For a while new connections wait in the system's queue.
+  void Pause();
 
   TcpTransport* const transport_;
   Clock* const clock_;
@@ -37,6 +40,7 @@ class TcpListener final : public Listener, private ReadinessHandler {
   AcceptHandler* const handler_;
   bool* destroyed_ = nullptr;  // set while connections are being handed over
   FdWatcher watcher_;
+  AcceptRate rate_;
   std::unique_ptr<Timer> retry_;
 };
 

@@ -92,11 +92,16 @@ void TcpTransport::Linger(UniqueFd fd) {
   lingering_[number] = std::make_unique<Lingering>(this, std::move(fd));
 }
 
-std::unique_ptr<Connection> TcpTransport::Adopt(UniqueFd fd, TransportLimits limits) {
+std::shared_ptr<TcpLink> TcpTransport::MakeLink(UniqueFd fd, TransportLimits limits) {
   SetConnectionOptions(fd.get());
   std::string peer = PeerAddress(fd.get()).ToString();
-  return std::make_unique<TcpConnection>(
-      std::make_shared<TcpLink>(&context_, std::move(fd), limits, std::move(peer)));
+  return std::make_shared<TcpLink>(&context_, std::move(fd), limits, std::move(peer));
+}
+
+std::unique_ptr<Connection> TcpTransport::Accept(UniqueFd fd, TransportLimits limits) {
+  std::shared_ptr<TcpLink> link = MakeLink(std::move(fd), limits);
+  link->ExpectFirstByte();
+  return std::make_unique<TcpConnection>(std::move(link));
 }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> TcpTransport::Connect(Endpoint to,
@@ -110,7 +115,9 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> TcpTransport::Connect(Endpoint
     const auto tries_left = static_cast<int64_t>(addresses.size() - i);
     absl::StatusOr<UniqueFd> fd =
         co_await ConnectTo(addresses[i], now + (deadline - now) / tries_left);
-    if (fd.ok()) co_return Adopt(*std::move(fd), limits);
+    if (fd.ok()) {
+      co_return std::make_unique<TcpConnection>(MakeLink(*std::move(fd), limits));
+    }
     failed = fd.status();
   }
   co_return WithContext(failed, ToString(to));

@@ -35,8 +35,11 @@ class TcpTransport final : public Transport, private Flusher {
   absl::StatusOr<std::unique_ptr<Listener>> Listen(Endpoint at, TransportLimits limits,
                                                    AcceptHandler* handler) override;
 
-  // A connection of a socket that is connected.
-  std::unique_ptr<Connection> Adopt(UniqueFd fd, TransportLimits limits);
+  void SetLinkLimits(LinkLimits limits) { context_.limits = limits; }
+  const LinkLimits& link_limits() const { return context_.limits; }
+
+  // The connection of a socket whose peer has connected.
+  std::unique_ptr<Connection> Accept(UniqueFd fd, TransportLimits limits);
 
  private:
   class Lingering;
@@ -46,6 +49,7 @@ class TcpTransport final : public Transport, private Flusher {
                                                           MonotonicTime deadline);
   Task<absl::StatusOr<UniqueFd>> ConnectTo(SocketAddress address, MonotonicTime deadline);
   void Linger(UniqueFd fd);
+  std::shared_ptr<TcpLink> MakeLink(UniqueFd fd, TransportLimits limits);
 
   EventLoop* const loop_;
   Clock* const clock_;

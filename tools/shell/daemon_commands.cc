@@ -1,6 +1,9 @@
 #include "tools/shell/daemon_commands.h"
 
+#include <algorithm>
 #include <cstdio>
+#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -11,6 +14,8 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/real/link_limits.h"
+#include "common/real/process_limits.h"
 #include "common/real/shard.h"
 #include "common/real/signals.h"
 #include "metadata/cluster_init.h"
@@ -28,6 +33,8 @@ namespace {
 using bookie::Bookie;
 using bookie::BookieConfig;
 using observe::LogLevel;
+
+constexpr int64_t kDescriptorsMin = 512;
 
 // One bookie with its store, on the shard that runs it.
 struct RunningBookie {
@@ -172,6 +179,34 @@ absl::StatusOr<BookieSetup> MakeSetup(real::Shard& shard, const BookieCommand& c
   return setup;
 }
 
+real::LinkLimits LinkLimitsOf(const BookieConfig& config) {
+  return {.send_stall_max = config.send_stall_max,
+          .partial_frames_max_bytes = static_cast<size_t>(config.partial_frames_max_bytes),
+          .first_byte_max = config.first_byte_max,
+          .accepts_per_second_max = static_cast<int>(config.accepts_per_second_max)};
+}
+
+// Half of the descriptors are for files, so that peers cannot take those.
+void FitToDescriptors(int64_t descriptors, bookie::BookieOptions& options, observe::Log* log) {
+  if (descriptors < kDescriptorsMin) {
+    log->Write(LogLevel::kWarning, "few file descriptors are allowed: raise the limit (ulimit -n)",
+               {{"limit", descriptors}, {"needed", kDescriptorsMin}});
+  }
+  const auto limit = static_cast<size_t>(descriptors);
+  size_t& connections = options.server.connections_max;
+  connections = std::min(connections, limit / 2);
+  options.open_index_files_max = std::min(options.open_index_files_max, limit / 8);
+}
+
+// The first signal asks for a clean stop. The second ends the process where it stands, as a crash
+// does: the next start replays the journal.
+std::function<void(int)> StopOnSignal(real::Shard* shard) {
+  return [shard, signals = 0](int) mutable {
+    if (++signals > 1) std::_Exit(static_cast<int>(ExitCode::kFailed));
+    shard->RequestStop();
+  };
+}
+
 }  // namespace
 
 ExitCode RunBookie(BookieCommand command) {
@@ -179,14 +214,17 @@ ExitCode RunBookie(BookieCommand command) {
     PrintError(status, Format::kTable);
     return ExitCodeOf(status);
   };
+  real::OutliveTerminal();
   real::Shard shard({.name = "bookie"});
   const std::unique_ptr<observe::Log> log = MakeTextLog(command.log_format, "");
   absl::StatusOr<BookieSetup> setup = MakeSetup(shard, command, log.get());
   if (!setup.ok()) return fail(setup.status());
+  FitToDescriptors(real::RaiseDescriptorLimit(), setup->config.options, log.get());
+  real::SetLinkLimits(&shard, LinkLimitsOf(setup->config));
 
   absl::Status fatal = absl::OkStatus();
   RunningBookie running;
-  const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
+  const real::StopSignals signals(&shard, StopOnSignal(&shard));
   const absl::Status started = shard.RunUntil(StartBookie(
       shard.env(), *std::move(setup), log.get(),
       [&](absl::Status why) {
@@ -219,6 +257,8 @@ ExitCode RunStandalone(StandaloneCommand command) {
     return ExitCodeOf(status);
   };
   // All bookies share this process and this thread: a cluster to try things with, not to measure.
+  real::OutliveTerminal();
+  real::RaiseDescriptorLimit();
   real::Shard shard({.name = "standalone"});
   const std::string uri_text = StrCat("sqlite://", command.data_directory, "/metadata.db");
   const absl::StatusOr<metadata::ServiceUri> uri = metadata::ParseServiceUri(uri_text);
@@ -227,7 +267,7 @@ ExitCode RunStandalone(StandaloneCommand command) {
   if (!made.ok()) return fail(made);
 
   absl::Status fatal = absl::OkStatus();
-  const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
+  const real::StopSignals signals(&shard, StopOnSignal(&shard));
   std::vector<std::unique_ptr<observe::Log>> logs;
   std::vector<std::unique_ptr<RunningBookie>> running;
   std::string ready = uri_text + "\n";
