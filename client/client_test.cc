@@ -47,6 +47,27 @@ TEST(ClientTest, AppendsReadsAndCloses) {
   }
 }
 
+TEST(ClientTest, AnEntryThatFitsIntoNoFrameIsRefusedBeforeItIsSent) {
+  TestCluster cluster;
+  cluster.AddBookies(3);
+  Client& client = cluster.NewClient("app", {.frame_size_max_bytes = 64 << 10});
+  WriteHandle writer =
+      cluster.Get(client.CreateLedger().Replication({3, 3, 2}).Create(UseFuture())).value();
+  const auto append = [&](size_t size) {
+    return cluster.Get(writer.Append(Buffer::FromString(std::string(size, 'x')), UseFuture()));
+  };
+  for (int i = 0; i < 3; ++i) {
+    const absl::StatusOr<EntryId> refused = append(64 << 10);
+    EXPECT_EQ(CodeOf(refused.status()), ErrorCode::kInvalidArgument);
+    EXPECT_EQ(EffectOf(refused.status()), Effect::kNone);
+  }
+  // It took no id, and cost no bookie its place.
+  EXPECT_EQ(append(60 << 10).value(), EntryId(0));
+  EXPECT_EQ(cluster.Get(client.ReadMetadata(writer.id(), UseFuture())).value().fragments().size(),
+            1u);
+  EXPECT_TRUE(cluster.Get(writer.Close(UseFuture())).ok());
+}
+
 TEST(ClientTest, ARecoveryFencesTheWriterAndKeepsWhatWasAcknowledged) {
   TestCluster cluster;
   cluster.AddBookies(3);
