@@ -83,11 +83,19 @@ def lines_of(command, bug):
 
 
 def hunt_in_swarm(program, bug, seeds):
-    """Gives (the seed that found it or None, as what)."""
-    for line in lines_of([program, "--first=1", f"--seeds={seeds}", "--until-failure"], bug):
-        if line.startswith("FAILED seed "):
-            words = line.split()
-            return int(words[2]), words[-1]
+    """Gives (the seed that found it or None, as what). A seed that fails without the bug has not found it."""
+    first = 1
+    while first <= seeds:
+        found = None
+        for line in lines_of([program, f"--first={first}", f"--seeds={seeds - first + 1}", "--until-failure"], bug):
+            if line.startswith("FAILED seed "):
+                found = line.split()
+        if found is None:
+            break
+        seed = int(found[2])
+        if subprocess.run([program, f"--first={seed}", "--seeds=1"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL).returncode == 0:
+            return seed, found[-1]
+        first = seed + 1
     return None, ""
 
 
@@ -112,6 +120,8 @@ def hunt(programs, bug, options):
     seed, what = hunt_in_swarm(programs[0], bug, options.seeds)
     if seed is not None:
         return f"{seed} seeds", what
+    if options.runs == 0:
+        return None, ""
     runs, what = hunt_in_set(programs[1], bug, options.runs)
     return (None, "") if runs is None else (f"{runs} runs", what)
 
@@ -122,7 +132,7 @@ def main():
     parser.add_argument("--bugs", default="")
     parser.add_argument("--jobs", type=int, default=2)
     parser.add_argument("--seeds", type=int, default=100, help="of the swarm, at most")
-    parser.add_argument("--runs", type=int, default=30000, help="of the exhaustive set, at most; all of it has fewer")
+    parser.add_argument("--runs", type=int, default=30000, help="of the exhaustive set, at most; all of it has fewer; 0: none")
     parser.add_argument("--config", default="")
     parser.add_argument("--tree", default=os.path.expanduser("~/.cache/stele/planted"))
     parser.add_argument("--built", action="store_true", help="the tree is patched and built already")
