@@ -149,6 +149,8 @@ TEST(BadInputStorageTest, Row36Row37DamagedLogsAndIndexesAreNeverNoSuchEntry) {
   run("log of text", log, std::string(good_log.size(), 't'), ReplyCode::kIoError);
   run("index of text", index, std::string(good_index.size(), 't'), ReplyCode::kIoError);
   run("index cut in its header", index, good_index.substr(0, 500), ReplyCode::kUnknownLedgerState);
+  run("index cut behind its header", index, good_index.substr(0, 1024),
+      ReplyCode::kUnknownLedgerState);
   run("locations of nowhere", index,
       good_index.substr(0, 1024) + std::string(good_index.size() - 1024, '\x7f'),
       ReplyCode::kIoError);

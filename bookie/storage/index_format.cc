@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
+#include "common/base/crc32c.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -15,6 +16,8 @@ namespace {
 
 constexpr std::string_view kMagic = "BKLE";
 constexpr int32_t kVersion = 1;
+constexpr std::string_view kClaimMagic = "StLe";
+constexpr size_t kLacOffsetMax = 20 + wire::kMasterKeySize;
 
 absl::Status Corrupt(LedgerId ledger, std::string_view what) {
   return MakeError(ErrorCode::kCorruptData,
@@ -61,6 +64,17 @@ std::string MakeIndexHeader(const IndexHeader& header) {
   return bytes;
 }
 
+bool HasRoomForSizeClaim(size_t explicit_lac_size_bytes) {
+  return kLacOffsetMax + explicit_lac_size_bytes <= kSizeClaimOffset;
+}
+
+std::string MakeSizeClaim(uint64_t size_bytes) {
+  std::string bytes(kClaimMagic);
+  AppendBigEndian(bytes, static_cast<int64_t>(size_bytes));
+  AppendBigEndian(bytes, static_cast<int32_t>(Crc32c(bytes)));
+  return bytes;
+}
+
 absl::StatusOr<std::optional<IndexHeader>> ParseIndexHeader(std::string_view bytes,
                                                             LedgerId ledger) {
   bytes = bytes.substr(0, kIndexHeaderSize);
@@ -102,6 +116,11 @@ absl::StatusOr<std::optional<IndexHeader>> ParseIndexHeader(std::string_view byt
     std::copy(key.begin(), key.end(), header.master_key->begin());
   }
   header.explicit_lac = lac;
+  if (HasRoomForSizeClaim(lac.size())) {
+    const std::string_view claim = bytes.substr(kSizeClaimOffset);
+    const auto size = static_cast<uint64_t>(LoadBigEndian<int64_t>(claim.data() + 4));
+    if (claim == MakeSizeClaim(size)) header.claimed_size_bytes = size;
+  }
   return header;
 }
 

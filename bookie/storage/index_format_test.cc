@@ -131,5 +131,21 @@ TEST(IndexFormatTest, F29APartialSlotAtTheEndIsIgnored) {
   EXPECT_EQ(LocationCount(1047), 2);
 }
 
+TEST(IndexFormatTest, AClaimCountsOnlyWhenItIsWhole) {
+  std::string file = MakeIndexHeader({.master_key = Key(), .state_bits = 1});
+  EXPECT_EQ((*ParseIndexHeader(file, kLedger))->claimed_size_bytes, 0u);
+  const std::string claim = MakeSizeClaim(9216);
+  ASSERT_EQ(kSizeClaimOffset + claim.size(), kIndexHeaderSize);
+  file.replace(kSizeClaimOffset, claim.size(), claim);
+  EXPECT_EQ((*ParseIndexHeader(file, kLedger))->claimed_size_bytes, 9216u);
+  for (size_t i = kSizeClaimOffset; i < kIndexHeaderSize; ++i) {
+    std::string damaged = file;
+    damaged[i] ^= 1;
+    EXPECT_EQ((*ParseIndexHeader(damaged, kLedger))->claimed_size_bytes, 0u) << i;
+  }
+  EXPECT_TRUE(HasRoomForSizeClaim(968));
+  EXPECT_FALSE(HasRoomForSizeClaim(969));
+}
+
 }  // namespace
 }  // namespace stele::bookie

@@ -125,5 +125,37 @@ TEST_F(IndexRebuildTest, AReplayOfAPartDoesNotHideThatTheIndexWasLost) {
   ExpectAll();
 }
 
+// Java's format does not say how long an index file was; the claim in its header does.
+TEST_F(IndexRebuildTest, ACutIndexFileIsNeverANo) {
+  ASSERT_TRUE(Await(storage->Flush()).ok());
+  MustPut(kLedger, EntryId(2000), "behind a page");
+  ASSERT_TRUE(Await(storage->Close()).ok());
+  Kill();
+  const std::string whole = ReadWholeFile(kIndexPath);
+  struct Case {
+    size_t size;
+    int64_t lost;
+  };
+  for (const Case& cut : {Case{whole.size() - 8192, 1}, Case{kIndexHeaderSize, 6}}) {
+    SCOPED_TRACE(cut.size);
+    CreateFile(kIndexPath, whole.substr(0, cut.size));
+    MustOpen();
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(2000)), ErrorCode::kUnknownLedgerState);
+    EXPECT_TRUE(MustLoad(kLedger)->fenced);
+    EXPECT_EQ(CodeOfRead(kOther, EntryId(0)), ErrorCode::kNoSuchLedger);
+    EXPECT_EQ(*Await(storage->RecoverIndexes({kLedger}, &pace)), cut.lost);
+    ExpectAll();
+    EXPECT_TRUE(Read(kLedger, EntryId(2000)).ok());
+    Reopen();
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kUnknownLedgerState);
+    Kill();
+  }
+  // Whole, it is as before.
+  CreateFile(kIndexPath, whole);
+  MustOpen();
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kNoSuchEntry);
+  EXPECT_FALSE(MustLoad(kLedger)->fenced);
+}
+
 }  // namespace
 }  // namespace stele::bookie

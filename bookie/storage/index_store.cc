@@ -145,6 +145,7 @@ Task<absl::StatusOr<LoadedIndex>> IndexStore::Load(LedgerId ledger) {
   STELE_CO_TRY(const uint64_t size, co_await file->Size());
   LoadedIndex loaded;
   STELE_CO_TRY(loaded.header, ParseIndexHeader(start.view(), ledger));
+  loaded.is_cut = loaded.header.has_value() && size < loaded.header->claimed_size_bytes;
   STELE_CO_TRY_OK(co_await FindLastEntry(file.get(), size, &loaded));
   co_return loaded;
 }
@@ -297,7 +298,14 @@ Task<absl::Status> IndexStore::WriteFile(std::string path, IndexUpdate update, b
     STELE_CO_TRY_OK(co_await file->WriteAt(0, Buffer::FromString(MakeIndexHeader(*update.header))));
   }
   STELE_CO_TRY_OK(co_await WriteLocations(file.get(), update, count_on_file, written));
-  co_return co_await file->Sync();
+  STELE_CO_TRY_OK(co_await file->Sync());
+  STELE_CO_TRY(const uint64_t synced_size, co_await file->Size());
+  if (!update.may_claim_size || (synced_size == size && !update.header.has_value())) {
+    co_return absl::OkStatus();
+  }
+  // Not synced: where a crash loses it, the file claims less, or nothing.
+  co_return co_await file->WriteAt(kSizeClaimOffset,
+                                   Buffer::FromString(MakeSizeClaim(synced_size)));
 }
 
 // Writes runs of adjacent pages, each from the first to the last location that changes. What lies

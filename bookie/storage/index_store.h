@@ -50,6 +50,7 @@ struct LoadedIndex {
   std::optional<IndexHeader> header;  // nullopt: lost (index_format.h)
   EntryId last_entry;
   bool last_entry_is_certain = true;  // false: not found within kLastEntrySearchMaxBytes
+  bool is_cut = false;                // shorter than it was when it was synced: locations are lost
 };
 
 // A ledger's part of a flush. The spans stay good until Write() returns.
@@ -58,6 +59,7 @@ struct IndexUpdate {
   std::optional<IndexHeader> header;   // nullopt: as it is; a new file needs one
   std::span<const int64_t> entries;    // ids, ascending
   std::span<const int64_t> locations;  // of these entries, packed
+  bool may_claim_size = true;          // HasRoomForSizeClaim of its header
 };
 
 class IndexStore {

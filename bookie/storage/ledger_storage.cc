@@ -257,7 +257,8 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::LoadLocked(LedgerId ledger) {
       record->state.explicit_lac = Buffer::CopyOf(header.explicit_lac);
       lac = std::max(lac, LacOfPacket(header.explicit_lac));
     }
-  } else {
+  }
+  if (!loaded.header.has_value() || loaded.is_cut) {
     // It may have been fenced, and may have had other entries.
     record->state.fenced = true;
     record->state.uncertain = true;
