@@ -169,7 +169,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"limitStatsLogging", kMetrics},
       {"listeningInterface", {}},
       {"localConsistencyCheckOnStartup", kOther},
-      {"localScrubInterval", kOther},
+      {"localScrubInterval", {}},
       {"localScrubRateLimit", kOther},
       {"lockReleaseOfFailedLedgerGracePeriod", kAutorecovery},
       {"logSizeLimit", {}},

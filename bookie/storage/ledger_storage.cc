@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
 #include "bookie/storage/entry_log_writer.h"
 #include "bookie/storage/entry_logs.h"
 #include "bookie/storage/flush.h"
@@ -119,6 +120,9 @@ class Storage : public LedgerStorage {
   Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
                                                BackgroundPace* pace) override;
   void SetUncertain(LedgerId ledger) override;
+  void SetCertain(LedgerId ledger) override;
+  void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) override;
+  Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) override;
   StorageStats Stats() const override;
   Task<absl::Status> Close() override;
 
@@ -160,6 +164,9 @@ class Storage : public LedgerStorage {
     bool is_in_order = false;  // others will follow
   };
   ReadAhead Observe(LedgerRecord* record, EntryId entry, int64_t count_max);
+  bool IsDamaged(LedgerId ledger, EntryId entry) const {
+    return !damaged_.empty() && damaged_.contains({ledger, entry});
+  }
   std::optional<Buffer> FindWithoutDisk(LedgerId ledger, EntryId entry);
   uint64_t RunEnd(LedgerId ledger, EntryId entry, ReadAhead ahead);
   Task<absl::StatusOr<Buffer>> ReadWith(LedgerId ledger, EntryId entry, ReadAhead ahead);
@@ -187,6 +194,7 @@ class Storage : public LedgerStorage {
   absl::btree_set<LedgerId> unwritten_ledgers_;  // made here, not in an index file yet
   MemtableChunks chunks_;                        // outlives the generations
   absl::btree_set<LedgerId> strays_;
+  absl::flat_hash_set<std::pair<LedgerId, EntryId>> damaged_;  // looked up only
   absl::btree_set<LedgerId> replayed_strays_;  // made known, and not judged yet
   std::unique_ptr<Generation> active_;
   std::unique_ptr<Generation> older_;  // being flushed, or kept after a failed flush
@@ -474,7 +482,7 @@ std::optional<Buffer> Storage::FindWithoutDisk(LedgerId ledger, EntryId entry) {
   LedgerRecord* record = table_.Find(ledger);
   if (record == nullptr) return std::nullopt;
   if (std::optional<Buffer> body = FindInMemory(record, entry); body.has_value()) return body;
-  if (entry > record->last_on_disk) return std::nullopt;
+  if (entry > record->last_on_disk || IsDamaged(ledger, entry)) return std::nullopt;
   const auto location = index_->FindCached(ledger, entry);
   if (!location.has_value() || !location->ok() || (*location)->IsAbsent()) return std::nullopt;
   return logs_->FindInExtents(**location, ledger, entry);
@@ -498,6 +506,9 @@ Task<absl::StatusOr<Buffer>> Storage::ReadFromDisk(LedgerId ledger, EntryId entr
   if (found.location.IsAbsent()) {
     if (uncertain) co_return Unknown(ledger);
     co_return MakeError(ErrorCode::kNoSuchEntry, StrCat("entry ", entry.value()));
+  }
+  if (IsDamaged(ledger, entry)) {
+    co_return MakeError(ErrorCode::kCorruptData, StrCat("entry ", entry.value(), " is damaged"));
   }
   if (LedgerRecord* record = table_.Find(ledger); record != nullptr) {
     record->record_size_guess_bytes = static_cast<uint32_t>(std::clamp(
@@ -762,6 +773,32 @@ void Storage::SetUncertain(LedgerId ledger) {
   LedgerRecord* record = Resident(ledger);
   record->state.uncertain = true;
   SetFenced(ledger);
+}
+
+void Storage::SetCertain(LedgerId ledger) {
+  Resident(ledger)->state.uncertain = false;
+  active_->dirty.insert(ledger);
+}
+
+void Storage::SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) {
+  if (!damaged) {
+    damaged_.erase({ledger, entry});
+  } else if (damaged_.size() < kDamagedEntriesMax) {
+    damaged_.insert({ledger, entry});
+  }
+}
+
+Task<absl::Status> Storage::ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) {
+  if (body.size() < kRecordIdsBytes || entry.IsNone() || entry.value() > kEntryIdMax ||
+      LoadBigEndian<int64_t>(body.data()) != ledger.value() ||
+      LoadBigEndian<int64_t>(body.data() + 8) != entry.value()) {
+    co_return MakeError(ErrorCode::kInvalidArgument, "not a packet of this entry");
+  }
+  for (;;) {
+    STELE_CO_TRY(LedgerRecord * record, co_await FindOrLoad(ledger));
+    if (PutIn(record, entry, body, OnDisk::kNo) != PutResult::kFull) co_return absl::OkStatus();
+    STELE_CO_TRY_OK(co_await Flush());
+  }
 }
 
 StorageStats Storage::Stats() const {
