@@ -52,19 +52,28 @@ absl::StatusOr<int64_t> ParseFraction(std::string_view value) {
   return ppm;
 }
 
-absl::StatusOr<std::vector<std::string>> ParseDirectories(std::string_view value) {
-  std::vector<std::string> directories;
+absl::StatusOr<std::vector<std::string>> ParseList(std::string_view value,
+                                                   std::string_view expected) {
+  std::vector<std::string> parts;
   while (!value.empty()) {
     const size_t comma = std::min(value.find(','), value.size());
     std::string_view part = value.substr(0, comma);
     while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
     while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (part.empty()) return Bad("directories separated by commas", value);
-    directories.emplace_back(part);
+    if (part.empty()) return Bad(expected, value);
+    parts.emplace_back(part);
     value.remove_prefix(std::min(comma + 1, value.size()));
   }
-  if (directories.empty()) return Bad("at least one directory", value);
-  return directories;
+  if (parts.empty()) return Bad(expected, value);
+  return parts;
+}
+
+absl::StatusOr<std::vector<std::string>> ParseDirectories(std::string_view value) {
+  return ParseList(value, "directories separated by commas");
+}
+
+absl::StatusOr<std::vector<std::string>> ParseRoles(std::string_view value) {
+  return ParseList(value, "roles separated by commas");
 }
 
 using Setter = std::function<absl::Status(std::string_view value, BookieConfig& config)>;
@@ -103,6 +112,18 @@ absl::Status SetStorageClass(std::string_view value, BookieConfig& config) {
                      "InterleavedLedgerStorage, which share their files with this bookie");
   }
   return absl::OkStatus();
+}
+
+absl::Status SetAuthProvider(std::string_view value, BookieConfig& config) {
+  if (value == "null") return absl::OkStatus();  // Apache's file says so where nothing is set
+  config.roles_are_asked = value == "org.apache.bookkeeper.tls.BookieAuthZFactory";
+  if (config.roles_are_asked) return absl::OkStatus();
+  // A bookie that served everybody although it was told to ask would be worse than none.
+  return MakeError(ErrorCode::kConfig,
+                   StrCat("only 'org.apache.bookkeeper.tls.BookieAuthZFactory' is supported, "
+                          "which asks for a role in the client's certificate; SASL and other "
+                          "plug-ins are not, found '",
+                          value, "'"));
 }
 
 // Apache's file switches things off by 0 or -1.
@@ -201,6 +222,9 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
            [](C c, int64_t v) { c.options.server.transport.frame_size_max_bytes = v; })},
       {"maxBatchReadSize", Set(Integer(1, 256 * kMiB),
                                [](C c, int64_t v) { c.options.reads.batch_size_max_bytes = v; })},
+      {"bookieAuthProviderFactoryClass", SetAuthProvider},
+      {"authorizedRoles",
+       Set(ParseRoles, [](C c, auto v) { c.options.peers.authorized_roles = std::move(v); })},
       {"stele.acceptsPerSecondMax",
        Set(Integer(1, 1'000'000), [](C c, int64_t v) { c.accepts_per_second_max = v; })},
       {"stele.connectionsMax",
@@ -221,6 +245,8 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
        Set(Integer(kMiB, kBig), [](C c, int64_t v) { c.partial_frames_max_bytes = v; })},
       {"stele.sendStallMs", Set(Integer(1, 3'600'000),
                                 [](C c, int64_t v) { c.send_stall_max = absl::Milliseconds(v); })},
+      {"stele.tlsRequired",
+       Set(ParseBool, [](C c, bool v) { c.options.peers.tls_is_required = v; })},
       {"ledgerStorageClass", SetStorageClass},
       {"journalSyncData", MustBe("true", "an acknowledged entry is on disk")},
       {"journalWriteData", MustBe("true", "an acknowledged entry is on disk")},
@@ -285,6 +311,8 @@ absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieCo
     if (value.empty()) return absl::OkStatus();
     return WithContext(setter->second(value, config), key);
   }
+  STELE_TRY(const bool is_of_tls, SetTlsKey(key, value, config.tls));
+  if (is_of_tls) return absl::OkStatus();
   if (key == "zkServers" || key == "zkLedgersRootPath") return absl::OkStatus();
   const auto& known = KnownBookieKeys();
   const auto found = std::find_if(known.begin(), known.end(),
@@ -308,12 +336,31 @@ absl::StatusOr<BookieConfig> ParseBookieConfig(std::string_view text, UnknownKey
     config.warnings.push_back(StrCat("line ", property.line, ": unknown key '", property.key, "'"));
   }
   SetUriFromOldKeys(properties, config);
+  return config;
+}
+
+absl::Status CheckBookieConfig(const BookieConfig& config) {
   const DiskRuleOptions& disks = config.options.disk_rules;
   if (disks.recovered_below_ppm > disks.full_above_ppm) {
     return MakeError(ErrorCode::kConfig,
                      "diskUsageLwmThreshold must not be above diskUsageThreshold");
   }
-  return config;
+  STELE_TRY_OK(CheckServerTls(config.tls));
+  const PeerRequirements& peers = config.options.peers;
+  if (peers.tls_is_required && !config.tls.is_on) {
+    return MakeError(ErrorCode::kConfig, "stele.tlsRequired needs tlsProviderFactoryClass");
+  }
+  if (config.roles_are_asked == peers.authorized_roles.empty()) {
+    return MakeError(ErrorCode::kConfig,
+                     "bookieAuthProviderFactoryClass and authorizedRoles need each other");
+  }
+  if (config.roles_are_asked &&
+      !(config.tls.is_on && config.tls.files.requires_client_certificate)) {
+    return MakeError(ErrorCode::kConfig,
+                     "roles are read in certificates: authorizedRoles needs TLS and "
+                     "tlsClientAuthentication=true");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace stele::bookie

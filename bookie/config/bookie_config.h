@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "bookie/bookie_options.h"
+#include "bookie/config/tls_keys.h"
 
 namespace stele::bookie {
 
@@ -28,6 +29,8 @@ struct BookieConfig {
   int64_t partial_frames_max_bytes = 256 << 20;       // stele.partialFramesMaxBytes
   absl::Duration first_byte_max = absl::Seconds(10);  // stele.firstByteMs
   int64_t accepts_per_second_max = 500;               // stele.acceptsPerSecondMax
+  TlsSettings tls;               // the program reads its files into options.peers.tls
+  bool roles_are_asked = false;  // bookieAuthProviderFactoryClass is BookieAuthZFactory
   std::vector<std::string>
       warnings;  // keys without effect, unknown keys under kWarn; one line each
 };
@@ -36,6 +39,9 @@ struct BookieConfig {
 // have them from its command line.
 //   errors   kConfig, naming line and key
 absl::StatusOr<BookieConfig> ParseBookieConfig(std::string_view text, UnknownKeys unknown_keys);
+
+// Whether the keys fit together; after the last SetBookieKey. kConfig.
+absl::Status CheckBookieConfig(const BookieConfig& config);
 
 // Sets one key as a line of the file would; for `--set key=value`.
 absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieConfig& config);

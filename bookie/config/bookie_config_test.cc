@@ -16,8 +16,9 @@ namespace {
 
 std::string ErrorOf(std::string_view text, UnknownKeys unknown = UnknownKeys::kRefuse) {
   const auto config = ParseBookieConfig(text, unknown);
-  EXPECT_EQ(CodeOf(config.status()), ErrorCode::kConfig) << text;
-  return std::string(config.status().message());
+  const absl::Status status = config.ok() ? CheckBookieConfig(*config) : config.status();
+  EXPECT_EQ(CodeOf(status), ErrorCode::kConfig) << text;
+  return std::string(status.message());
 }
 
 TEST(PropertiesTest, ReadsJavasSyntax) {
@@ -96,6 +97,77 @@ TEST(BookieConfigTest, WeakerDurabilityIsRefused) {
   EXPECT_NE(ErrorOf("ledgerStorageClass=org.apache.bookkeeper.bookie.storage.ldb.DbLedgerStorage\n")
                 .find("DbLedgerStorage is not supported"),
             std::string::npos);
+}
+
+constexpr char kTls[] =
+    "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"
+    "tlsKeyStoreType=PEM\ntlsKeyStore=/k\ntlsCertificatePath=/c\n";
+
+TEST(BookieConfigTest, TlsHasApachesKeys) {
+  const std::string text =
+      StrCat(kTls, "tlsTrustStore=/t\ntlsTrustStoreType=PKCS12\ntlsTrustStorePasswordPath=/p\n",
+             "tlsClientAuthentication=true\ntlsEnabledProtocols=TLSv1.2, TLSv1.3\n",
+             "bookieAuthProviderFactoryClass=org.apache.bookkeeper.tls.BookieAuthZFactory\n",
+             "authorizedRoles=writer,reader\nstele.tlsRequired=true\n");
+  const auto config = ParseBookieConfig(text, UnknownKeys::kRefuse);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(CheckBookieConfig(*config).ok()) << CheckBookieConfig(*config);
+  EXPECT_TRUE(config->warnings.empty());
+  EXPECT_TRUE(config->tls.is_on);
+  const TlsFiles& files = config->tls.files;
+  EXPECT_EQ(files.key_format, TlsFiles::Format::kPem);
+  EXPECT_EQ(files.key_path, "/k");
+  EXPECT_EQ(files.certificate_path, "/c");
+  EXPECT_EQ(files.trust_format, TlsFiles::Format::kPkcs12);
+  EXPECT_EQ(files.trust_path, "/t");
+  EXPECT_EQ(files.trust_password_path, "/p");
+  EXPECT_TRUE(files.requires_client_certificate);
+  EXPECT_EQ(files.protocols, (std::vector<std::string>{"TLSv1.2", "TLSv1.3"}));
+  EXPECT_TRUE(config->options.peers.tls_is_required);
+  EXPECT_EQ(config->options.peers.authorized_roles, (std::vector<std::string>{"writer", "reader"}));
+}
+
+TEST(BookieConfigTest, WhatWouldServeThoseWhomItShouldNotIsRefused) {
+  constexpr char kAsk[] =
+      "bookieAuthProviderFactoryClass=org.apache.bookkeeper.tls.BookieAuthZFactory\n";
+  EXPECT_NE(ErrorOf("bookieAuthProviderFactoryClass=org.apache.bookkeeper.sasl."
+                    "SASLBookieAuthProviderFactory\n")
+                .find("SASL and other plug-ins are not"),
+            std::string::npos);
+  EXPECT_EQ(ErrorOf("stele.tlsRequired=true\n"), "stele.tlsRequired needs tlsProviderFactoryClass");
+  EXPECT_EQ(ErrorOf(kAsk), "bookieAuthProviderFactoryClass and authorizedRoles need each other");
+  EXPECT_EQ(ErrorOf("authorizedRoles=a\n"),
+            "bookieAuthProviderFactoryClass and authorizedRoles need each other");
+  EXPECT_EQ(ErrorOf(StrCat(kTls, kAsk, "authorizedRoles=a\n")),
+            "roles are read in certificates: authorizedRoles needs TLS and "
+            "tlsClientAuthentication=true");
+  EXPECT_EQ(ErrorOf(StrCat(kTls, "tlsClientAuthentication=true\n")),
+            "tlsClientAuthentication needs tlsTrustStore");
+  EXPECT_EQ(ErrorOf("tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"),
+            "TLS needs tlsKeyStore");
+  EXPECT_EQ(ErrorOf("tlsProviderFactoryClass=Mine\n"),
+            "line 1: tlsProviderFactoryClass: only 'org.apache.bookkeeper.tls.TLSContextFactory' "
+            "is known, found 'Mine'");
+  EXPECT_EQ(ErrorOf("tlsEnabledProtocols=TLSv1\n"),
+            "line 1: tlsEnabledProtocols: expected TLSv1.2 or TLSv1.3, found 'TLSv1'");
+}
+
+TEST(ClientTlsTest, BothSpellingsOfTheStoresAreTaken) {
+  const auto tls = ParseClientTls(
+      "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"
+      "clientTrustStore=/t\nclientTrustStoreType=PEM\nclientKeyStore=/k\nreadTimeout=3\n"
+      "tlsHostnameVerificationEnabled=false\n");
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  EXPECT_TRUE(tls->is_on);
+  EXPECT_EQ(tls->files.trust_path, "/t");
+  EXPECT_EQ(tls->files.trust_format, TlsFiles::Format::kPem);
+  EXPECT_EQ(tls->files.key_path, "/k");
+  EXPECT_EQ(tls->files.key_format, TlsFiles::Format::kPkcs12);
+  EXPECT_FALSE(tls->verifies_server_name);
+  EXPECT_EQ(CodeOf(ParseClientTls("tlsProviderFactoryClass="
+                                  "org.apache.bookkeeper.tls.TLSContextFactory\n")
+                       .status()),
+            ErrorCode::kConfig);
 }
 
 TEST(BookieConfigTest, KeysWithoutEffectAreAcceptedWithANote) {

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
