@@ -34,7 +34,6 @@ using stele::CodeOf;
 using stele::EntryId;
 using stele::ErrorCode;
 using stele::LedgerId;
-using stele::StrCat;
 using stele::UseFuture;
 using stele::client::Connection;
 using stele::client::Entry;

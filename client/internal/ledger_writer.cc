@@ -85,7 +85,7 @@ void LedgerWriter::Append(Buffer payload, AppendDone done) {
   absl::Status refusal = CheckWritable(AppendWindow::Ids::kAssigned, payload.size());
   if (!refusal.ok()) return RefuseLater(std::move(refusal), std::move(done));
   const absl::StatusOr<QueuedAppend*> pushed = window_.Push(std::move(payload), std::move(done));
-  Enqueue(pushed, std::move(done));
+  Enqueue(pushed, std::move(done));  // NOLINT(bugprone-use-after-move): not taken when refused
 }
 
 void LedgerWriter::AppendAt(EntryId entry, Buffer payload, AppendDone done) {
@@ -93,7 +93,7 @@ void LedgerWriter::AppendAt(EntryId entry, Buffer payload, AppendDone done) {
   if (!refusal.ok()) return RefuseLater(std::move(refusal), std::move(done));
   const absl::StatusOr<QueuedAppend*> pushed =
       window_.PushAt(entry, std::move(payload), std::move(done));
-  Enqueue(pushed, std::move(done));
+  Enqueue(pushed, std::move(done));  // NOLINT(bugprone-use-after-move): not taken when refused
 }
 
 void LedgerWriter::RefuseLater(absl::Status why, AppendDone done) {
