@@ -274,12 +274,14 @@ TEST_F(BadInputConfigTest, AMistypedMetadataFileIsNotMade) {
 
 TEST(BadInputSignalTest, Row55StormsOfSignals) {
   LiveBookie bookie({});
-  HealthyWriter writer(bookie.endpoint());
-  for (int i = 0; i < 1'000; ++i) {
-    bookie.Signal(SIGHUP);
-    if (i % 10 == 0) bookie.Signal(SIGPIPE);
-  }
-  EXPECT_TRUE(writer.AwaitProgress());
+  {
+    HealthyWriter writer(bookie.endpoint());
+    for (int i = 0; i < 1'000; ++i) {
+      bookie.Signal(SIGHUP);
+      if (i % 10 == 0) bookie.Signal(SIGPIPE);
+    }
+    EXPECT_TRUE(writer.AwaitProgress());
+  }  // it ends before its bookie does
   EXPECT_EQ(bookie.Stop(), 0) << bookie.log();
 }
 
