@@ -66,9 +66,7 @@ Task<absl::Status> WriteIndex(FlushParts parts, Generation* generation, const Le
   STELE_SOMETIMES(kFlushOfDeletedLedger, flush->entries != nullptr && flush->entries->dropped());
   if (!has_entries && !is_dirty) co_return absl::OkStatus();
   IndexUpdate update{.ledger = ledger};
-  IndexHeader header = header_of(ledger);
-  update.may_claim_size = HasRoomForSizeClaim(header.explicit_lac.size());
-  if (is_dirty || !parts.index->Contains(ledger)) update.header = std::move(header);
+  if (is_dirty || !parts.index->Contains(ledger)) update.header = header_of(ledger);
   if (has_entries) {
     update.entries = flush->ids;
     update.locations = flush->locations;

@@ -297,21 +297,32 @@ Task<absl::Status> IndexStore::WriteFile(std::string path, IndexUpdate update, b
   if (update.header.has_value()) {
     STELE_CO_TRY_OK(co_await file->WriteAt(0, Buffer::FromString(MakeIndexHeader(*update.header))));
   }
-  STELE_CO_TRY_OK(co_await WriteLocations(file.get(), update, count_on_file, written));
+  STELE_CO_TRY(const int64_t count,
+               co_await WriteLocations(file.get(), update, count_on_file, written));
   STELE_CO_TRY_OK(co_await file->Sync());
-  STELE_CO_TRY(const uint64_t synced_size, co_await file->Size());
-  if (!update.may_claim_size || (synced_size == size && !update.header.has_value())) {
+  if (count == count_on_file && !update.header.has_value()) co_return absl::OkStatus();
+  co_return co_await ClaimSize(file.get(), update.ledger, LocationOffset(count));
+}
+
+// Not synced: where a crash loses it, the file claims less, or nothing. A header that leaves no
+// room, or is damaged, stays as it is.
+Task<absl::Status> IndexStore::ClaimSize(File* file, LedgerId ledger, uint64_t synced_size_bytes) {
+  STELE_CO_TRY(const Buffer start, co_await file->ReadAt(0, kIndexHeaderSize));
+  const absl::StatusOr<std::optional<IndexHeader>> header = ParseIndexHeader(start.view(), ledger);
+  if (!header.ok() || !header->has_value() ||
+      !HasRoomForSizeClaim((*header)->explicit_lac.size())) {
     co_return absl::OkStatus();
   }
-  // Not synced: where a crash loses it, the file claims less, or nothing.
   co_return co_await file->WriteAt(kSizeClaimOffset,
-                                   Buffer::FromString(MakeSizeClaim(synced_size)));
+                                   Buffer::FromString(MakeSizeClaim(synced_size_bytes)));
 }
 
 // Writes runs of adjacent pages, each from the first to the last location that changes. What lies
-// between keeps its value, so a torn write leaves old or new locations, sector by sector.
-Task<absl::Status> IndexStore::WriteLocations(File* file, IndexUpdate update, int64_t count_on_file,
-                                              Pages* written) {
+// between keeps its value, so a torn write leaves old or new locations, sector by sector. Gives how
+// many locations the file has then.
+Task<absl::StatusOr<int64_t>> IndexStore::WriteLocations(File* file, IndexUpdate update,
+                                                         int64_t count_on_file, Pages* written) {
+  int64_t count = count_on_file;
   for (size_t i = 0; i < update.entries.size();) {
     const int64_t first_entry = update.entries[i];
     const int64_t first_page = first_entry / kLocationsPerPage;
@@ -345,8 +356,9 @@ Task<absl::Status> IndexStore::WriteLocations(File* file, IndexUpdate update, in
                            .second)[static_cast<size_t>(entry % kLocationsPerPage)]);
     }
     STELE_CO_TRY_OK(co_await file->WriteAt(LocationOffset(first_entry), std::move(bytes).Freeze()));
+    count = std::max(count, end);
   }
-  co_return absl::OkStatus();
+  co_return count;
 }
 
 Task<absl::StatusOr<std::unique_ptr<LocationPage>>> IndexStore::LoadForUpdate(

@@ -59,7 +59,6 @@ struct IndexUpdate {
   std::optional<IndexHeader> header;   // nullopt: as it is; a new file needs one
   std::span<const int64_t> entries;    // ids, ascending
   std::span<const int64_t> locations;  // of these entries, packed
-  bool may_claim_size = true;          // HasRoomForSizeClaim of its header
 };
 
 class IndexStore {
@@ -110,8 +109,9 @@ class IndexStore {
   Task<absl::Status> FindLastEntry(File* file, uint64_t size, LoadedIndex* loaded);
   Task<absl::StatusOr<size_t>> ChooseForNew(LedgerId ledger);
   Task<absl::Status> WriteFile(std::string path, IndexUpdate update, bool is_new, Pages* written);
-  Task<absl::Status> WriteLocations(File* file, IndexUpdate update, int64_t count_on_file,
-                                    Pages* written);
+  Task<absl::StatusOr<int64_t>> WriteLocations(File* file, IndexUpdate update,
+                                               int64_t count_on_file, Pages* written);
+  Task<absl::Status> ClaimSize(File* file, LedgerId ledger, uint64_t synced_size_bytes);
   Task<absl::StatusOr<std::unique_ptr<LocationPage>>> LoadForUpdate(File* file, LedgerId ledger,
                                                                     int64_t page,
                                                                     int64_t count_on_file);

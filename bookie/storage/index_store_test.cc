@@ -9,6 +9,7 @@
 
 #include "bookie/storage/storage_rig.h"
 #include "common/async/notification.h"
+#include "common/base/endian.h"
 #include "simulation/sim_file_system.h"
 #include "simulation/sim_random.h"
 
@@ -166,6 +167,19 @@ TEST_F(IndexStoreTest, APageReadBeforeAWriteIsNotKept) {
   EXPECT_EQ(Await(store->Find(kLedger, EntryId(1)))->packed(), location);
   process->Crash();  // before the file system goes
   process->Restart();
+}
+
+// A peer may have told Java's bookie an explicit LAC of any size that fits into the header.
+TEST_F(IndexStoreTest, AClaimNeverGoesOverAnExplicitLac) {
+  std::string lac(1000, 'l');
+  StoreBigEndian(lac.data(), kLedger.value());
+  CreateFile("/d0/1/9/109.idx", MakeIndexHeader({.state_bits = 1, .explicit_lac = lac}));
+  OpenStore(0);
+  ASSERT_TRUE(Write({{0, EntryLocation(EntryLogId(1), 4096).packed()}}).ok());
+  const absl::StatusOr<LoadedIndex> loaded = Await(store->Load(kLedger));
+  ASSERT_TRUE(loaded.ok()) << loaded.status();
+  EXPECT_EQ(loaded->header->explicit_lac, lac);
+  EXPECT_FALSE(loaded->is_cut);
 }
 
 TEST_F(IndexStoreTest, AFileThatIsGoneIsAnErrorNotAnAbsence) {
