@@ -99,8 +99,10 @@ class Lease {
   Lease(const Lease&) = delete;
   Lease& operator=(const Lease&) = delete;
   ~Lease() {
-    // The client holds the state as well until this runs, or until it has let go of it itself.
-    edge_->queue().RunLater([core = edge_->core(), held = held_] { core->Release(held); });
+    // The client holds the state as well until this runs, or until it has let go of it itself. What
+    // this held goes with the job: kept until here it could be the last to go, on this thread.
+    edge_->queue().RunLater(
+        [core = edge_->core(), held = std::move(held_)] { core->Release(held); });
   }
 
   ClientEdge& edge() const { return *edge_; }
@@ -109,7 +111,7 @@ class Lease {
 
  private:
   const std::shared_ptr<ClientEdge> edge_;
-  const Held<State> held_;
+  Held<State> held_;
 };
 
 }  // namespace stele::client
