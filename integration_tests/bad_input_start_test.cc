@@ -15,6 +15,7 @@
 
 #include "bookie/testing/wire_client.h"
 #include "common/base/strings.h"
+#include "common/real/process_limits.h"
 #include "integration_tests/child_process.h"
 #include "integration_tests/live_bookie.h"
 
@@ -233,6 +234,12 @@ TEST_F(BadInputConfigTest, Row50FilesNameKeyAndLine) {
                       {"diskUsageLwmThreshold"});
   ExpectConfigRefused("bookieId=\xff\xfe\n", {"line 1", "UTF-8"});
   ExpectConfigRefused("journalSyncData=false\n", {"line 1", "journalSyncData"});
+  // Whom the file turns away would be served.
+  ExpectConfigRefused("bookieAuthProviderFactoryClass=org.example.Plugin\n",
+                      {"line 1", "bookieAuthProviderFactoryClass", "org.example.Plugin"});
+  ExpectConfigRefused("permittedStartupUsers=nobody-of-here, nor-her\n", {"permittedStartupUsers"});
+  const LiveBookie of_permitted(
+      {.settings = {StrCat("permittedStartupUsers=nobody-of-here, ", real::UserName())}});
   const std::string huge = directory_ + "/huge.conf";
   WriteFile(huge, "");
   fs::resize_file(huge, 1 << 30);

@@ -52,19 +52,24 @@ absl::StatusOr<int64_t> ParseFraction(std::string_view value) {
   return ppm;
 }
 
-absl::StatusOr<std::vector<std::string>> ParseDirectories(std::string_view value) {
-  std::vector<std::string> directories;
+absl::StatusOr<std::vector<std::string>> ParseList(std::string_view value,
+                                                   std::string_view expected) {
+  std::vector<std::string> parts;
   while (!value.empty()) {
     const size_t comma = std::min(value.find(','), value.size());
     std::string_view part = value.substr(0, comma);
     while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
     while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (part.empty()) return Bad("directories separated by commas", value);
-    directories.emplace_back(part);
+    if (part.empty()) return Bad(expected, value);
+    parts.emplace_back(part);
     value.remove_prefix(std::min(comma + 1, value.size()));
   }
-  if (directories.empty()) return Bad("at least one directory", value);
-  return directories;
+  if (parts.empty()) return Bad(expected, value);
+  return parts;
+}
+
+absl::StatusOr<std::vector<std::string>> ParseDirectories(std::string_view value) {
+  return ParseList(value, "directories separated by commas");
 }
 
 using Setter = std::function<absl::Status(std::string_view value, BookieConfig& config)>;
@@ -88,7 +93,7 @@ absl::StatusOr<std::string> ParseText(std::string_view value) {
   return std::string(value);
 }
 
-// A promise of durability that this bookie always keeps, so the file may not ask for less.
+// What cannot be had otherwise: the file may ask for nothing else.
 Setter MustBe(std::string_view required, std::string_view why) {
   return [=](std::string_view value, BookieConfig& config) -> absl::Status {
     if (value == required) return absl::OkStatus();
@@ -105,6 +110,14 @@ absl::Status SetStorageClass(std::string_view value, BookieConfig& config) {
   return absl::OkStatus();
 }
 
+// A bookie that served whom it was told to turn away would be worse than one that does not start.
+Setter MustBeOff(std::string_view advice) {
+  return [=](std::string_view value, BookieConfig&) -> absl::Status {
+    if (value == "null") return absl::OkStatus();  // Apache's file says so where nothing is set
+    return MakeError(ErrorCode::kConfig, StrCat("is not supported, found '", value, "'; ", advice));
+  };
+}
+
 // Apache's file switches things off by 0 or -1.
 absl::Duration SecondsOrNever(int64_t value) { return absl::Seconds(std::max<int64_t>(value, 0)); }
 absl::Duration MillisOrNever(int64_t value) {
@@ -114,6 +127,9 @@ absl::Duration MillisOrNever(int64_t value) {
 const std::map<std::string, Setter, std::less<>>& Setters() {
   constexpr int64_t kBig = int64_t{1} << 50;
   constexpr int64_t kSecondsMax = 10 * 366 * 86'400LL;
+  static constexpr char kRemoveAndShield[] =
+      "this bookie serves everybody who reaches its port: take the key out, and let only its "
+      "clients reach the port";
   using C = BookieConfig&;
   static const auto* const setters = new std::map<std::string, Setter, std::less<>>{
       {"bookieId",
@@ -221,6 +237,18 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
        Set(Integer(kMiB, kBig), [](C c, int64_t v) { c.partial_frames_max_bytes = v; })},
       {"stele.sendStallMs", Set(Integer(1, 3'600'000),
                                 [](C c, int64_t v) { c.send_stall_max = absl::Milliseconds(v); })},
+      {"permittedStartupUsers",
+       Set([](std::string_view value) { return ParseList(value, "users separated by commas"); },
+           [](C c, auto v) { c.permitted_users = std::move(v); })},
+      {"bookieAuthProviderFactoryClass", MustBeOff(kRemoveAndShield)},
+      {"authorizedRoles", MustBeOff(kRemoveAndShield)},
+      {"tlsProviderFactoryClass", MustBeOff(kRemoveAndShield)},
+      {"tlsClientAuthentication", MustBe("false", kRemoveAndShield)},
+      {"zkEnableSecurity",
+       MustBe("false",
+              "the nodes of this bookie may be changed by everybody who reaches "
+              "ZooKeeper; let nobody else reach it")},
+      {"disableServerSocketBind", MustBe("false", "a bookie here has no other way to its peers")},
       {"ledgerStorageClass", SetStorageClass},
       {"journalSyncData", MustBe("true", "an acknowledged entry is on disk")},
       {"journalWriteData", MustBe("true", "an acknowledged entry is on disk")},

@@ -23,6 +23,7 @@ struct BookieConfig {
   bool use_host_name = false;        // useHostNameAsBookieID
   bool use_short_host_name = false;  // useShortHostName
   bool allow_loopback = false;  // allowLoopback; the address that is found may be a loopback one
+  std::vector<std::string> permitted_users;  // permittedStartupUsers; empty: everybody
   // What a peer may hold without giving or taking bytes (common/real/link_limits.h).
   absl::Duration send_stall_max = absl::Seconds(10);  // stele.sendStallMs
   int64_t partial_frames_max_bytes = 256 << 20;       // stele.partialFramesMaxBytes

@@ -98,6 +98,28 @@ TEST(BookieConfigTest, WeakerDurabilityIsRefused) {
             std::string::npos);
 }
 
+TEST(BookieConfigTest, WhatWouldServeThoseWhomItShouldNotIsRefused) {
+  for (const std::string_view line : {
+           "bookieAuthProviderFactoryClass=org.apache.bookkeeper.sasl."
+           "SASLBookieAuthProviderFactory",
+           "bookieAuthProviderFactoryClass=org.apache.bookkeeper.tls.BookieAuthZFactory",
+           "authorizedRoles=writer",
+           "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory",
+           "tlsClientAuthentication=true",
+       }) {
+    const std::string error = ErrorOf(line);
+    EXPECT_TRUE(error.ends_with("let only its clients reach the port")) << error;
+    EXPECT_NE(error.find(line.substr(0, line.find('='))), std::string::npos) << error;
+  }
+  EXPECT_NE(ErrorOf("zkEnableSecurity=true").find("ZooKeeper"), std::string::npos);
+  EXPECT_NE(ErrorOf("disableServerSocketBind=true").find("only 'false'"), std::string::npos);
+  for (const std::string_view line :
+       {"bookieAuthProviderFactoryClass=null", "tlsClientAuthentication=false",
+        "zkEnableSecurity=false", "authorizedRoles=", "permittedStartupUsers="}) {
+    EXPECT_TRUE(ParseBookieConfig(line, UnknownKeys::kRefuse).ok()) << line;
+  }
+}
+
 TEST(BookieConfigTest, KeysWithoutEffectAreAcceptedWithANote) {
   const auto config =
       ParseBookieConfig("numAddWorkerThreads=4\nindexDirectories=\n", UnknownKeys::kRefuse);
@@ -131,14 +153,17 @@ TEST(BookieConfigTest, TheFileThatApacheShipsIsAccepted) {
   EXPECT_FALSE(config->allow_loopback);
 }
 
-// An operator who takes the comment sign away before a line gets what Apache's default is.
+// An operator who takes the comment sign away before a line gets what Apache's default is. What
+// stands there for TLS is none: it says how to have it.
 TEST(BookieConfigTest, EachDefaultInTheFileThatApacheShipsIsAccepted) {
   std::istringstream lines(ReadAll("bookie/config/testdata/apache_4.17.3.conf"));
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
     if (line.starts_with("#")) line.erase(0, 1);
+    const bool asks_for_tls =
+        line == "tlsClientAuthentication=true" || line.starts_with("tlsProviderFactoryClass=");
     const auto config = ParseBookieConfig(line, UnknownKeys::kRefuse);
-    EXPECT_TRUE(config.ok()) << line << ": " << config.status();
+    EXPECT_EQ(config.ok(), !asks_for_tls) << line << ": " << config.status();
   }
   EXPECT_EQ(count, 215);
 }

@@ -17,6 +17,7 @@ constexpr std::string_view kTableService = "belongs to Apache's table service";
 constexpr std::string_view kZooKeeper = "the metadata driver retries by itself";
 constexpr std::string_view kClientSide = "belongs to clients";
 constexpr std::string_view kLayout = "the stored layout decides";
+constexpr std::string_view kRefused = "refused unless it is off: it is not supported";
 constexpr std::string_view kOther = "has no counterpart here";
 
 }  // namespace
@@ -41,10 +42,10 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"auditorPeriodicCheckInterval", kAutorecovery},
       {"auditorPeriodicPlacementPolicyCheckInterval", kAutorecovery},
       {"auditorReplicasCheckInterval", kAutorecovery},
-      {"authorizedRoles", kNotYet},
+      {"authorizedRoles", kRefused},
       {"autoRecoveryDaemonEnabled", kAutorecovery},
       {"bookieAddressResolverEnabled", kClientSide},
-      {"bookieAuthProviderFactoryClass", kNotYet},
+      {"bookieAuthProviderFactoryClass", kRefused},
       {"bookieDeathWatchInterval", kOther},
       {"bookieId", {}},
       {"bookieMaxMultipleForWeightBasedPlacement", kClientSide},
@@ -89,7 +90,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"dbStorage_writeCacheMaxSizeMb", kDbStorage},
       {"defaultRocksdbConf", kDbStorage},
       {"digestType", kClientSide},
-      {"disableServerSocketBind", kOther},
+      {"disableServerSocketBind", kRefused},
       {"diskCheckInterval", {}},
       {"diskUsageLwmThreshold", {}},
       {"diskUsageThreshold", {}},
@@ -206,7 +207,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"pageLimit", kOther},
       {"pageSize", kOther},
       {"passwd", kClientSide},
-      {"permittedStartupUsers", kNotYet},
+      {"permittedStartupUsers", {}},
       {"persistBookieStatusEnabled", kOther},
       {"preserveMdcForTaskExecution", kOther},
       {"prometheusStatsHttpAddress", kMetrics},
@@ -260,7 +261,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"throttle", kClientSide},
       {"tlsCertFilesRefreshDurationSeconds", kNotYet},
       {"tlsCertificatePath", kNotYet},
-      {"tlsClientAuthentication", kNotYet},
+      {"tlsClientAuthentication", kRefused},
       {"tlsEnabledCipherSuites", kNotYet},
       {"tlsEnabledProtocols", kNotYet},
       {"tlsHostnameVerificationEnabled", kNotYet},
@@ -268,7 +269,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"tlsKeyStorePasswordPath", kNotYet},
       {"tlsKeyStoreType", kNotYet},
       {"tlsProvider", kNotYet},
-      {"tlsProviderFactoryClass", kNotYet},
+      {"tlsProviderFactoryClass", kRefused},
       {"tlsTrustStore", kNotYet},
       {"tlsTrustStorePasswordPath", kNotYet},
       {"tlsTrustStoreType", kNotYet},
@@ -280,7 +281,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"verifyMetadataOnGC", kCompaction},
       {"waitTimeoutOnResponseBackpressureMs", kOther},
       {"writeBufferSizeBytes", kOther},
-      {"zkEnableSecurity", kZooKeeper},
+      {"zkEnableSecurity", kRefused},
       {"zkLedgersRootPath", {}},
       {"zkReplicationTaskRateLimit", kAutorecovery},
       {"zkRequestRateLimit", kZooKeeper},

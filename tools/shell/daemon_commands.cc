@@ -95,6 +95,16 @@ void SetDataDirectory(const std::string& directory, bookie::BookieOptions& optio
   options.index_directories.clear();
 }
 
+absl::Status CheckUser(const std::vector<std::string>& permitted) {
+  if (permitted.empty()) return absl::OkStatus();
+  const std::string user = real::UserName();
+  if (std::find(permitted.begin(), permitted.end(), user) != permitted.end()) {
+    return absl::OkStatus();
+  }
+  return MakeError(ErrorCode::kConfig,
+                   StrCat("permittedStartupUsers does not name '", user, "', who starts it"));
+}
+
 // A bookie on an embedded store has its whole cluster on this machine; another one must be found
 // from elsewhere.
 absl::Status CompleteAddress(BookieConfig& config) {
@@ -165,6 +175,7 @@ absl::StatusOr<BookieSetup> MakeSetup(real::Shard& shard, const BookieCommand& c
     STELE_TRY_OK(
         bookie::SetBookieKey(setting.substr(0, equals), setting.substr(equals + 1), setup.config));
   }
+  STELE_TRY_OK(CheckUser(setup.config.permitted_users));
   SetDataDirectory(command.data_directory, setup.config.options);
   if (command.port >= 0) setup.config.options.listen.port = static_cast<uint16_t>(command.port);
   std::string& uri = setup.config.metadata_service_uri;
