@@ -142,6 +142,10 @@ Task<absl::Status> Node::OpenStorage() {
       .open_index_files_max = options_.open_index_files_max,
   };
   STELE_CO_TRY(storage_, co_await OpenLedgerStorage(env_, std::move(storage)));
+  storage_->SetLossListener([this](LedgerId ledger) {
+    log_->Write(LogLevel::kError, "an index file has lost locations: `stele repair index`",
+                {{"ledger", ledger.value()}});
+  });
   if (const size_t strays = storage_->StrayLedgers().size(); strays > 0) {
     log_->Write(LogLevel::kWarning, "entry logs have ledgers without an index file",
                 {{"ledgers", static_cast<int64_t>(strays)}});

@@ -21,7 +21,10 @@ class NoPace final : public BackgroundPace {
 
 Task<absl::StatusOr<std::vector<LedgerId>>> FindUncertain(LedgerStorage* storage) {
   std::vector<LedgerId> uncertain;
+  NoPace pace;
   for (const LedgerId ledger : storage->Ledgers()) {
+    // What cannot be read is told by the load.
+    (co_await storage->CheckIndex(ledger, &pace)).IgnoreError();
     const auto state = co_await storage->Load(ledger);
     if (state.ok() && (*state)->uncertain) uncertain.push_back(ledger);
   }

@@ -100,12 +100,13 @@ TEST(BadInputJournalTest, Row35DamagedJournalsAreRecoveredOrRefused) {
   const auto with = [](size_t at, const std::string& bytes) {
     return [=](std::string file) { return file.replace(at, bytes.size(), bytes); };
   };
+  // The first batch begins with a record for certain; a journal that falls idle writes empty ones.
   const Damage damages[] = {
       {"garbage", [](std::string file) { return std::string(file.size(), 'g'); }, kDamaged},
-      {"a batch in the middle", with(16'384, std::string(64, '\xff')), kDamaged},
-      {"a length of 2^31-1", with(8192, "\x7f\xff\xff\xff"), kDamaged},
-      {"a negative length", with(8192, "\xff\xff\xff\x00"), kDamaged},
-      {"a length of 1", with(8192, std::string("\0\0\0\1", 4)), kDamaged},
+      {"a block in the middle", with(16'384, std::string(4096, '\xff')), kDamaged},
+      {"a length of 2^31-1", with(4096, "\x7f\xff\xff\xff"), kDamaged},
+      {"a negative length", with(4096, "\xff\xff\xff\x00"), kDamaged},
+      {"a length of 1", with(4096, std::string("\0\0\0\1", 4)), kDamaged},
       {"as it was", [](std::string file) { return file; }, 0},
   };
   for (const Damage& damage : damages) {
@@ -152,6 +153,13 @@ TEST(BadInputStorageTest, Row36Row37DamagedLogsAndIndexesAreNeverNoSuchEntry) {
   run("index cut in its header", index, good_index.substr(0, 500), ReplyCode::kUnknownLedgerState);
   run("index cut behind its header", index, good_index.substr(0, 1024),
       ReplyCode::kUnknownLedgerState);
+  // Zeroes are what entries of other bookies have.
+  run("locations of zeroes", index,
+      good_index.substr(0, 1024) + std::string(good_index.size() - 1024, '\0'),
+      ReplyCode::kUnknownLedgerState);
+  run("a sector of zeroes", index,
+      std::string(good_index).replace(1024 + 512, 512, std::string(512, '\0')),
+      ReplyCode::kIoError);
   run("locations of nowhere", index,
       good_index.substr(0, 1024) + std::string(good_index.size() - 1024, '\x7f'),
       ReplyCode::kIoError);

@@ -5,7 +5,6 @@
 
 #include "absl/strings/str_format.h"
 #include "common/base/check.h"
-#include "common/base/crc32c.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -16,7 +15,6 @@ namespace {
 
 constexpr std::string_view kMagic = "BKLE";
 constexpr int32_t kVersion = 1;
-constexpr std::string_view kClaimMagic = "StLe";
 constexpr size_t kLacOffsetMax = 20 + wire::kMasterKeySize;
 
 absl::Status Corrupt(LedgerId ledger, std::string_view what) {
@@ -60,19 +58,13 @@ std::string MakeIndexHeader(const IndexHeader& header) {
   AppendBigEndian(bytes, static_cast<int32_t>(header.explicit_lac.size()));
   bytes += header.explicit_lac;
   STELE_CHECK_OP(bytes.size(), <=, kIndexHeaderSize);
-  bytes.resize(kIndexHeaderSize, '\0');
+  bytes.resize(header.HasRoomForClaim() ? kClaimOffset : kIndexHeaderSize, '\0');
+  if (header.HasRoomForClaim()) bytes += MakeIndexClaim(header.claim);
   return bytes;
 }
 
-bool HasRoomForSizeClaim(size_t explicit_lac_size_bytes) {
-  return kLacOffsetMax + explicit_lac_size_bytes <= kSizeClaimOffset;
-}
-
-std::string MakeSizeClaim(uint64_t size_bytes) {
-  std::string bytes(kClaimMagic);
-  AppendBigEndian(bytes, static_cast<int64_t>(size_bytes));
-  AppendBigEndian(bytes, static_cast<int32_t>(Crc32c(bytes)));
-  return bytes;
+bool IndexHeader::HasRoomForClaim() const {
+  return kLacOffsetMax + explicit_lac.size() <= kClaimOffset;
 }
 
 absl::StatusOr<std::optional<IndexHeader>> ParseIndexHeader(std::string_view bytes,
@@ -116,11 +108,7 @@ absl::StatusOr<std::optional<IndexHeader>> ParseIndexHeader(std::string_view byt
     std::copy(key.begin(), key.end(), header.master_key->begin());
   }
   header.explicit_lac = lac;
-  if (HasRoomForSizeClaim(lac.size())) {
-    const std::string_view claim = bytes.substr(kSizeClaimOffset);
-    const auto size = static_cast<uint64_t>(LoadBigEndian<int64_t>(claim.data() + 4));
-    if (claim == MakeSizeClaim(size)) header.claimed_size_bytes = size;
-  }
+  if (header.HasRoomForClaim()) header.claim = ParseIndexClaim(bytes.substr(kClaimOffset));
   return header;
 }
 

@@ -8,10 +8,8 @@
 //              12+k   4  state bits: 1 = fenced; 0x100 = uncertain (Stele; Java keeps it)
 //              16+k   4  size of the explicit LAC, 0 = none, else 16 or more  (version 1)
 //              20+k   n  explicit LAC packet: ledger, LAC, digest             (version 1)
-//                        zeroes up to 1008
-//   claim      1008  4  "StLe", or zeroes: no claim
-//              1012  8  size that the file had when it was synced last
-//              1020  4  CRC32C of the 12 bytes before
+//                        zeroes up to 512
+//   claim       512 512 index_claim.h, or zeroes
 //   locations  1024   8  of entry 0, then of entry 1, ...; 0 = no such entry; whole pages of 1024
 #pragma once
 
@@ -22,6 +20,7 @@
 #include <string_view>
 
 #include "absl/status/statusor.h"
+#include "bookie/storage/index_claim.h"
 #include "common/base/ids.h"
 #include "common/wire/bookie_messages.h"
 
@@ -40,20 +39,16 @@ struct IndexHeader {
   std::optional<wire::MasterKey> master_key;
   int32_t state_bits = 0;    // bits that Stele does not know are kept
   std::string explicit_lac;  // empty, or 16 bytes and more
-  // What the file claims of itself: it was durable with so many bytes. A shorter one has lost
-  // locations. 0: no claim, as in files that Java made or whose header it wrote last.
-  uint64_t claimed_size_bytes = 0;
+  // Empty in files that Java made, and in those whose header it wrote last.
+  IndexClaim claim;
+
+  // Do the fields leave room for a claim? It is neither read nor written when they do not.
+  bool HasRoomForClaim() const;
 };
 
-// kIndexHeaderSize bytes of version 1, without a claim. explicit_lac has at most
-// kExplicitLacSizeMaxBytes, or what ParseIndexHeader gave.
+// kIndexHeaderSize bytes of version 1. explicit_lac has at most kExplicitLacSizeMaxBytes, or what
+// ParseIndexHeader gave.
 std::string MakeIndexHeader(const IndexHeader& header);
-
-// Where the claim stands, when the fields leave room for it, and its bytes. It is true only if it
-// is written behind a sync of the file.
-inline constexpr size_t kSizeClaimOffset = 1008;
-bool HasRoomForSizeClaim(size_t explicit_lac_size_bytes);
-std::string MakeSizeClaim(uint64_t size_bytes);
 
 // `bytes`: the file's first kIndexHeaderSize bytes, or all of a shorter file. nullopt: nothing but
 // zeroes, or cut off: what a crash leaves of a header that never became durable.

@@ -16,5 +16,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   STELE_CHECK((*again)->master_key == (*header)->master_key);
   STELE_CHECK((*again)->state_bits == (*header)->state_bits);
   STELE_CHECK((*again)->explicit_lac == (*header)->explicit_lac);
+  STELE_CHECK((*again)->claim == (*header)->claim);
   return 0;
 }

@@ -131,20 +131,17 @@ TEST(IndexFormatTest, F29APartialSlotAtTheEndIsIgnored) {
   EXPECT_EQ(LocationCount(1047), 2);
 }
 
-TEST(IndexFormatTest, AClaimCountsOnlyWhenItIsWhole) {
-  std::string file = MakeIndexHeader({.master_key = Key(), .state_bits = 1});
-  EXPECT_EQ((*ParseIndexHeader(file, kLedger))->claimed_size_bytes, 0u);
-  const std::string claim = MakeSizeClaim(9216);
-  ASSERT_EQ(kSizeClaimOffset + claim.size(), kIndexHeaderSize);
-  file.replace(kSizeClaimOffset, claim.size(), claim);
-  EXPECT_EQ((*ParseIndexHeader(file, kLedger))->claimed_size_bytes, 9216u);
-  for (size_t i = kSizeClaimOffset; i < kIndexHeaderSize; ++i) {
-    std::string damaged = file;
-    damaged[i] ^= 1;
-    EXPECT_EQ((*ParseIndexHeader(damaged, kLedger))->claimed_size_bytes, 0u) << i;
-  }
-  EXPECT_TRUE(HasRoomForSizeClaim(968));
-  EXPECT_FALSE(HasRoomForSizeClaim(969));
+TEST(IndexFormatTest, AClaimIsBehindTheFieldsAndNeverInThem) {
+  IndexHeader header{.master_key = Key(), .claim = {.size_bytes = 9216, .sectors = {{0, 1}}}};
+  header.explicit_lac = Lac(kLedger, 5, 456);
+  const std::string with_claim = MakeIndexHeader(header);
+  EXPECT_EQ((*ParseIndexHeader(with_claim, kLedger))->claim, header.claim);
+  EXPECT_EQ(with_claim.substr(kClaimOffset), MakeIndexClaim(header.claim));
+  // One byte more leaves no room.
+  header.explicit_lac = Lac(kLedger, 5, 457);
+  const auto parsed = ParseIndexHeader(MakeIndexHeader(header), kLedger);
+  EXPECT_EQ((*parsed)->explicit_lac, header.explicit_lac);
+  EXPECT_EQ((*parsed)->claim, IndexClaim());
 }
 
 }  // namespace

@@ -16,12 +16,6 @@ constexpr LedgerId kLedger{0x109};
 constexpr LedgerId kOther{6};
 const char kIndexPath[] = "/d0/1/9/109.idx";
 
-class TestPace final : public BackgroundPace {
- public:
-  Task<absl::Status> Spend(uint64_t) override { co_return status; }
-  absl::Status status;
-};
-
 struct IndexRebuildTest : testing::Test, StorageRig {
   void SetUp() override {
     options.is_deleted = nullptr;
@@ -155,6 +149,87 @@ TEST_F(IndexRebuildTest, ACutIndexFileIsNeverANo) {
   MustOpen();
   EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kNoSuchEntry);
   EXPECT_FALSE(MustLoad(kLedger)->fenced);
+}
+
+// Zeroes are "other bookies have these entries", unless the file says that they were not.
+struct ZeroedLocationsTest : IndexRebuildTest {
+  void SetUp() override {
+    IndexRebuildTest::SetUp();
+    for (int64_t i = 64; i < 1500; ++i) MustPut(kLedger, EntryId(i));
+    ASSERT_TRUE(Await(storage->Close()).ok());
+    Kill();
+  }
+  void Lose(uint64_t offset, size_t size) {
+    OverwriteFile(kIndexPath, offset, std::string(size, '\0'));
+    MustOpen();
+    storage->SetLossListener([this](LedgerId ledger) { told.push_back(ledger); });
+  }
+  void ExpectRepair(int64_t lost) {
+    EXPECT_EQ(*Await(storage->RecoverIndexes({kLedger}, &pace)), lost);
+    for (int round = 0; round < 2; ++round) {
+      for (const int64_t entry : {0, 4, 64, 300, 511, 512, 1023, 1024, 1499}) {
+        EXPECT_TRUE(Read(kLedger, EntryId(entry)).ok()) << entry;
+      }
+      // Nobody knows whether that was all.
+      EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kUnknownLedgerState);
+      EXPECT_EQ(CodeOfRead(kLedger, EntryId(1500)), ErrorCode::kUnknownLedgerState);
+      Reopen();
+    }
+  }
+  std::vector<LedgerId> told;
+};
+
+TEST_F(ZeroedLocationsTest, ABlockWithinIsDamageAndComesBackFromTheLogs) {
+  Lose(4096, 4096);  // entries 384 to 895
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(896)), ErrorCode::kOk);
+  EXPECT_FALSE(MustLoad(kLedger)->fenced);
+  for (const int64_t entry : {384, 511, 512, 895}) {
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(entry)), ErrorCode::kCorruptData) << entry;
+  }
+  EXPECT_EQ(told, std::vector<LedgerId>{kLedger});
+  EXPECT_EQ(storage->Stats().lost_indexes, 1);
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+  EXPECT_FALSE(MustLoad(kLedger)->fenced) << "its header is good: it was not";
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(5)), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(CodeOf(Await(storage->ListEntries(kLedger)).status()), ErrorCode::kUnknownLedgerState);
+  ExpectRepair(512);
+}
+
+TEST_F(ZeroedLocationsTest, TheEndIsUnknownFromTheStart) {
+  Lose(1024 + 1024 * 8, 8192);
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+  EXPECT_EQ(CodeOf(Await(storage->ReadLac(kLedger)).status()), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1499)), ErrorCode::kUnknownLedgerState);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1023)), ErrorCode::kOk);
+  ExpectRepair(1500 - 1024);
+}
+
+TEST_F(ZeroedLocationsTest, NothingIsLeft) {
+  Lose(1024, 2 * 8192);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kUnknownLedgerState);
+  ExpectRepair(5 + 1500 - 64);
+}
+
+// Whoever looks at the file finds it, before somebody asks for the entry.
+TEST_F(ZeroedLocationsTest, ACheckFindsIt) {
+  Lose(1024 + 3 * 512, 512);
+  EXPECT_FALSE(MustLoad(kLedger)->uncertain);
+  ASSERT_TRUE(Await(storage->CheckIndex(kLedger, &pace)).ok());
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+  MustFlush();
+  Reopen();
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain) << "its header says so";
+}
+
+// The log may have the only copy: its record is not garbage.
+TEST_F(ZeroedLocationsTest, ACompactionKeepsTheLog) {
+  Lose(1024 + 3 * 512, 512);
+  const auto compacted = Await(storage->CompactEntryLog(EntryLogId(0), 0, SayGone, &pace));
+  ASSERT_TRUE(compacted.ok()) << compacted.status();
+  EXPECT_EQ(compacted->records, 5 + 1500 - 64 - 64);
+  EXPECT_FALSE(compacted->removed);
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+  ExpectRepair(64);
 }
 
 }  // namespace

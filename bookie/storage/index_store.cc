@@ -1,14 +1,12 @@
 #include "bookie/storage/index_store.h"
 
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 #include "bookie/storage/directory_choice.h"
 #include "bookie/storage/index_enumeration.h"
 #include "bookie/storage/run_concurrently.h"
 #include "common/base/check.h"
-#include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/stable_hash.h"
 #include "common/base/strings.h"
@@ -17,21 +15,9 @@
 namespace stele::bookie {
 namespace {
 
-constexpr size_t kPageBytes = kLocationsPerPage * kLocationSize;
-constexpr size_t kScanChunkBytes = 64 << 10;
-// One write covers at most so many adjacent pages.
-constexpr size_t kPagesPerWriteMax = 64;
 // What a disk must have left for a new index file.
 constexpr uint64_t kFreeForNewFileMinBytes = 1 << 20;
 constexpr size_t kDirectorySyncsAtATime = 16;
-
-// Fills `page` with the locations in `bytes`, the file's content from the page's start.
-void DecodePage(std::string_view bytes, LocationPage& page) {
-  page.fill(0);
-  for (size_t i = 0; i < std::min<size_t>(bytes.size() / kLocationSize, kLocationsPerPage); ++i) {
-    page[i] = LoadBigEndian<int64_t>(bytes.data() + kLocationSize * i);
-  }
-}
 
 // The ledger's directory below the index directory, as a number.
 size_t NameBits(LedgerId ledger) { return static_cast<size_t>(ledger.value() & 0xffff); }
@@ -141,36 +127,7 @@ Task<absl::StatusOr<std::shared_ptr<File>>> IndexStore::OpenForReading(LedgerId 
 
 Task<absl::StatusOr<LoadedIndex>> IndexStore::Load(LedgerId ledger) {
   STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
-  STELE_CO_TRY(const Buffer start, co_await file->ReadAt(0, kIndexHeaderSize));
-  STELE_CO_TRY(const uint64_t size, co_await file->Size());
-  LoadedIndex loaded;
-  STELE_CO_TRY(loaded.header, ParseIndexHeader(start.view(), ledger));
-  loaded.is_cut = loaded.header.has_value() && size < loaded.header->claimed_size_bytes;
-  STELE_CO_TRY_OK(co_await FindLastEntry(file.get(), size, &loaded));
-  co_return loaded;
-}
-
-Task<absl::Status> IndexStore::FindLastEntry(File* file, uint64_t size, LoadedIndex* loaded) {
-  int64_t end = LocationCount(size);
-  const int64_t searched_to =
-      std::max<int64_t>(0, end - static_cast<int64_t>(kLastEntrySearchMaxBytes / kLocationSize));
-  while (end > searched_to) {
-    const int64_t begin =
-        std::max<int64_t>(searched_to, end - static_cast<int64_t>(kScanChunkBytes / kLocationSize));
-    STELE_CO_TRY(const Buffer bytes,
-                 co_await file->ReadAt(LocationOffset(begin),
-                                       kLocationSize * static_cast<size_t>(end - begin)));
-    for (int64_t i = static_cast<int64_t>(bytes.size() / kLocationSize) - 1; i >= 0; --i) {
-      if (LoadBigEndian<int64_t>(bytes.data() + kLocationSize * static_cast<size_t>(i)) != 0) {
-        loaded->last_entry = EntryId(begin + i);
-        co_return absl::OkStatus();
-      }
-    }
-    end = begin;
-  }
-  loaded->last_entry_is_certain = searched_to == 0;
-  if (searched_to > 0) loaded->last_entry = EntryId(searched_to - 1);
-  co_return absl::OkStatus();
+  co_return co_await LoadIndex(file.get(), ledger);
 }
 
 std::optional<absl::StatusOr<EntryLocation>> IndexStore::FindCached(LedgerId ledger,
@@ -187,12 +144,15 @@ Task<absl::StatusOr<EntryLocation>> IndexStore::Find(LedgerId ledger, EntryId en
   const int64_t page = entry.value() / kLocationsPerPage;
   PageLoad load(this, ledger);
   STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
-  STELE_CO_TRY(const Buffer bytes,
-               co_await file->ReadAt(LocationOffset(page * kLocationsPerPage), kPageBytes));
-  auto content = std::make_unique<LocationPage>();
-  DecodePage(bytes.view(), *content);
-  const int64_t packed = (*content)[static_cast<size_t>(entry.value() % kLocationsPerPage)];
-  if (!load.stale() && Contains(ledger)) cache_.Put(ledger, page, std::move(content));
+  STELE_CO_TRY(LoadedPage loaded, co_await LoadPage(file.get(), ledger, page));
+  const auto slot = static_cast<size_t>(entry.value() % kLocationsPerPage);
+  const int64_t packed = (*loaded.locations)[slot];
+  if (loaded.lost.any()) {
+    loss_listener_(ledger);
+    if (loaded.lost[slot / kLocationsPerSector]) co_return LocationsLost(ledger);
+  } else if (!load.stale() && Contains(ledger)) {
+    cache_.Put(ledger, page, std::move(loaded.locations));
+  }
   co_return CheckLocation(ledger, entry, packed);
 }
 
@@ -218,23 +178,16 @@ uint64_t IndexStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, u
 
 Task<absl::StatusOr<std::vector<EntryId>>> IndexStore::List(LedgerId ledger) {
   STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
-  STELE_CO_TRY(const uint64_t size, co_await file->Size());
-  const absl::Status too_large = MakeError(
-      ErrorCode::kOverloaded,
-      StrCat("index file of ledger ", ledger.value(), " has ", size, " bytes or too many entries"));
-  if (size > kListedIndexMaxBytes) co_return too_large;
-  std::vector<EntryId> entries;
-  const int64_t count = LocationCount(size);
-  constexpr int64_t kStep = kScanChunkBytes / kLocationSize;
-  for (int64_t begin = 0; begin < count; begin += kStep) {
-    STELE_CO_TRY(const Buffer bytes, co_await file->ReadAt(LocationOffset(begin), kScanChunkBytes));
-    for (size_t i = 0; i < bytes.size() / kLocationSize; ++i) {
-      if (LoadBigEndian<int64_t>(bytes.data() + kLocationSize * i) == 0) continue;
-      entries.emplace_back(begin + static_cast<int64_t>(i));
-    }
-    if (entries.size() > kListedEntriesMax) co_return too_large;
-  }
+  auto entries = co_await ListEntriesOf(file.get(), ledger);
+  if (CodeOf(entries.status()) == ErrorCode::kCorruptData) loss_listener_(ledger);
   co_return entries;
+}
+
+Task<absl::Status> IndexStore::LookForLosses(LedgerId ledger, BackgroundPace* pace) {
+  STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
+  STELE_CO_TRY(const bool has_lost_some, co_await HasLostSome(file.get(), ledger, pace));
+  if (has_lost_some) loss_listener_(ledger);
+  co_return absl::OkStatus();
 }
 
 // ---- Writing
@@ -255,11 +208,10 @@ Task<absl::Status> IndexStore::Write(IndexUpdate update) {
   STELE_CHECK(update.entries.size() == update.locations.size());
   const LedgerId ledger = update.ledger;
   WriteGuard guard(this, ledger);
-  Pages written;
   if (const auto found = directory_of_.find(ledger); found != directory_of_.end()) {
     const uint8_t directory = found->second;
-    STELE_CO_TRY_OK(WithoutAbsence(
-        co_await WriteFile(PathOf(directory, ledger), update, /*is_new=*/false, &written)));
+    STELE_CO_TRY_OK(
+        WithoutAbsence(co_await WriteFile(PathOf(directory, ledger), update, /*is_new=*/false)));
     if (!synced_names_[directory].inner[NameBits(ledger)]) doubtful_names_[ledger] = directory;
   } else {
     STELE_CHECK(update.header.has_value());
@@ -270,109 +222,34 @@ Task<absl::Status> IndexStore::Write(IndexUpdate update) {
       STELE_CO_TRY_OK(co_await env_.files->MakeDirectories(
           StrCat(options_.directories[directory], "/", IndexFileDirectory(ledger))));
     }
-    STELE_CO_TRY_OK(co_await WriteFile(temporary, update, /*is_new=*/true, &written));
+    STELE_CO_TRY_OK(co_await WriteFile(temporary, update, /*is_new=*/true));
     // Remembered first: the rename may happen although it fails.
     unsynced_names_[ledger] = static_cast<uint8_t>(directory);
     STELE_CO_TRY_OK(co_await env_.files->Rename(temporary, path));
   }
-  for (auto& [page, content] : written) cache_.Put(ledger, page, std::move(content));
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> IndexStore::WriteFile(std::string path, IndexUpdate update, bool is_new,
-                                         Pages* written) {
+Task<absl::Status> IndexStore::WriteFile(std::string path, IndexUpdate update, bool is_new) {
+  const LedgerId ledger = update.ledger;
   STELE_CO_TRY(const std::unique_ptr<File> file,
                co_await env_.files->Open(path, {.access = OpenOptions::Access::kReadWrite,
                                                 .create = is_new ? OpenOptions::Create::kIfMissing
                                                                  : OpenOptions::Create::kNever}));
-  STELE_CO_TRY(const uint64_t size, co_await file->Size());
-  int64_t count_on_file = LocationCount(size);
-  if (is_new) {
-    if (size > 0) STELE_CO_TRY_OK(co_await file->Truncate(0));
-    count_on_file = 0;
-  } else if (size > kIndexHeaderSize && size != LocationOffset(count_on_file)) {
-    // Half a location at the end would become a whole one when the file grows.
-    STELE_CO_TRY_OK(co_await file->Truncate(LocationOffset(count_on_file)));
-  }
-  if (update.header.has_value()) {
-    STELE_CO_TRY_OK(co_await file->WriteAt(0, Buffer::FromString(MakeIndexHeader(*update.header))));
-  }
-  STELE_CO_TRY(const int64_t count,
-               co_await WriteLocations(file.get(), update, count_on_file, written));
-  STELE_CO_TRY_OK(co_await file->Sync());
-  if (count == count_on_file && !update.header.has_value()) co_return absl::OkStatus();
-  co_return co_await ClaimSize(file.get(), update.ledger, LocationOffset(count));
-}
-
-// Not synced: where a crash loses it, the file claims less, or nothing. A header that leaves no
-// room, or is damaged, stays as it is.
-Task<absl::Status> IndexStore::ClaimSize(File* file, LedgerId ledger, uint64_t synced_size_bytes) {
-  STELE_CO_TRY(const Buffer start, co_await file->ReadAt(0, kIndexHeaderSize));
-  const absl::StatusOr<std::optional<IndexHeader>> header = ParseIndexHeader(start.view(), ledger);
-  if (!header.ok() || !header->has_value() ||
-      !HasRoomForSizeClaim((*header)->explicit_lac.size())) {
-    co_return absl::OkStatus();
-  }
-  co_return co_await file->WriteAt(kSizeClaimOffset,
-                                   Buffer::FromString(MakeSizeClaim(synced_size_bytes)));
-}
-
-// Writes runs of adjacent pages, each from the first to the last location that changes. What lies
-// between keeps its value, so a torn write leaves old or new locations, sector by sector. Gives how
-// many locations the file has then.
-Task<absl::StatusOr<int64_t>> IndexStore::WriteLocations(File* file, IndexUpdate update,
-                                                         int64_t count_on_file, Pages* written) {
-  int64_t count = count_on_file;
-  for (size_t i = 0; i < update.entries.size();) {
-    const int64_t first_entry = update.entries[i];
-    const int64_t first_page = first_entry / kLocationsPerPage;
-    const size_t first_written = written->size();
-    int64_t last_entry = first_entry;
-    while (i < update.entries.size()) {
-      const int64_t page = update.entries[i] / kLocationsPerPage;
-      const auto pages = static_cast<int64_t>(written->size() - first_written);
-      if (page > first_page + pages || page - first_page >= int64_t{kPagesPerWriteMax}) break;
-      if (page == first_page + pages) {
-        STELE_CO_TRY(auto content,
-                     co_await LoadForUpdate(file, update.ledger, page, count_on_file));
-        written->emplace_back(page, std::move(content));
-      }
-      last_entry = update.entries[i];
-      (*written->back().second)[static_cast<size_t>(last_entry % kLocationsPerPage)] =
-          update.locations[i];
-      ++i;
-    }
-    int64_t end = last_entry + 1;
-    if (i == update.entries.size() && end > count_on_file) {
-      // Java reads the last page whole, or not at all.
-      end = (end + kJavaLocationsPerPage - 1) / kJavaLocationsPerPage * kJavaLocationsPerPage;
-    }
-    MutableBuffer bytes(kLocationSize * static_cast<size_t>(end - first_entry));
-    std::memset(bytes.data(), 0, bytes.size());
-    for (int64_t entry = first_entry; entry <= last_entry; ++entry) {
-      const auto page = static_cast<size_t>(entry / kLocationsPerPage - first_page);
-      StoreBigEndian(bytes.data() + kLocationSize * static_cast<size_t>(entry - first_entry),
-                     (*(*written)[first_written + page]
-                           .second)[static_cast<size_t>(entry % kLocationsPerPage)]);
-    }
-    STELE_CO_TRY_OK(co_await file->WriteAt(LocationOffset(first_entry), std::move(bytes).Freeze()));
-    count = std::max(count, end);
-  }
-  co_return count;
-}
-
-Task<absl::StatusOr<std::unique_ptr<LocationPage>>> IndexStore::LoadForUpdate(
-    File* file, LedgerId ledger, int64_t page, int64_t count_on_file) {
-  if (const LocationPage* cached = cache_.Find(ledger, page); cached != nullptr) {
-    co_return std::make_unique<LocationPage>(*cached);
-  }
-  auto content = std::make_unique<LocationPage>();
-  Buffer bytes;
-  if (const int64_t begin = page * kLocationsPerPage; begin < count_on_file) {
-    STELE_CO_TRY(bytes, co_await file->ReadAt(LocationOffset(begin), kPageBytes));
-  }
-  DecodePage(bytes.view(), *content);
-  co_return content;
+  bool has_lost_some = false;
+  const auto cached = [&](int64_t page) { return is_new ? nullptr : cache_.Find(ledger, page); };
+  const auto on_lost = [&] {
+    has_lost_some = true;
+    loss_listener_(ledger);
+  };
+  auto changed = co_await UpdateIndex(file.get(), std::move(update), is_new,
+                                      {.cached = cached, .on_lost = on_lost});
+  // After an error the file may have what the cache does not.
+  if (!changed.ok() || has_lost_some) cache_.EraseLedger(ledger);
+  if (!changed.ok()) co_return changed.status();
+  if (has_lost_some) co_return absl::OkStatus();
+  for (auto& [page, content] : *changed) cache_.Put(ledger, page, std::move(content));
+  co_return absl::OkStatus();
 }
 
 std::vector<std::string> IndexStore::NamesToSync(const std::map<LedgerId, uint8_t>& made,

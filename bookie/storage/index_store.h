@@ -13,17 +13,18 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/container/flat_hash_set.h"
+#include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/storage/entry_log_format.h"
-#include "bookie/storage/index_format.h"
+#include "bookie/storage/index_file.h"
+#include "bookie/storage/ledger_storage.h"
 #include "bookie/storage/location_cache.h"
 #include "bookie/storage/open_files.h"
 #include "common/async/task.h"
@@ -32,33 +33,11 @@
 
 namespace stele::bookie {
 
-// How far back from the end of an index file the last entry is searched: zeroes behind it come from
-// Java's page size, or from a crash. 64 MiB are 8 million entries.
-inline constexpr uint64_t kLastEntrySearchMaxBytes = 64ull << 20;
-// What List() goes through and gives at most.
-inline constexpr uint64_t kListedIndexMaxBytes = 1ull << 30;
-inline constexpr size_t kListedEntriesMax = 16u << 20;
-
 struct IndexStoreOptions {
   std::vector<std::string> directories;
   uint32_t disk_usage_max_ppm = 950'000;
   size_t open_files_max = 512;
   uint64_t location_cache_max_bytes = 32ull << 20;
-};
-
-struct LoadedIndex {
-  std::optional<IndexHeader> header;  // nullopt: lost (index_format.h)
-  EntryId last_entry;
-  bool last_entry_is_certain = true;  // false: not found within kLastEntrySearchMaxBytes
-  bool is_cut = false;                // shorter than it was when it was synced: locations are lost
-};
-
-// A ledger's part of a flush. The spans stay good until Write() returns.
-struct IndexUpdate {
-  LedgerId ledger;
-  std::optional<IndexHeader> header;   // nullopt: as it is; a new file needs one
-  std::span<const int64_t> entries;    // ids, ascending
-  std::span<const int64_t> locations;  // of these entries, packed
 };
 
 class IndexStore {
@@ -73,15 +52,24 @@ class IndexStore {
 
   // The next three give kNoSuchLedger when Contains() is false. A file that has gone is kIoError.
   Task<absl::StatusOr<LoadedIndex>> Load(LedgerId ledger);
-  // Absent when the file has no location for the entry. kCorruptData: it has bits that are none.
+  // Absent when the file has no location for the entry. kCorruptData: it has bits that are none, or
+  // has lost the entry's sector.
   Task<absl::StatusOr<EntryLocation>> Find(LedgerId ledger, EntryId entry);
   // As Find, at once; nullopt when the file must be asked.
   std::optional<absl::StatusOr<EntryLocation>> FindCached(LedgerId ledger, EntryId entry);
   // Where in their log the entries [entry, entry + count_max) end, as far as the cached page tells
   // and they lie one behind the other within `size_max` bytes; 0: there is no such run. A guess.
   uint64_t RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max);
-  // Ids of all entries, ascending. kOverloaded: too many.
+  // Ids of all entries, ascending. kOverloaded: too many. kCorruptData: some are lost.
   Task<absl::StatusOr<std::vector<EntryId>>> List(LedgerId ledger);
+  // Looks whether the file still has all that it claims.
+  Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace);
+
+  // Called each time when a ledger's file is found to have lost locations, inside of the call that
+  // finds it, but for Load. Set before anything is read.
+  void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) {
+    loss_listener_ = std::move(listener);
+  }
 
   // The caller holds the ledger's lock for these two. After an error of Write or SyncNames the
   // updates of all files that were new are written again.
@@ -92,8 +80,6 @@ class IndexStore {
   Task<absl::Status> SyncNames();
 
  private:
-  using Pages = std::vector<std::pair<int64_t, std::unique_ptr<LocationPage>>>;
-
   class PageLoad;
   class WriteGuard;
   // Directories below an index directory whose names this process has made durable.
@@ -106,15 +92,8 @@ class IndexStore {
 
   std::string PathOf(size_t directory, LedgerId ledger) const;
   Task<absl::StatusOr<std::shared_ptr<File>>> OpenForReading(LedgerId ledger);
-  Task<absl::Status> FindLastEntry(File* file, uint64_t size, LoadedIndex* loaded);
   Task<absl::StatusOr<size_t>> ChooseForNew(LedgerId ledger);
-  Task<absl::Status> WriteFile(std::string path, IndexUpdate update, bool is_new, Pages* written);
-  Task<absl::StatusOr<int64_t>> WriteLocations(File* file, IndexUpdate update,
-                                               int64_t count_on_file, Pages* written);
-  Task<absl::Status> ClaimSize(File* file, LedgerId ledger, uint64_t synced_size_bytes);
-  Task<absl::StatusOr<std::unique_ptr<LocationPage>>> LoadForUpdate(File* file, LedgerId ledger,
-                                                                    int64_t page,
-                                                                    int64_t count_on_file);
+  Task<absl::Status> WriteFile(std::string path, IndexUpdate update, bool is_new);
   std::vector<std::string> NamesToSync(const std::map<LedgerId, uint8_t>& made,
                                        const std::map<LedgerId, uint8_t>& found) const;
 
@@ -122,7 +101,7 @@ class IndexStore {
   const IndexStoreOptions options_;
   absl::btree_map<LedgerId, uint8_t> directory_of_;
   OpenFiles readers_;
-  LocationCache cache_;
+  LocationCache cache_;                    // pages that have lost nothing
   std::list<PageLoad*> loads_;             // pages on their way from the disk
   absl::flat_hash_set<LedgerId> writing_;  // looked up only
   // Files of ours that have their name, which is not durable yet. A failed flush makes each anew,
@@ -132,6 +111,7 @@ class IndexStore {
   // their names. Once for each directory.
   std::map<LedgerId, uint8_t> doubtful_names_;
   std::vector<SyncedNames> synced_names_;  // by directory; those exist
+  absl::AnyInvocable<void(LedgerId)> loss_listener_ = [](LedgerId) {};
 };
 
 }  // namespace stele::bookie

@@ -10,6 +10,7 @@
 #include "bookie/storage/storage_rig.h"
 #include "common/async/notification.h"
 #include "common/base/endian.h"
+#include "common/base/try.h"
 #include "simulation/sim_file_system.h"
 #include "simulation/sim_random.h"
 
@@ -17,6 +18,8 @@ namespace stele::bookie {
 namespace {
 
 constexpr LedgerId kLedger{0x109};
+constexpr char kPath[] = "/d0/1/9/109.idx";
+constexpr size_t kSector = kIndexSectorSize;
 
 struct IndexStoreTest : testing::Test, StorageRig {
   void OpenStore(uint64_t cache_bytes) {
@@ -24,8 +27,13 @@ struct IndexStoreTest : testing::Test, StorageRig {
         world.env(process), {.directories = {"/d0"}, .location_cache_max_bytes = cache_bytes}));
     ASSERT_TRUE(opened.ok()) << opened.status();
     store = process->Own(*std::move(opened));
+    store->SetLossListener([this](LedgerId) { ++losses; });
+    losses = 0;
   }
   absl::Status Write(const std::map<int64_t, int64_t>& locations) {
+    return Await(WriteTask(locations));
+  }
+  Task<absl::Status> WriteTask(std::map<int64_t, int64_t> locations) {
     std::vector<int64_t> ids;
     std::vector<int64_t> packed;
     for (const auto& [id, location] : locations) {
@@ -34,11 +42,46 @@ struct IndexStoreTest : testing::Test, StorageRig {
     }
     IndexUpdate update{.ledger = kLedger, .entries = ids, .locations = packed};
     if (!store->Contains(kLedger)) update.header = IndexHeader{.master_key = KeyOf(kLedger)};
-    const absl::Status written = Await(store->Write(std::move(update)));
-    if (!written.ok()) return written;
-    return Await(store->SyncNames());
+    STELE_CO_TRY_OK(co_await store->Write(std::move(update)));
+    co_return co_await store->SyncNames();
   }
+  Task<absl::Status> WriteAll(std::vector<std::map<int64_t, int64_t>> updates) {
+    for (const auto& update : updates) STELE_CO_TRY_OK(co_await WriteTask(update));
+    co_return absl::OkStatus();
+  }
+  static int64_t Location(int64_t entry) {
+    return EntryLocation(EntryLogId(1), 4096 + 100 * static_cast<uint64_t>(entry)).packed();
+  }
+  // Of the entries first, first + step, ... below `end`.
+  static std::map<int64_t, int64_t> Locations(int64_t first, int64_t end, int64_t step = 1) {
+    std::map<int64_t, int64_t> locations;
+    for (; first < end; first += step) locations[first] = Location(first);
+    return locations;
+  }
+  IndexClaim ClaimOnDisk() { return (*ParseIndexHeader(ReadWholeFile(kPath), kLedger))->claim; }
+  int32_t StateBitsOnDisk() {
+    return (*ParseIndexHeader(ReadWholeFile(kPath), kLedger))->state_bits;
+  }
+  void LoseSectors(int64_t first, size_t count) {
+    OverwriteFile(kPath, LocationOffset(first * kLocationsPerSector),
+                  std::string(count * kSector, '\0'));
+  }
+  // Where the file has been found to have lost something; kOk: it has no location of the entry.
+  ErrorCode CodeOfFind(int64_t entry) {
+    const auto found = Await(store->Find(kLedger, EntryId(entry)));
+    if (found.ok() && !found->IsAbsent()) EXPECT_EQ(found->packed(), Location(entry));
+    return found.ok() && found->IsAbsent() ? ErrorCode::kNoSuchEntry : CodeOf(found.status());
+  }
+  bool FindsLosses() {
+    const int before = losses;
+    const absl::Status looked = Await(store->LookForLosses(kLedger, &pace));
+    EXPECT_TRUE(looked.ok()) << looked;
+    return losses > before;
+  }
+
   IndexStore* store = nullptr;
+  TestPace pace;
+  int losses = 0;
 };
 
 TEST_F(IndexStoreTest, AnyPatternOfEntriesIsFoundAgain) {
@@ -78,6 +121,8 @@ TEST_F(IndexStoreTest, AnyPatternOfEntriesIsFoundAgain) {
       }
     }
     EXPECT_EQ(*Await(store->List(kLedger)), ids);
+    EXPECT_FALSE(FindsLosses());
+    EXPECT_EQ(losses, 0);
     if (!model.empty()) {
       EXPECT_EQ(Await(store->Load(kLedger))->last_entry, ids.back());
     }
@@ -142,31 +187,191 @@ class GatedFileSystem : public simulation::SimFileSystem {
   bool closed = false;
 };
 
-TEST_F(IndexStoreTest, APageReadBeforeAWriteIsNotKept) {
-  GatedFileSystem files(&machine->disk(), process->executor());
-  Env env = world.env(process);
-  env.files = &files;
-  const int64_t location = EntryLocation(EntryLogId(1), 4096).packed();
+struct GatedIndexStoreTest : IndexStoreTest {
+  void OpenGatedStore(uint64_t cache_bytes) {
+    env = world.env(process);
+    env.files = &files;
+    auto opened = Await(
+        IndexStore::Open(env, {.directories = {"/d0"}, .location_cache_max_bytes = cache_bytes}));
+    ASSERT_TRUE(opened.ok());
+    store = process->Own(*std::move(opened));
+    store->SetLossListener([this](LedgerId) { ++losses; });
+  }
+  // Finds `entry`, whose page is read before `update` and arrives behind it.
+  absl::StatusOr<EntryLocation> FindBeside(int64_t entry,
+                                           const std::map<int64_t, int64_t>& update) {
+    files.closed = true;
+    std::optional<absl::StatusOr<EntryLocation>> found;
+    process->Spawn(StorageRig::Keep(store->Find(kLedger, EntryId(entry)), &found));
+    EXPECT_TRUE(world.scheduler().RunFor(absl::Seconds(1)).ok());
+    EXPECT_FALSE(found.has_value());
+    EXPECT_TRUE(Write(update).ok());
+    files.closed = false;
+    files.gate.NotifyAll();
+    EXPECT_TRUE(world.scheduler().RunUntil([&] { return found.has_value(); }).ok());
+    return *found;
+  }
+  void TearDown() override {
+    process->Crash();  // before the file system goes
+    process->Restart();
+  }
+  GatedFileSystem files{&machine->disk(), process->executor()};
+  Env env;
+};
+
+TEST_F(GatedIndexStoreTest, APageReadBeforeAWriteIsNotKept) {
   // A cache of one page: what the write leaves in it has gone when the read arrives.
-  auto opened = Await(IndexStore::Open(
-      env, {.directories = {"/d0"}, .location_cache_max_bytes = sizeof(LocationPage)}));
-  ASSERT_TRUE(opened.ok());
-  store = process->Own(*std::move(opened));
-  ASSERT_TRUE(Write({{0, location}, {5000, location}}).ok());
+  OpenGatedStore(sizeof(LocationPage));
+  ASSERT_TRUE(Write({{0, Location(0)}, {5000, Location(5000)}}).ok());
   ASSERT_TRUE(Await(store->Find(kLedger, EntryId(5000))).ok());
-  files.closed = true;
-  std::optional<absl::StatusOr<EntryLocation>> found;
-  process->Spawn(StorageRig::Keep(store->Find(kLedger, EntryId(0)), &found));
-  ASSERT_TRUE(world.scheduler().RunFor(absl::Seconds(1)).ok());
-  EXPECT_FALSE(found.has_value());
-  ASSERT_TRUE(Write({{1, location}, {5001, location}}).ok());
-  files.closed = false;
-  files.gate.NotifyAll();
-  ASSERT_TRUE(world.scheduler().RunUntil([&] { return found.has_value(); }).ok());
-  EXPECT_EQ((*found)->packed(), location);
-  EXPECT_EQ(Await(store->Find(kLedger, EntryId(1)))->packed(), location);
-  process->Crash();  // before the file system goes
-  process->Restart();
+  const auto found = FindBeside(0, {{1, Location(1)}, {5001, Location(5001)}});
+  EXPECT_EQ(found->packed(), Location(0));
+  EXPECT_EQ(Await(store->Find(kLedger, EntryId(1)))->packed(), Location(1));
+}
+
+TEST_F(GatedIndexStoreTest, AClaimMadeBehindThePageThatWasReadIsNoLoss) {
+  OpenGatedStore(0);
+  ASSERT_TRUE(Write(Locations(0, 1)).ok());
+  const auto found = FindBeside(0, Locations(64, 65));
+  ASSERT_TRUE(found.ok()) << found.status();
+  EXPECT_EQ(found->packed(), Location(0));
+  EXPECT_EQ(losses, 0);
+  EXPECT_TRUE(ClaimOnDisk().Has(1));
+}
+
+// A bookie that answered "no such entry" here would vote an acknowledged entry away.
+TEST_F(IndexStoreTest, ASectorThatBecameZeroesIsLostAndNotAbsent) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 1000)).ok());
+  EXPECT_EQ(ClaimOnDisk(), (IndexClaim{.size_bytes = 1024 + 8192, .sectors = {{0, 15}}}));
+  EXPECT_FALSE(FindsLosses());
+  LoseSectors(2, 1);
+  EXPECT_EQ(CodeOfFind(127), ErrorCode::kOk);
+  EXPECT_EQ(losses, 1);
+  EXPECT_EQ(CodeOfFind(128), ErrorCode::kCorruptData);
+  EXPECT_EQ(CodeOfFind(191), ErrorCode::kCorruptData);
+  EXPECT_EQ(CodeOfFind(192), ErrorCode::kOk);
+  EXPECT_EQ(CodeOf(Await(store->List(kLedger)).status()), ErrorCode::kCorruptData);
+  EXPECT_TRUE(FindsLosses());
+  EXPECT_FALSE(Await(store->Load(kLedger))->has_lost_its_end);
+  LoseSectors(15, 1);
+  const absl::StatusOr<LoadedIndex> loaded = Await(store->Load(kLedger));
+  EXPECT_TRUE(loaded->has_lost_its_end);
+  EXPECT_EQ(loaded->last_entry, EntryId(959));
+  LoseSectors(0, 16);
+  EXPECT_TRUE(Await(store->Load(kLedger))->has_lost_its_end);
+}
+
+// What other bookies have, what comes later, and what a page of Java's is filled up with.
+TEST_F(IndexStoreTest, ASectorThatNeverHadALocationIsAbsent) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 300, 150)).ok());
+  ASSERT_TRUE(Write(Locations(6400, 6500, 4)).ok());
+  EXPECT_EQ(ClaimOnDisk().sectors, (std::vector<SectorRun>{{0, 0}, {2, 2}, {100, 101}}));
+  for (const int64_t entry : {1, 64, 127, 199, 300, 6399, 6401, 6600, 100'000}) {
+    EXPECT_EQ(CodeOfFind(entry), ErrorCode::kNoSuchEntry) << entry;
+  }
+  EXPECT_FALSE(FindsLosses());
+  EXPECT_EQ(losses, 0);
+}
+
+TEST_F(IndexStoreTest, AnUpdateDoesNotHideWhatWasLost) {
+  for (const bool same_sector : {true, false}) {
+    SCOPED_TRACE(same_sector);
+    OpenStore(1 << 20);
+    if (store->Contains(kLedger)) ASSERT_TRUE(Await(store->Remove(kLedger)).ok());
+    ASSERT_TRUE(Write(Locations(0, 200)).ok());
+    OpenStore(1 << 20);  // with an empty cache
+    LoseSectors(1, 1);
+    ASSERT_TRUE(Write({{same_sector ? 70 : 300, Location(same_sector ? 70 : 300)}}).ok());
+    EXPECT_EQ(losses, 1);
+    EXPECT_EQ(StateBitsOnDisk(), kIndexStateUncertain);
+    if (!same_sector) EXPECT_EQ(CodeOfFind(71), ErrorCode::kCorruptData);
+  }
+}
+
+TEST_F(IndexStoreTest, AnUpdateOfACutFileDoesNotHideThatItWasCut) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 2000)).ok());
+  TruncateFile(kPath, 1024 + 8192);
+  ASSERT_TRUE(Write(Locations(2500, 2501)).ok());
+  EXPECT_EQ(losses, 1);
+  EXPECT_EQ(StateBitsOnDisk(), kIndexStateUncertain);
+}
+
+// Java writes zeroes over the claim with each header, and keeps it when it writes pages.
+TEST_F(IndexStoreTest, WhatJavaWroteMeanwhileIsNoLoss) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 200)).ok());
+  const std::string ours = ReadWholeFile(kPath);
+  std::string page(8192, '\0');
+  StoreBigEndian(page.data(), Location(1024));
+  CreateFile(kPath, ours + page);
+  OpenStore(0);
+  EXPECT_EQ(CodeOfFind(1024), ErrorCode::kOk);
+  EXPECT_EQ(CodeOfFind(1030), ErrorCode::kNoSuchEntry);
+  EXPECT_FALSE(Await(store->Load(kLedger))->has_lost_its_end);
+  CreateFile(kPath, MakeIndexHeader({.master_key = KeyOf(kLedger), .state_bits = 1}) +
+                        (ours + page).substr(kIndexHeaderSize));
+  OpenStore(0);
+  EXPECT_EQ(CodeOfFind(1024), ErrorCode::kOk);
+  ASSERT_TRUE(Write(Locations(1025, 1026)).ok());
+  EXPECT_FALSE(FindsLosses());
+  EXPECT_EQ(losses, 0);
+  // Claimed is what Stele has written since.
+  ASSERT_TRUE(Write(Locations(200, 300)).ok());
+  EXPECT_EQ(ClaimOnDisk(),
+            (IndexClaim{.size_bytes = 1024 + 2 * 8192, .sectors = {{3, 4}, {16, 16}}}));
+}
+
+TEST_F(IndexStoreTest, AClaimIsWrittenBehindTheSyncOfWhatItClaims) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 1)).ok());
+  faults.Fail(simulation::FileOperation::kSync, ".idx");
+  EXPECT_FALSE(Write(Locations(1000, 2000)).ok());
+  faults.Clear();
+  EXPECT_EQ(ClaimOnDisk(), (IndexClaim{.size_bytes = 1024 + 8192, .sectors = {{0, 0}}}));
+}
+
+TEST_F(IndexStoreTest, ANewHeaderKeepsTheClaim) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 200)).ok());
+  const IndexClaim claim = ClaimOnDisk();
+  ASSERT_TRUE(
+      Await(store->Write({.ledger = kLedger, .header = IndexHeader{.state_bits = 1}})).ok());
+  EXPECT_EQ(StateBitsOnDisk(), 1);
+  EXPECT_EQ(ClaimOnDisk(), claim);
+}
+
+// Power cuts anywhere in a life of updates, some of which fail before.
+TEST_F(IndexStoreTest, AClaimNeverSaysMoreThanWasDurable) {
+  for (uint64_t seed = 1; seed <= 300; ++seed) {
+    SCOPED_TRACE(seed);
+    simulation::SimRandom random(seed);
+    OpenStore(random.Below(2) * (1 << 20));
+    if (store->Contains(kLedger)) ASSERT_TRUE(Await(store->Remove(kLedger)).ok());
+    ASSERT_TRUE(Write(Locations(0, 1)).ok());
+    std::vector<std::map<int64_t, int64_t>> updates;
+    for (int i = 0; i < 2; ++i) {
+      const auto first = static_cast<int64_t>(random.Below(3000));
+      updates.push_back(Locations(first, first + 1 + static_cast<int64_t>(random.Below(400)),
+                                  1 + static_cast<int64_t>(random.Below(90))));
+    }
+    if (random.Below(4) == 0) faults.Fail(simulation::FileOperation::kSync, ".idx");
+    std::optional<absl::Status> ended;
+    process->Spawn(StorageRig::Keep(WriteAll(updates), &ended));
+    const uint64_t last_step = world.scheduler().steps() + random.Below(60);
+    ASSERT_TRUE(world.scheduler()
+                    .RunUntil([&] { return world.scheduler().steps() >= last_step || ended; })
+                    .ok());
+    PowerCut();
+    faults.Clear();
+    OpenStore(0);
+    const absl::StatusOr<LoadedIndex> loaded = Await(store->Load(kLedger));
+    ASSERT_TRUE(loaded.ok() && loaded->header.has_value());
+    EXPECT_FALSE(loaded->is_cut || loaded->has_lost_its_end);
+    EXPECT_FALSE(FindsLosses());
+  }
 }
 
 // A peer may have told Java's bookie an explicit LAC of any size that fits into the header.

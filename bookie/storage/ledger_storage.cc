@@ -74,7 +74,12 @@ class Storage : public LedgerStorage {
         locks_(env.executor),
         table_(options.resident_ledgers_max),
         active_(std::make_unique<Generation>(1, &chunks_)),
-        flush_ended_(env.executor) {}
+        flush_ended_(env.executor) {
+    index_->SetLossListener([this](LedgerId ledger) {
+      // Where it is not loaded, a later read finds the loss again.
+      if (LedgerRecord* record = table_.Find(ledger); record != nullptr) OnLoss(record);
+    });
+  }
 
   const LedgerState* FindLoaded(LedgerId ledger) override;
   Task<absl::StatusOr<const LedgerState*>> Load(LedgerId ledger) override;
@@ -106,6 +111,10 @@ class Storage : public LedgerStorage {
     flush_listener_ = std::move(listener);
   }
 
+  void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) override {
+    loss_listener_ = std::move(listener);
+  }
+
   Task<absl::Status> Flush() override;
   std::vector<LedgerId> Ledgers() const override;
   Task<absl::Status> DeleteLedger(LedgerId ledger) override;
@@ -116,6 +125,7 @@ class Storage : public LedgerStorage {
                                                      BackgroundPace* pace) override;
   std::vector<LedgerId> StrayLedgers() const override { return {strays_.begin(), strays_.end()}; }
   Task<absl::Status> JudgeReplayedStrays() override;
+  Task<absl::Status> CheckIndex(LedgerId ledger, BackgroundPace* pace) override;
   Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
                                                BackgroundPace* pace) override;
   void SetUncertain(LedgerId ledger) override;
@@ -134,6 +144,7 @@ class Storage : public LedgerStorage {
   }
   Task<absl::StatusOr<LedgerRecord*>> FindOrLoad(LedgerId ledger);
   Task<absl::StatusOr<LedgerRecord*>> LoadLocked(LedgerId ledger);
+  void OnLoss(LedgerRecord* record);
   bool IsInMemory(LedgerId ledger) const;
   void EvictIdle(size_t steps_max) {
     table_.EvictIdle(steps_max,
@@ -196,10 +207,12 @@ class Storage : public LedgerStorage {
   bool put_was_refused_ = false;  // for want of room
   int64_t flushes_ = 0;
   int64_t failed_flushes_ = 0;
+  int64_t lost_indexes_ = 0;
   int64_t deletions_ = 0;  // of ledgers, by this process
   absl::AnyInvocable<void(LedgerId)> lac_listener_;
   absl::AnyInvocable<void()> room_listener_;
   absl::AnyInvocable<void()> flush_listener_;
+  absl::AnyInvocable<void(LedgerId)> loss_listener_;
 };
 
 // ---- State
@@ -258,14 +271,23 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::LoadLocked(LedgerId ledger) {
       lac = std::max(lac, LacOfPacket(header.explicit_lac));
     }
   }
+  record->state.lac = lac;
   if (!loaded.header.has_value() || loaded.is_cut) {
     // It may have been fenced, and may have had other entries.
     record->state.fenced = true;
-    record->state.uncertain = true;
     active_->dirty.insert(ledger);
   }
-  record->state.lac = lac;
+  if (!loaded.header.has_value() || loaded.is_cut || loaded.has_lost_its_end) OnLoss(record);
   co_return record;
+}
+
+// A part of the index file was lost. That is written into its header with the next flush.
+void Storage::OnLoss(LedgerRecord* record) {
+  if (std::exchange(record->state.uncertain, true)) return;
+  const LedgerId ledger = record->state.ledger;
+  active_->dirty.insert(ledger);
+  ++lost_indexes_;
+  if (loss_listener_) loss_listener_(ledger);
 }
 
 const LedgerState* Storage::CreateLedger(LedgerId ledger, std::optional<wire::MasterKey> key) {
@@ -759,6 +781,12 @@ Task<absl::StatusOr<int64_t>> Storage::RecoverIndexes(std::vector<LedgerId> ledg
       std::move(searched), on_found);
 }
 
+Task<absl::Status> Storage::CheckIndex(LedgerId ledger, BackgroundPace* pace) {
+  STELE_CO_TRY_OK((co_await FindOrLoad(ledger)).status());
+  if (!index_->Contains(ledger)) co_return absl::OkStatus();
+  co_return co_await index_->LookForLosses(ledger, pace);
+}
+
 void Storage::SetUncertain(LedgerId ledger) {
   LedgerRecord* record = Resident(ledger);
   record->state.uncertain = true;
@@ -771,7 +799,8 @@ StorageStats Storage::Stats() const {
           .resident_ledgers = static_cast<int64_t>(table_.size()),
           .entry_logs = static_cast<int64_t>(logs_->count()),
           .flushes = flushes_,
-          .failed_flushes = failed_flushes_};
+          .failed_flushes = failed_flushes_,
+          .lost_indexes = lost_indexes_};
 }
 
 Task<absl::Status> Storage::Close() {

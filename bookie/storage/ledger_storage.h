@@ -68,7 +68,8 @@ struct LedgerState {
   // Never taken back. One that Load has found may be what a killed process had not yet synced:
   // journal it once in this process before answering for it, like the key.
   bool fenced = false;
-  // Part of the index was lost: what is found is right, what is not found proves nothing.
+  // Part of the index was lost: what is found is right, what is not found proves nothing. It is
+  // fenced, too, unless only locations were lost and the header was not.
   bool uncertain = false;
   EntryId lac;                  // highest LAC seen in entries and explicit LACs
   Buffer explicit_lac;          // the packet as the client sent it, 16 bytes or more; empty: none
@@ -126,6 +127,7 @@ struct StorageStats {
   int64_t entry_logs = 0;
   int64_t flushes = 0;
   int64_t failed_flushes = 0;
+  int64_t lost_indexes = 0;  // index files that this process has found to have lost locations
 };
 
 // Outlives every task that it has given out.
@@ -190,6 +192,9 @@ class LedgerStorage {
   virtual void SetRoomListener(absl::AnyInvocable<void()> listener) = 0;
   // When the active generation has reached memtable_max_bytes, once: somebody should checkpoint.
   virtual void SetFlushListener(absl::AnyInvocable<void()> listener) = 0;
+  // When a ledger's index file is found to have lost locations: the ledger is uncertain from then
+  // on. Once, while its state is in memory.
+  virtual void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) = 0;
 
   // Writes everything put before this call to entry logs and indexes, durable, fences and LACs
   // included. One at a time; a second call waits. After an error the data stays in memory, the next
@@ -223,6 +228,9 @@ class LedgerStorage {
   // and this tells those of a flush that was interrupted, which are whole, from those whose index
   // was lost, which are uncertain from now on. Errors: of reading.
   virtual Task<absl::Status> JudgeReplayedStrays() = 0;
+  // Looks whether the ledger's index file still has what it says it had. One that has lost
+  // something is uncertain from then on. Errors: of Load, of reading and of `pace`.
+  virtual Task<absl::Status> CheckIndex(LedgerId ledger, BackgroundPace* pace) = 0;
   // Searches all entry logs for entries of these ledgers that the index does not show. A stray
   // ledger becomes a known one, uncertain and fenced, with its first. Gives how many were found.
   // Errors: of reading and of `pace`; what was found stays.

@@ -25,7 +25,7 @@ constexpr LedgerId kGone{0x309};
 Task<absl::StatusOr<bool>> SayNotGone(std::vector<LedgerId>) { co_return false; }
 
 // Counts, and stops when told to.
-class TestPace : public BackgroundPace {
+class CountingPace : public BackgroundPace {
  public:
   Task<absl::Status> Spend(uint64_t bytes) override {
     spent += bytes;
@@ -98,7 +98,7 @@ struct CompactionRig : StorageRig {
   }
 
   std::map<std::pair<LedgerId, int64_t>, bool> expected;
-  TestPace pace;
+  CountingPace pace;
 };
 
 struct StorageCompactionTest : testing::Test, CompactionRig {};

@@ -31,6 +31,13 @@ inline Task<absl::StatusOr<bool>> SayGone(std::vector<LedgerId>) { co_return tru
 // An explicit-LAC packet without digest.
 Buffer MakeLacPacket(LedgerId ledger, EntryId lac);
 
+// Never waits.
+class TestPace final : public BackgroundPace {
+ public:
+  Task<absl::Status> Spend(uint64_t) override { co_return status; }
+  absl::Status status;
+};
+
 // Fails operations of the disk.
 class TestFaults : public simulation::FileFaults {
  public:

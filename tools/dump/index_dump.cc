@@ -21,10 +21,30 @@ shell::Record HeaderRecord(LedgerId ledger, const bookie::IndexHeader& header, i
       .Set("fenced", (header.state_bits & bookie::kIndexStateFenced) != 0)
       .Set("uncertain", (header.state_bits & bookie::kIndexStateUncertain) != 0)
       .Set("slots", slots);
+  if (header.claim.size_bytes > 0) {
+    record.Set("claimed_bytes", static_cast<int64_t>(header.claim.size_bytes));
+  }
   if (header.explicit_lac.size() >= 16) {
     record.Set("explicit_lac", LoadBigEndian<int64_t>(header.explicit_lac.data() + 8));
   }
   return record;
+}
+
+// Sectors that the file claims and that are zeroes; `locations` begin with that of entry `first`.
+int64_t EmitLost(const bookie::IndexClaim& claim, int64_t first, std::string_view locations,
+                 const Emit& emit) {
+  int64_t lost = 0;
+  for (int64_t sector = first / bookie::kLocationsPerSector; !locations.empty(); ++sector) {
+    const std::string_view content = locations.substr(0, bookie::kIndexSectorSize);
+    locations.remove_prefix(content.size());
+    if (!claim.IsLost(sector, content)) continue;
+    ++lost;
+    emit(shell::Record()
+             .Set("kind", std::string("lost"))
+             .Set("entry", sector * bookie::kLocationsPerSector)
+             .Set("note", std::string("here and in the 63 entries behind it: it was not empty")));
+  }
+  return lost;
 }
 
 }  // namespace
@@ -58,6 +78,7 @@ Task<absl::StatusOr<int64_t>> DumpIndex(Env env, DumpOptions options, Emit emit)
                  co_await file->ReadAt(bookie::LocationOffset(first),
                                        kLocationsPerRead * bookie::kLocationSize));
     const auto count = static_cast<int64_t>(locations.size() / bookie::kLocationSize);
+    if (header.has_value()) damages += EmitLost(header->claim, first, locations.view(), emit);
     for (int64_t i = 0; i < count; ++i) {
       const auto location = bookie::EntryLocation::FromPacked(
           LoadBigEndian<int64_t>(locations.data() + i * bookie::kLocationSize));
