@@ -68,6 +68,26 @@ TEST(ClientTest, AnEntryThatFitsIntoNoFrameIsRefusedBeforeItIsSent) {
   EXPECT_TRUE(cluster.Get(writer.Close(UseFuture())).ok());
 }
 
+TEST(ClientTest, AnEntryAboveTheBookiesLimitFailsTheWriterAndCostsNoBookieItsPlace) {
+  TestCluster cluster;
+  cluster.AddBookies(3);
+  Client& client = cluster.NewClient("app", {.frame_size_max_bytes = 16 << 20});
+  WriteHandle writer =
+      cluster.Get(client.CreateLedger().Replication({3, 3, 2}).Create(UseFuture())).value();
+  cluster.AddBookies(3);
+  std::future<absl::StatusOr<EntryId>> small = writer.Append(Buffer::CopyOf("x"), UseFuture());
+  std::future<absl::StatusOr<EntryId>> large =
+      writer.Append(Buffer::FromString(std::string(6 << 20, 'x')), UseFuture());
+  EXPECT_EQ(cluster.Get(std::move(small)).value(), EntryId(0));
+  const absl::Status refused = cluster.Get(std::move(large)).status();
+  EXPECT_EQ(CodeOf(refused), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(EffectOf(refused), Effect::kUnknown);
+  EXPECT_NE(refused.message().find("nettyMaxFrameSizeBytes"), std::string_view::npos) << refused;
+  EXPECT_EQ(cluster.Get(client.ReadMetadata(writer.id(), UseFuture())).value().fragments().size(),
+            1u);
+  EXPECT_TRUE(cluster.Get(writer.Close(UseFuture())).ok());
+}
+
 TEST(ClientTest, ARecoveryFencesTheWriterAndKeepsWhatWasAcknowledged) {
   TestCluster cluster;
   cluster.AddBookies(3);

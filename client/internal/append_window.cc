@@ -20,7 +20,8 @@ void InsertSorted(std::vector<BookieIndex>& indexes, BookieIndex index) {
 
 bool IsFatalForWriter(ErrorCode code) {
   return code == ErrorCode::kLedgerFenced || code == ErrorCode::kUnauthorized ||
-         code == ErrorCode::kUnsupported || code == ErrorCode::kStopped;
+         code == ErrorCode::kUnsupported || code == ErrorCode::kStopped ||
+         code == ErrorCode::kInvalidArgument;
 }
 
 AppendWindow::AppendWindow(const Config& config)

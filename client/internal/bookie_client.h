@@ -58,6 +58,8 @@ class AddSink {
 //   kLedgerFenced kUnauthorized kReadOnlyBookie kOverloaded kUnknownLedgerState kProtocolVersion
 //   kReadFailed kWriteFailed        what else a bookie refuses with
 //   kDeadline kConnectionLost       no answer; kStopped: the client is closing
+//   kInvalidArgument                of an add: its frame is above what the bookie takes, see
+//                                   LargeAddLane
 struct Answer {
   ErrorCode code = ErrorCode::kOk;
   wire::ReplyBody body;  // of the request's operation when code is kOk

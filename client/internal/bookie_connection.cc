@@ -59,19 +59,19 @@ void BookieConnection::Discard() {
 
 void BookieConnection::OnPeerFinished() {
   Discard();
-  owner_->OnConnectionLost();
+  owner_->OnConnectionLost(/*was_open=*/true);
 }
 
 void BookieConnection::OnClosed(absl::Status why) {
   Discard();
-  owner_->OnConnectionLost();
+  owner_->OnConnectionLost(/*was_open=*/true);
 }
 
 Task<void> BookieConnection::RefuseLater() {
   co_await NextTurn(env_.executor);
   if (state_ != State::kRefusing) co_return;
   state_ = State::kClosed;
-  owner_->OnConnectionLost();
+  owner_->OnConnectionLost(/*was_open=*/false);
 }
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> BookieConnection::TryConnect() {
@@ -90,7 +90,7 @@ Task<void> BookieConnection::Connect() {
     not_before_ = env_.clock->Now() + backoff_;
     backoff_ = std::min(backoff_ * 2, options_.backoff_max);
     Discard();
-    owner_->OnConnectionLost();
+    owner_->OnConnectionLost(/*was_open=*/false);
     co_return;
   }
   backoff_ = options_.backoff_min;

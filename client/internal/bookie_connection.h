@@ -45,7 +45,8 @@ class BookieConnection : private ConnectionHandler {
     virtual void OnFrames(std::span<Buffer> frames) = 0;
     // The connection is gone, or was not to be had: no frame sent before will be answered. Never
     // called from within Send.
-    virtual void OnConnectionLost() = 0;
+    //   was_open    it stood, and the peer or the network ended it
+    virtual void OnConnectionLost(bool was_open) = 0;
   };
 
   // `owner` and `addresses` outlive this object.

@@ -182,6 +182,17 @@ void LedgerWriter::OnAddReply(const AddTag& tag, ErrorCode code) {
   }
   const bool is_final = IsFatalForWriter(code);
   STELE_SOMETIMES(kAppendFencedByAdd, code == ErrorCode::kLedgerFenced);
+  if (code == ErrorCode::kInvalidArgument) {
+    // Another bookie would take it no better, and each would lose its connection over it.
+    return FailHandle(
+        MakeError(code, Effect::kUnknown,
+                  StrCat("ledger ", id().value(), ": bookie ",
+                         ensemble_[static_cast<size_t>(tag.index)].value(), " hangs up on entry ",
+                         tag.entry.value(),
+                         ": its nettyMaxFrameSizeBytes is smaller than the frame; raise "
+                         "it on all bookies, or lower the client's frame_size_max_bytes (now ",
+                         context_->options.frame_size_max_bytes, ")")));
+  }
   FailHandle(MakeError(is_final ? code : ErrorCode::kWriteFailed, Effect::kUnknown,
                        StrCat("ledger ", id().value(), ": bookie ",
                               ensemble_[static_cast<size_t>(tag.index)].value(), " answered ",

@@ -30,6 +30,12 @@ void RequestLane::OnFrames(std::span<Buffer> frames) {
   }
 }
 
+void RequestLane::OnConnectionLost(bool was_open) {
+  is_cut_off_ = was_open;
+  FailAll(ErrorCode::kConnectionLost);
+  is_cut_off_ = false;
+}
+
 void RequestLane::OnTimer() {
   const std::unique_ptr<Timer> fired = std::move(timer_);
   timer_at_ = MonotonicTime::Infinite();

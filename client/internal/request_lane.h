@@ -40,6 +40,8 @@ class RequestLane : private BookieConnection::Owner {
   // The request, which the subclass has recorded, goes out.
   void Send(std::string_view head, Buffer body, MonotonicTime deadline);
   MonotonicTime Now() const { return env_.clock->Now(); }
+  // While FailAll runs: the requests were on a connection that stood, and somebody else ended it.
+  bool is_cut_off() const { return is_cut_off_; }
   const LaneOptions& options() const { return options_; }
 
   // The earliest deadline of a recorded request, or Infinite.
@@ -53,7 +55,7 @@ class RequestLane : private BookieConnection::Owner {
 
  private:
   void OnFrames(std::span<Buffer> frames) final;
-  void OnConnectionLost() final { FailAll(ErrorCode::kConnectionLost); }
+  void OnConnectionLost(bool was_open) final;
   void OnTimer();
 
   const Env env_;
@@ -61,6 +63,7 @@ class RequestLane : private BookieConnection::Owner {
   std::unique_ptr<Timer> timer_;
   MonotonicTime timer_at_ = MonotonicTime::Infinite();
   MonotonicTime last_progress_;  // the last frame, or the first request after all were answered
+  bool is_cut_off_ = false;
   BookieConnection connection_;
 };
 

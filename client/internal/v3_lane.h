@@ -21,6 +21,7 @@ class V3Lane : public RequestLane {
   void Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag);
   void Call(wire::RequestBody request, const CallOptions& options, AnswerCallback done);
   void DropSink(AddSink* sink);
+  using RequestLane::is_cut_off;
 
  private:
   struct Pending {

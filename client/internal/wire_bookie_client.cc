@@ -14,13 +14,17 @@ class WireBookieClient::WireBookie : public Bookie {
         id_(std::move(id)),
         debt_(client->env_.executor, client->options_.add_debt),
         v2_(client->env_, id_, client->options_.lane, &client->addresses_, &debt_),
-        v3_(client->env_, id_, client->options_.lane, &client->addresses_, &debt_) {}
+        v3_(client->env_, id_, client->options_.lane, &client->addresses_, &debt_),
+        large_(client->env_, id_, client->options_.lane, &client->addresses_, &debt_) {}
 
   const BookieId& id() const override { return id_; }
 
   void Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag) override {
-    const bool is_sent = add.v2_frame().has_value() && v2_.Add(add, sink, tag);
-    if (!is_sent) v3_.Add(add, sink, tag);
+    if (LargeAddLane::IsFor(add)) {
+      large_.Add(add, sink, tag);
+    } else if (!add.v2_frame().has_value() || !v2_.Add(add, sink, tag)) {
+      v3_.Add(add, sink, tag);
+    }
     StopAgain();
   }
 
@@ -39,12 +43,14 @@ class WireBookieClient::WireBookie : public Bookie {
   void DropSink(AddSink* sink) {
     v2_.DropSink(sink);
     v3_.DropSink(sink);
+    large_.DropSink(sink);
     debt_.DropSink(sink);
   }
 
   void Stop() {
     v2_.Stop();
     v3_.Stop();
+    large_.Stop();
   }
 
  private:
@@ -61,6 +67,7 @@ class WireBookieClient::WireBookie : public Bookie {
   AddDebt debt_;
   V2Lane v2_;
   V3Lane v3_;
+  LargeAddLane large_;
 };
 
 WireBookieClient::WireBookieClient(const Env& env, const WireOptions& options,

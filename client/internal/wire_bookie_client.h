@@ -1,5 +1,6 @@
-// WireBookieClient: bookies behind the Transport seam. Two connections to each: V2Lane carries
-// normal adds and plain reads, V3Lane, opened when first needed, everything else.
+// WireBookieClient: bookies behind the Transport seam. Up to three connections to each: V2Lane
+// carries normal adds and plain reads; LargeAddLane adds that a bookie might find too large;
+// V3Lane everything else. The last two are opened when first needed.
 #pragma once
 
 #include <map>
@@ -7,6 +8,7 @@
 
 #include "client/internal/add_debt.h"
 #include "client/internal/bookie_client.h"
+#include "client/internal/large_add_lane.h"
 #include "client/internal/request_lane.h"
 #include "client/internal/v2_lane.h"
 #include "client/internal/v3_lane.h"

@@ -1,5 +1,6 @@
 #include "client/internal/wire_bookie_client.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <vector>
@@ -49,15 +50,20 @@ class WireBookieClientTest : public testing::Test {
   }
 
   enum class Kind { kNormal, kRecovery };
-  void Add(int64_t entry, Sink* sink, Kind kind = Kind::kNormal) {
+  void Add(int64_t entry, Sink* sink, Kind kind = Kind::kNormal,
+           std::string_view payload = "hello") {
     const wire::EntryHeader header{kLedger, EntryId(entry), EntryId(entry - 1), 5};
     const OutgoingAdd add({.ledger = kLedger,
                            .entry = EntryId(entry),
                            .master_key = wire::MakeMasterKey(""),
                            .recovery = kind == Kind::kRecovery,
-                           .head = wire::EntryHead(header, "hello", digester_),
-                           .payload = Buffer::Borrow("hello")});
+                           .head = wire::EntryHead(header, payload, digester_),
+                           .payload = Buffer::Borrow(payload)});
     to_->Add(add, sink, {.entry = EntryId(entry)});
+  }
+  // `size_bytes` of payload. Good as long as the test.
+  void AddLarge(int64_t entry, size_t size_bytes, Sink* sink, Kind kind = Kind::kNormal) {
+    Add(entry, sink, kind, std::string_view(zeroes_).substr(0, size_bytes));
   }
   void Call(wire::RequestBody request, CallOptions options = {}) {
     to_->Call(std::move(request), options,
@@ -81,6 +87,7 @@ class WireBookieClientTest : public testing::Test {
   int unreachable_ = 0;
   std::vector<std::string> answers_;
   wire::Digester digester_{DigestType::kCrc32c};
+  const std::string zeroes_ = std::string(3 * kLargeAddBytes, '\0');
 };
 
 TEST_F(WireBookieClientTest, AddsAndPlainReadsGoByV2WhatIsAVoteByV3) {
@@ -162,6 +169,53 @@ TEST_F(WireBookieClientTest, ALostConnectionFailsWhatIsOutstandingAndTheNextRequ
   Add(3, &sink);
   RunFor(absl::Milliseconds(100));
   EXPECT_EQ(sink.replies.back(), "3:Ok");
+}
+
+FakeBookie::Action HangUpOnMoreThan2MiB(const wire::Request& request) {
+  const auto* add = std::get_if<wire::AddRequest>(&request.body);
+  return add != nullptr && add->body.size() > 2 * kLargeAddBytes ? FakeBookie::kHangUp
+                                                                 : FakeBookie::kServe;
+}
+
+TEST_F(WireBookieClientTest, AnAddThatIsTooLargeForTheBookieIsToldFromALostConnection) {
+  bookie_->SetScript(HangUpOnMoreThan2MiB);
+  for (Kind kind : {Kind::kNormal, Kind::kRecovery}) {
+    Sink sink;
+    Add(0, &sink);
+    AddLarge(1, 2 * kLargeAddBytes + 100, &sink, kind);
+    AddLarge(2, kLargeAddBytes, &sink, kind);
+    Add(3, &sink);
+    RunFor(absl::Seconds(1));
+    std::sort(sink.replies.begin(), sink.replies.end());
+    EXPECT_EQ(sink.replies, (Replies{"0:Ok", "1:InvalidArgument", "2:Ok", "3:Ok"}));
+  }
+}
+
+TEST_F(WireBookieClientTest, ALargeAddOutlivesOneLostConnection) {
+  int hang_ups = 0;
+  bookie_->SetScript([&hang_ups](const wire::Request& request) {
+    return IsAddOf(request, EntryId(0)) && hang_ups++ == 0 ? FakeBookie::kHangUp
+                                                           : FakeBookie::kServe;
+  });
+  Sink sink;
+  AddLarge(0, kLargeAddBytes, &sink);
+  RunFor(absl::Seconds(1));
+  EXPECT_EQ(sink.replies, (Replies{"0:Ok"}));
+  EXPECT_EQ(hang_ups, 2);
+}
+
+TEST_F(WireBookieClientTest, ALargeAddToADeadBookieIsALostConnection) {
+  bookie_->SetScript(Ignore);
+  Sink sink;
+  Sink dropped;
+  AddLarge(0, kLargeAddBytes, &sink);
+  AddLarge(1, kLargeAddBytes, &dropped);
+  RunFor(absl::Milliseconds(100));
+  client_->DropSink(&dropped);
+  bookie_.reset();
+  RunFor(absl::Seconds(1));
+  EXPECT_EQ(sink.replies, (Replies{"0:ConnectionLost"}));
+  EXPECT_TRUE(dropped.replies.empty());
 }
 
 TEST_F(WireBookieClientTest, AnUnreachableBookieFailsFastAndIsTriedAgainLater) {
