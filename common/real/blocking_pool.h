@@ -1,11 +1,14 @@
-// BlockingPool: a few threads for calls that block (names of files, name resolution, embedded
-// databases). Its threads run the call and post its result back; they decide nothing.
+// BlockingPool: a few threads for calls that block (synced writes, names of files, name resolution,
+// embedded databases). Its threads run the call and post its result back; they decide nothing.
+//
+// An append waits for one such call, so handing it over costs one wake-up and no more: each idle
+// thread sleeps on a semaphore of its own, and the one that worked last is woken first.
 #pragma once
 
 #include <condition_variable>
 #include <cstddef>
 #include <deque>
-#include <thread>
+#include <memory>
 #include <type_traits>
 #include <utility>
 #include <vector>
@@ -40,15 +43,19 @@ class BlockingPool {
   Task<std::invoke_result_t<Call>> Run(Executor* executor, Call call);
 
  private:
-  void RunThread();
+  struct Worker;
+
+  void RunWorker(Worker* worker);
+  // The next job for `worker`, waiting for it if need be; null: stop.
+  Job NextJob(Worker* worker);
 
   const size_t threads_max_;
   Mutex mutex_;
-  std::condition_variable_any changed_;
-  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);
-  std::vector<std::thread> threads_ ABSL_GUARDED_BY(mutex_);
-  size_t running_ ABSL_GUARDED_BY(mutex_) = 0;
-  size_t idle_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::vector<std::unique_ptr<Worker>> workers_ ABSL_GUARDED_BY(mutex_);
+  std::vector<Worker*> idle_ ABSL_GUARDED_BY(mutex_);  // the one that worked last is at the back
+  std::deque<Job> queue_ ABSL_GUARDED_BY(mutex_);      // empty while somebody is idle
+  size_t unfinished_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::condition_variable_any all_idle_;
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
