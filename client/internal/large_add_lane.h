@@ -1,9 +1,9 @@
 // LargeAddLane: adds that a bookie might find too large, on a connection of their own.
 //
-// A bookie closes the connection on a frame above its nettyMaxFrameSizeBytes and says nothing (wire-
-// protocol 1; Apache's does the same), and nothing tells a client that limit beforehand. Taken for a
-// failure of the bookie, such an entry would go through one replacement after the other and cost
-// each of them its connection, with all that was under way there. So:
+// A bookie closes the connection on a frame above its nettyMaxFrameSizeBytes and says nothing
+// (wire-protocol 1; Apache's does the same), and nothing tells a client that limit beforehand.
+// Taken for a failure of the bookie, such an entry would go through one replacement after the
+// other and cost each of them its connection, with all that was under way there. So:
 //   - small requests never share a connection with a large frame;
 //   - a cut connection counts against the largest add on it; the second time it is the frame that
 //     is to blame and the add is answered with kInvalidArgument, the others are sent again;
