@@ -35,9 +35,8 @@ StopSignals::StopSignals(Shard* shard, std::function<void(int)> on_signal)
 
 StopSignals::~StopSignals() {
   state_->on_signal = nullptr;
-  boost::system::error_code ignored;
-  state_->signals.cancel(ignored);
-  state_->signals.clear(ignored);
+  state_->signals.cancel();
+  state_->signals.clear();
 }
 
 }  // namespace stele::real
