@@ -25,8 +25,8 @@ struct SeamCall {
 enum class SeamVerdict : uint8_t {
   kProceed,
   kFail,         // an error, without effect. A frame: the connection is lost before it leaves
-  kLoseAnswer,   // it takes effect, and the caller gets an error of unknown effect after its time
-                 // limit. A frame: it leaves, then the connection is lost. Files always answer
+  kLoseAnswer,   // it takes effect, and the connection is lost with the answer: the caller of a
+                 // metadata write gets an error of unknown effect. Files always answer
   kCrashBefore,  // the process dies, and nothing has happened
   kCrashAfter,   // it takes effect, and the process dies before it learns
 };

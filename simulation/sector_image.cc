@@ -4,14 +4,10 @@
 #include <cstring>
 
 namespace stele::simulation {
-namespace {
-
 bool IsZero(std::string_view bytes) {
   return bytes.empty() ||
          (bytes[0] == 0 && std::memcmp(bytes.data(), bytes.data() + 1, bytes.size() - 1) == 0);
 }
-
-}  // namespace
 
 void SectorImage::Read(uint64_t offset, char* to, size_t size) const {
   while (size > 0) {

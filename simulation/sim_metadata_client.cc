@@ -88,11 +88,13 @@ void SimMetadataClient::Transmit(uint64_t operation) {
   pending.sent = true;
   ToServer([self = shared_from_this(), operation, request = pending.request] {
     std::optional<MetadataReply> reply = self->server_->OnRequest(*self, request);
-    if (!reply.has_value()) return;
+    const auto waiting = self->pending_.find(operation);
+    // Once: a read is asked again on the next link.
+    const bool lost =
+        waiting != self->pending_.end() && std::exchange(waiting->second.loses_answer, false);
+    if (!reply.has_value() || lost) return self->server_->BreakLink(self);
     self->SendHeldEvents();
     self->ToClient([self, operation, reply = *std::move(reply)]() mutable {
-      const auto waiting = self->pending_.find(operation);
-      if (waiting != self->pending_.end() && waiting->second.loses_answer) return;
       self->Complete(operation, std::move(reply));
     });
   });

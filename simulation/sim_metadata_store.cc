@@ -15,6 +15,9 @@ using metadata::Node;
 using metadata::NodeKind;
 using metadata::Version;
 
+// Until a client whose connection broke has a new one, at most.
+constexpr absl::Duration kReconnectMax = absl::Milliseconds(500);
+
 class SimMetadataStore : public metadata::MetadataStore {
  public:
   explicit SimMetadataStore(std::shared_ptr<SimMetadataClient> client)
@@ -197,6 +200,16 @@ void SimMetadataServer::Reconnect(SimProcess* process) {
   for (const std::shared_ptr<SimMetadataClient>& client : ClientsOf(process)) {
     client->OnRestored();
   }
+}
+
+void SimMetadataServer::BreakLink(const std::shared_ptr<SimMetadataClient>& client) {
+  if (!HasSession(client->session())) return;
+  client->OnCut();
+  StartTimeout(client->session());
+  const auto most = static_cast<uint64_t>(absl::ToInt64Nanoseconds(kReconnectMax));
+  scheduler_->CallAfter(scheduler_->world(),
+                        absl::Nanoseconds(static_cast<int64_t>(random_.Below(most))),
+                        [client] { client->OnRestored(); });
 }
 
 void SimMetadataServer::Stop() {

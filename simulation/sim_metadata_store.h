@@ -89,8 +89,9 @@ class SimMetadataServer {
   void Heal();
 
   // The next `count` writes of the process are applied and their replies lost; or the requests are
-  // lost and never applied. Either way the caller gets kMetadataUnavailable with Effect::kUnknown
-  // after its time limit.
+  // lost and never applied. What is lost is lost with its connection: all writes that are under way
+  // end with kMetadataUnavailable and Effect::kUnknown as soon as the client notices, and after a
+  // moment it goes on with its session on a new connection.
   void LoseReplies(SimProcess* process, int count) { lose_replies_[process->name()] += count; }
   void LoseRequests(SimProcess* process, int count) { lose_requests_[process->name()] += count; }
 
@@ -130,12 +131,15 @@ class SimMetadataServer {
   std::optional<MetadataReply> OnRequest(const SimMetadataClient& client,
                                          const MetadataRequest& request);
   void Arm(uint64_t session, const WatchKey& key, uint64_t watch) {
-    watches_[key].insert({session, watch});
+    // It may have timed out while the request was under way.
+    if (HasSession(session)) watches_[key].insert({session, watch});
   }
   void Disarm(uint64_t session, const WatchKey& key, uint64_t watch);
   void OnChange(SimMetadataTree::Changed what, const std::string& path);
   bool TakeOne(std::map<std::string, int>* counts, const SimMetadataClient& client);
   std::vector<std::shared_ptr<SimMetadataClient>> ClientsOf(const SimProcess* process) const;
+  // The connection of the client breaks; it comes back after a moment.
+  void BreakLink(const std::shared_ptr<SimMetadataClient>& client);
   // The store was destroyed.
   void Forget(const std::shared_ptr<SimMetadataClient>& client);
 

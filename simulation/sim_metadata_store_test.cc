@@ -144,6 +144,22 @@ TEST(SimMetadataTest, ALostRequestIsNeverApplied) {
   EXPECT_EQ(Create(rig, rig.a, rig.store_a, "/x").code, ErrorCode::kOk);
 }
 
+// As with a real connection: the caller knows soon, the session stays, and so do its watches.
+TEST(SimMetadataTest, WhatIsLostIsLostWithItsConnectionOnly) {
+  Rig rig;
+  EXPECT_EQ(Create(rig, rig.a, rig.store_a, "/mine", NodeKind::kEphemeral).code, ErrorCode::kOk);
+  std::vector<SessionState> states;
+  const auto watch =
+      rig.store_a->WatchSession([&states](SessionState state) { states.push_back(state); });
+  rig.server().LoseReplies(rig.a, 1);
+  const MonotonicTime begin = rig.world.scheduler().Now();
+  EXPECT_EQ(Create(rig, rig.a, rig.store_a, "/x").effect, Effect::kUnknown);
+  EXPECT_LT(rig.world.scheduler().Now() - begin, absl::Milliseconds(100));
+  rig.Run(absl::Minutes(1));
+  EXPECT_EQ(states, (std::vector{SessionState::kDisconnected, SessionState::kConnected}));
+  EXPECT_EQ(GetCode(rig, rig.b, rig.store_b, "/mine"), ErrorCode::kOk);
+}
+
 TEST(SimMetadataTest, OperationsWaitForTheReconnect) {
   Rig rig;
   rig.server().Disconnect(rig.a);

@@ -41,6 +41,7 @@ BUGS = [
     ("M14", "a ledger whose metadata cannot be read counts as deleted", "G14"),
     ("M15", "a create that finds its node removes it and gives up", "G20"),
     ("M16", "ledger metadata is written whatever its version is", "G20"),
+    ("M17", "a worker names a bookie before it has the last entry of the fragment", "G19"),
     ("M18", "the LAC of recovery adds advances", "G5"),
     ("M19", "of two appends that complete at once, the later is told first", "G2"),
     ("M22", "a long poll looks, waits a moment, and then registers", "L1"),

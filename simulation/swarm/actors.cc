@@ -12,6 +12,8 @@
 namespace stele::simulation {
 namespace {
 
+constexpr size_t kSmallDebtAdds = 16;
+constexpr size_t kSmallDebtBytes = 64 << 10;
 constexpr absl::Duration kConnectPause = absl::Milliseconds(500);
 
 absl::Duration Scale(absl::Duration duration, const Scenario& scenario) {
@@ -29,6 +31,7 @@ Task<void> Play(RoleContext context) {
     case Role::kDeleter: co_await PlayDeleter(context); break;
     case Role::kLogClient: co_await PlayLogClient(context); break;
     case Role::kIntruder: co_await PlayIntruder(context); break;
+    case Role::kAutorecovery: break;  // no client: see RunAutorecovery
   }
 }
 
@@ -46,8 +49,19 @@ client::ClientOptions ClientOptionsOf(const Scenario& scenario, const Actor& act
   if ((actor.flags & Actor::kExplicitLac) != 0) {
     options.explicit_lac_interval = absl::Milliseconds(100);
   }
+  if ((actor.flags & Actor::kSmallDebts) != 0) {
+    options.adds_owed_max = kSmallDebtAdds;
+    options.add_bytes_owed_max = kSmallDebtBytes;
+  }
   options.delay_ensemble_change = (actor.flags & Actor::kDelayChange) != 0;
   return options;
+}
+
+int64_t DebtLimitOf(const Actor& actor) {
+  const bool writes = actor.role == Role::kWriter || actor.role == Role::kDeferredSync;
+  if (!writes || (actor.flags & Actor::kSmallDebts) == 0) return 0;
+  // A new bookie is sent all that is pending at once; and what ends a ledger comes on top.
+  return static_cast<int64_t>(kSmallDebtAdds) + 2 * actor.window + 16;
 }
 
 Task<void> RunActor(Stage* stage, Actor actor, SimProcess* process, Env env,

@@ -18,6 +18,13 @@ namespace stele::simulation {
 Task<void> RunActor(Stage* stage, Actor actor, SimProcess* process, Env env,
                     metadata::MetadataStore* store, client::Client** client);
 
+// The same for auditor and worker, which go on until nothing is to be repaired any more.
+Task<void> RunAutorecovery(Stage* stage, Actor actor, SimProcess* process, Env env,
+                           metadata::MetadataStore* store);
+
+// The requests that a bookie may owe such an actor, whatever happens. 0: not known.
+int64_t DebtLimitOf(const Actor& actor);
+
 client::ClientOptions ClientOptionsOf(const Scenario& scenario, const Actor& actor);
 
 }  // namespace stele::simulation

@@ -31,10 +31,6 @@ std::map<LedgerId, metadata::LedgerMetadata> ClosedLedgers(const WireWatch& watc
   return closed;
 }
 
-std::string HostOf(const BookieId& bookie) {
-  return bookie.value().substr(0, bookie.value().find(':'));
-}
-
 }  // namespace
 
 // What one bookie is asked. A connection that breaks ends it.
@@ -67,7 +63,7 @@ class CopyAudit::Questions {
   Task<absl::Status> AskForLedger(LedgerId ledger, const metadata::LedgerMetadata& metadata) {
     std::vector<EntryId> owned;
     for (EntryId entry(0); entry <= metadata.last_entry(); entry = entry.Next()) {
-      const std::vector<std::string> hosts = audit_->HostsOf(metadata, entry);
+      const std::vector<std::string> hosts = WireWatch::HostsOf(metadata, entry);
       if (std::ranges::find(hosts, host_) != hosts.end()) owned.push_back(entry);
     }
     if (owned.empty()) co_return absl::OkStatus();
@@ -77,6 +73,10 @@ class CopyAudit::Questions {
     if (listed.code == ReplyCode::kOk) {
       STELE_CO_TRY(has, wire::Availability::Parse(
                             std::get<wire::ListEntriesReply>(listed.body).availability));
+    } else if (listed.code == ReplyCode::kUnknownLedgerState &&
+               !audit_->watch_->HasAny(host_, ledger)) {
+      // It cannot tell what became of entries that it never acknowledged as durable.
+      co_return absl::OkStatus();
     } else if (listed.code != ReplyCode::kNoSuchLedger) {
       Violate("OwnCopies", ledger, "its entries cannot be listed: ", wire::NameOf(listed.code));
       co_return absl::OkStatus();
@@ -146,17 +146,6 @@ CopyAudit::CopyAudit(Stage* stage, const WireWatch* watch)
   stride_ = 1 + copies / kReadsMax;
 }
 
-std::vector<std::string> CopyAudit::HostsOf(const metadata::LedgerMetadata& metadata,
-                                            EntryId entry) const {
-  const metadata::Ensemble& ensemble = metadata.FragmentOf(entry).ensemble;
-  const quorum::WriteSet write_set(entry, metadata.replication());
-  std::vector<std::string> hosts;
-  for (int i = 0; i < write_set.size(); ++i) {
-    hosts.push_back(HostOf(ensemble[static_cast<size_t>(write_set[i])]));
-  }
-  return hosts;
-}
-
 Task<void> CopyAudit::Ask(Env env, std::string host, ProbeResult* result) {
   Questions questions(this, env, host);
   const absl::Status asked = co_await questions.AskAll();
@@ -164,19 +153,21 @@ Task<void> CopyAudit::Ask(Env env, std::string host, ProbeResult* result) {
   result->ended = true;
 }
 
-void CopyAudit::CheckQuorums(const Hazards& hazards) {
+void CopyAudit::CheckQuorums(const Hazards& hazards, const std::set<LedgerId>& repaired) {
   for (const auto& [ledger, metadata] : ledgers_) {
     if (watch_->IsDeferred(ledger)) continue;
+    const bool is_repaired = repaired.contains(ledger);
+    const int needed = is_repaired ? metadata.replication().write_quorum_size
+                                   : metadata.replication().ack_quorum_size;
     for (EntryId entry(0); entry <= metadata.last_entry(); entry = entry.Next()) {
       int copies = copies_[{ledger, entry}];
-      for (const std::string& host : HostsOf(metadata, entry)) {
-        copies += hazards.is_excused(host) ? 1 : 0;
+      for (const std::string& host : WireWatch::HostsOf(metadata, entry)) {
+        copies += hazards.is_excused(host) && !(is_repaired && hazards.is_gone(host)) ? 1 : 0;
       }
-      if (copies >= metadata.replication().ack_quorum_size) continue;
-      stage_->Violate(
-          "AllCommittedEntriesReachAckQuorum",
-          StrCat("ledger ", ledger.value(), " entry ", entry.value(), " has ", copies,
-                 " copies in the end; ack quorum ", metadata.replication().ack_quorum_size));
+      if (copies >= needed) continue;
+      stage_->Violate(is_repaired ? "CopiesAreBack" : "AllCommittedEntriesReachAckQuorum",
+                      StrCat("ledger ", ledger.value(), " entry ", entry.value(), " has ", copies,
+                             " copies in the end, and needs ", needed));
       return;
     }
   }

@@ -5,12 +5,14 @@
 //   OwnCopies         what it has is what its writer gave, and it can be read
 //   AllCommittedEntriesReachAckQuorum
 //                     up to its end a closed ledger has an ack quorum of copies of each entry
+//   CopiesAreBack     where autorecovery runs, each entry has a write quorum of copies in the end
 //   NoResurrection    a deleted ledger that the bookie has let go of takes no add
 //
 // Every ledger gets a late normal add as well, so that WireWatch sees a fence that was forgotten.
 #pragma once
 
 #include <map>
+#include <set>
 #include <string>
 #include <utility>
 
@@ -32,14 +34,12 @@ class CopyAudit {
   // Asks the bookie of this host for all that it should have. `failure`: it could not be asked.
   Task<void> Ask(Env env, std::string host, ProbeResult* result);
   // When all were asked. A bookie that is excused counts as if it had everything.
-  void CheckQuorums(const Hazards& hazards);
+  //   repaired   autorecovery has said that these have all their copies
+  void CheckQuorums(const Hazards& hazards, const std::set<LedgerId>& repaired);
 
  private:
   class Questions;
   using Where = std::pair<LedgerId, EntryId>;
-
-  // The bookies that metadata names for the entry.
-  std::vector<std::string> HostsOf(const metadata::LedgerMetadata& metadata, EntryId entry) const;
 
   Stage* stage_;
   const WireWatch* watch_;

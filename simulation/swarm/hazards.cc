@@ -37,14 +37,24 @@ Task<void> CollectGarbage(bookie::Bookie* bookie, int64_t compact) {
 }  // namespace
 
 Hazards::Hazards(Stage* stage, Cluster* cluster, ActorControl* actors, WireWatch* watch)
-    : stage_(stage), cluster_(cluster), actors_(actors), watch_(watch) {
+    : stage_(stage),
+      cluster_(cluster),
+      actors_(actors),
+      watch_(watch),
+      triggers_(&cluster->world().scheduler()) {
   for (int bookie = 1; bookie <= stage->scenario().bookies; ++bookie) nodes_[bookie];
 }
 
 void Hazards::Schedule(const Scenario& scenario) {
   for (const Fault& fault : scenario.faults) {
-    After(absl::Milliseconds(fault.at_ms), [this, &fault] { Strike(fault); });
+    After(absl::Milliseconds(fault.at_ms), [this, &fault] { StrikeInTime(fault); });
   }
+}
+
+void Hazards::StrikeInTime(const Fault& fault) {
+  SimProcess* process = ProcessOf(fault.a);
+  if (fault.calls == 0 || process == nullptr) return Strike(fault);
+  if (!healed_) triggers_.Add(process, fault.calls, [this, &fault] { Strike(fault); });
 }
 
 void Hazards::After(absl::Duration delay, absl::AnyInvocable<void()> job) {
@@ -54,7 +64,12 @@ void Hazards::After(absl::Duration delay, absl::AnyInvocable<void()> job) {
 
 void Hazards::Strike(const Fault& fault) {
   if (healed_ || !Apply(fault)) return;
-  cluster_->world().scheduler().faults().Count(StrCat("swarm.", NameOf(fault.kind)));
+  FaultCounts& counts = cluster_->world().scheduler().faults();
+  counts.Count(StrCat("swarm.", NameOf(fault.kind)));
+  if (fault.calls > 0) counts.Count("swarm: in the middle of something");
+  for (const int64_t number : {fault.a, fault.b}) {
+    if (IsBookie(number)) watch_->MarkDisturbed(HostOf(number));
+  }
   stage_->Note(
       StrCat(NameOf(fault.kind), " a=", fault.a, " b=", fault.b, " for ", fault.for_ms, " ms"));
 }
@@ -82,6 +97,7 @@ bool Hazards::Apply(const Fault& fault) {
     case FaultKind::kSwizzle: return ApplyToNetwork(fault);
     case FaultKind::kStoreCut:
     case FaultKind::kStoreDown:
+    case FaultKind::kStoreFlap:
     case FaultKind::kStoreLoseReply:
     case FaultKind::kStoreLoseRequest:
     case FaultKind::kExpire:
@@ -107,9 +123,10 @@ bool Hazards::ApplyToProcess(const Fault& fault) {
       return true;
     case FaultKind::kRestartLoop:
       for (int64_t i = 0; i < fault.b; ++i) {
-        // In the middle of the start, in which a bookie spends some tens of milliseconds.
-        After(down_for + absl::Milliseconds(20 * i + 5 * i * i), [this, bookie] {
-          if (!healed_) Down(bookie, false, absl::Milliseconds(1));
+        // In the middle of the start, in which a bookie spends some tens of milliseconds, and when
+        // it has just begun to serve.
+        After(down_for + absl::Milliseconds(20 * (i + 1) * (5 * i * i + 1)), [this, bookie, i] {
+          if (!healed_) Down(bookie, i % 2 == 0, absl::Milliseconds(1));
         });
       }
       return Down(bookie, false, down_for);
@@ -252,11 +269,23 @@ bool Hazards::ApplyToStore(const Fault& fault) {
       store.Disconnect(process);
       After(time, [&store, process] { store.Reconnect(process); });
       return true;
+    case FaultKind::kStoreFlap: Flap(process, absl::Milliseconds(fault.b), time); return true;
     case FaultKind::kStoreLoseReply: store.LoseReplies(process, count); return true;
     case FaultKind::kStoreLoseRequest: store.LoseRequests(process, count); return true;
     case FaultKind::kExpire: store.Expire(process); return true;
     default: return false;
   }
+}
+
+void Hazards::Flap(SimProcess* process, absl::Duration period, absl::Duration left) {
+  if (healed_) return;
+  SimMetadataServer& store = cluster_->world().metadata();
+  store.Disconnect(process);
+  After(period, [this, &store, process, period, left] {
+    store.Reconnect(process);
+    if (left <= 2 * period) return;
+    After(period, [this, process, period, left] { Flap(process, period, left - 2 * period); });
+  });
 }
 
 bool Hazards::ApplyToDisk(const Fault& fault) {
@@ -305,6 +334,11 @@ bool Hazards::Damage(const Fault& fault) {
       watch_->MarkDamaged(HostOf(bookie));
       disk.faults().Arm(DiskFault::kLostWrite, times);
       return true;
+    // Its cookies are gone: it must not serve.
+    case FaultKind::kWipe:
+      Down(bookie, false, absl::Milliseconds(fault.for_ms));
+      nodes_.at(bookie).wiped = true;
+      return disk.Wipe(kData);
     case FaultKind::kMisdirectedWrite:
       watch_->MarkDamaged(HostOf(bookie));
       disk.faults().Arm(DiskFault::kMisdirectedWrite, times);
@@ -321,6 +355,7 @@ bool Hazards::Down(int bookie, bool power, absl::Duration down_for) {
   node.up = false;
   ++node.deaths;
   power ? cluster_->PowerCut(bookie) : cluster_->Kill(bookie);
+  if (down_for == absl::InfiniteDuration()) return true;
   After(down_for, [this, bookie, deaths = node.deaths] {
     if (nodes_.at(bookie).deaths == deaths) Up(bookie);
   });
@@ -358,6 +393,7 @@ void Hazards::PowerCycleAll() {
 
 void Hazards::HealAll() {
   healed_ = true;
+  triggers_.Clear();
   World& world = cluster_->world();
   world.HealAll();
   world.network().HealAll();
@@ -379,6 +415,42 @@ bool Hazards::is_excused(const std::string& host) const {
   return std::ranges::any_of(nodes_, [&](const auto& node) {
     return is_excused(node.first) && cluster_->process(node.first)->name() == host;
   });
+}
+
+bool Hazards::is_gone(const std::string& host) const {
+  return std::ranges::any_of(nodes_, [&](const auto& node) {
+    return (node.second.lost || node.second.wiped) && cluster_->process(node.first)->name() == host;
+  });
+}
+
+void Hazards::BreakAgain(int bookie, Away how, const std::string& newcomer) {
+  SimNetwork& network = cluster_->world().network();
+  const std::string host = HostOf(bookie);
+  std::vector<std::string> others = OthersThan(host);
+  others.push_back(newcomer);
+  switch (how) {
+    case Away::kDead: Down(bookie, false, absl::InfiniteDuration()); return;
+    case Away::kPaused: {
+      SimProcess* process = cluster_->process(bookie);
+      if (process->alive() && !process->paused()) cluster_->world().Pause(process);
+      return;
+    }
+    case Away::kIsolated:
+    case Away::kDeaf:
+    case Away::kMute:
+      for (const std::string& other : others) {
+        if (how != Away::kMute) network.Block(other, host);
+        if (how != Away::kDeaf) network.Block(host, other);
+      }
+      return;
+  }
+}
+
+void Hazards::Mend(int bookie) {
+  SimProcess* process = cluster_->process(bookie);
+  if (process->paused()) cluster_->world().Resume(process);
+  cluster_->world().network().HealAll();
+  Up(bookie);
 }
 
 int Hazards::excused() const {

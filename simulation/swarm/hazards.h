@@ -10,6 +10,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "simulation/cluster.h"
+#include "simulation/swarm/call_triggers.h"
 #include "simulation/swarm/scenario.h"
 #include "simulation/swarm/stage.h"
 #include "simulation/swarm/wire_watch.h"
@@ -45,7 +46,14 @@ class Hazards {
   bool is_excused(int bookie) const { return is_lost(bookie) || nodes_.at(bookie).damaged; }
   // The same of a host; a host of actors is not.
   bool is_excused(const std::string& host) const;
+  // It has nothing any more, and is no part of the cluster.
+  bool is_gone(const std::string& host) const;
   int excused() const;
+  // After HealAll: one bookie is away again, or silent in one way or another, for good.
+  enum class Away { kDead, kPaused, kIsolated, kDeaf, kMute };
+  void BreakAgain(int bookie, Away how, const std::string& newcomer);
+  // The end of that.
+  void Mend(int bookie);
   // Power off and on, all bookies at once.
   void PowerCycleAll();
 
@@ -56,9 +64,14 @@ class Hazards {
     // Grows with each end of the process: a restart that was meant for an earlier one is dropped.
     uint64_t deaths = 0;
     bool damaged = false;
+    bool wiped = false;
   };
 
   void Strike(const Fault& fault);
+  // Now, or at one of the next calls of its process.
+  void StrikeInTime(const Fault& fault);
+  // The store is out of reach for the process in every other `period`.
+  void Flap(SimProcess* process, absl::Duration period, absl::Duration left);
   // False: it had no effect.
   bool Apply(const Fault& fault);
   bool ApplyToNetwork(const Fault& fault);
@@ -82,6 +95,7 @@ class Hazards {
   Cluster* cluster_;
   ActorControl* actors_;
   WireWatch* watch_;
+  CallTriggers triggers_;
   bool healed_ = false;
   std::map<int, Node> nodes_;
 };

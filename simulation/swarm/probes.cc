@@ -1,19 +1,24 @@
 #include "simulation/swarm/probes.h"
 
 #include <algorithm>
+#include <map>
 #include <memory>
+#include <optional>
 #include <utility>
+#include <variant>
 
+#include "bookie/testing/wire_client.h"
 #include "common/async/completion.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "common/wire/availability.h"
+#include "simulation/cluster.h"
 
 namespace stele::simulation {
 namespace {
 
 constexpr absl::Duration kPause = absl::Seconds(1);
 constexpr int64_t kReadEntriesMax = 100;
-constexpr int kTriesMax = 60;
 constexpr int kProbeEntries = 3;
 
 Task<absl::Status> AppendOne(Caller caller, std::shared_ptr<RecordedWriter> writer) {
@@ -53,7 +58,61 @@ Task<absl::Status> ReadLedger(Caller caller, LedgerId ledger, bool recover) {
   co_return absl::OkStatus();
 }
 
+// Somebody has tried to, perhaps just now.
+bool IsDeleted(const Stage* stage, LedgerId ledger) {
+  return std::ranges::any_of(stage->ledgers(), [ledger](const KnownLedger& known) {
+    return known.id == ledger && known.deleted;
+  });
+}
+
+// What a bookie has of a ledger, as it says itself; nothing when it does not answer.
+Task<std::optional<wire::Availability>> AskWhatItHas(Env env, std::string host, LedgerId ledger) {
+  bookie::WireClient wire(env, wire::ProtocolVersion::kV3);
+  const bookie::LedgerRequests requests{
+      .ledger = ledger, .password = "", .digest_type = DigestType::kCrc32};
+  if (!(co_await wire.Connect({host, kBookiePort})).ok()) co_return std::nullopt;
+  const auto listed = co_await wire.Call(requests.ListEntries());
+  if (!listed.ok() || listed->code != wire::ReplyCode::kOk) co_return std::nullopt;
+  auto has = wire::Availability::Parse(std::get<wire::ListEntriesReply>(listed->body).availability);
+  if (!has.ok()) co_return std::nullopt;
+  co_return *std::move(has);
+}
+
+// What is missing of one ledger; empty: nothing.
+Task<std::string> FindMissingCopy(Env env, const WireWatch* watch, const Hazards* hazards,
+                                  LedgerId ledger) {
+  const auto found = watch->ledgers().find(ledger);
+  if (found == watch->ledgers().end() || watch->IsDeleted(ledger)) co_return "";
+  const metadata::LedgerMetadata metadata = found->second;
+  std::map<std::string, std::optional<wire::Availability>> asked;
+  for (EntryId entry(0); entry <= metadata.last_entry(); entry = entry.Next()) {
+    for (const std::string& host : WireWatch::HostsOf(metadata, entry)) {
+      if (hazards->is_gone(host)) {
+        co_return StrCat("ledger ", ledger.value(), " names ", host, ", which is gone");
+      }
+      if (hazards->is_excused(host) || watch->Has(host, ledger, entry)) continue;
+      // It may have got it and never said so.
+      if (!asked.contains(host)) asked[host] = co_await AskWhatItHas(env, host, ledger);
+      if (asked[host].has_value() && asked[host]->Contains(entry)) continue;
+      co_return StrCat("ledger ", ledger.value(), " entry ", entry.value(), " is not on ", host);
+    }
+  }
+  co_return "";
+}
+
 }  // namespace
+
+Task<void> AwaitCopies(Env env, const WireWatch* watch, const Hazards* hazards,
+                       std::set<LedgerId> ledgers, ProbeResult* result) {
+  for (const LedgerId ledger : ledgers) {
+    for (;;) {
+      result->failure = co_await FindMissingCopy(env, watch, hazards, ledger);
+      if (result->failure.empty()) break;
+      co_await SleepFor(env.executor, env.clock, kPause);
+    }
+  }
+  result->ended = true;
+}
 
 Task<void> ProbeWork(Caller caller, quorum::Replication replication, ProbeResult* result) {
   for (;;) {
@@ -66,17 +125,19 @@ Task<void> ProbeWork(Caller caller, quorum::Replication replication, ProbeResult
 }
 
 Task<void> ReadEverything(Caller caller, std::vector<KnownLedger> ledgers, bool recover,
-                          ProbeResult* result) {
+                          int tries_max, ProbeResult* result) {
   for (const KnownLedger& ledger : ledgers) {
     absl::Status read;
-    for (int i = 0; i < kTriesMax; ++i) {
+    for (int i = 0; i < tries_max; ++i) {
       read = co_await ReadLedger(caller, ledger.id, recover);
       if (read.ok()) break;
-      if (ledger.deleted && CodeOf(read) == ErrorCode::kNoSuchLedgerMetadata) break;
+      if (IsDeleted(caller.stage, ledger.id) && CodeOf(read) == ErrorCode::kNoSuchLedgerMetadata) {
+        break;
+      }
       co_await SleepFor(caller.env.executor, caller.env.clock, kPause);
     }
     // Where somebody has deleted it, the bookies may have let go of it.
-    if (!read.ok() && !ledger.deleted && result->failure.empty()) {
+    if (!read.ok() && !IsDeleted(caller.stage, ledger.id) && result->failure.empty()) {
       result->failure = StrCat("ledger ", ledger.id.value(), ": ", ToStd(read.message()));
     }
   }

@@ -79,7 +79,10 @@ Task<void> RoleContext::Think(absl::Duration longest) const {
   const int64_t most = std::max<int64_t>(1, absl::ToInt64Milliseconds(longest));
   int64_t ms = 1;
   while (ms < most && random->Chance(3, 4)) ms *= 2;
-  ms = std::min(ms, most);
+  co_await Pause(std::min(ms, most));
+}
+
+Task<void> RoleContext::Pause(int64_t ms) const {
   // In slices, so that nobody thinks on when the play has ended.
   constexpr int64_t kSliceMs = 2'000;
   for (; ms > 0 && goes_on(); ms -= kSliceMs) {
@@ -182,6 +185,7 @@ Task<void> PlayDeleter(RoleContext context) {
     // Not everything: somebody has to be left.
     if (context.stage().ledgers().size() < 3 || context.Chance(1, 2)) continue;
     const std::optional<LedgerId> ledger = context.PickLedger();
+    if (context.stage().IsNamed(*ledger)) continue;
     (void)co_await DeleteRecorded(context.caller, *ledger);
     if (context.Chance(1, 4)) (void)co_await DeleteRecorded(context.caller, *ledger);
   }

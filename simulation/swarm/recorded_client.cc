@@ -179,13 +179,16 @@ Task<absl::StatusOr<bool>> RecordedReader::Next(client::TailStream* stream, Entr
 Task<absl::StatusOr<std::shared_ptr<RecordedWriter>>> CreateRecorded(Caller caller,
                                                                      CreateOptions options) {
   const int64_t number = caller.stage->NewHandle();
-  const int64_t call = caller.stage->Begin(caller.process, {.operation = Operation::kCreate,
-                                                            .handle = number,
-                                                            .deferred_sync = options.deferred_sync,
-                                                            .caller_ids = options.caller_ids,
-                                                            .replication = options.replication});
+  const int64_t call =
+      caller.stage->Begin(caller.process, {.operation = Operation::kCreate,
+                                           .ledger = options.id.value_or(LedgerId()),
+                                           .handle = number,
+                                           .deferred_sync = options.deferred_sync,
+                                           .caller_ids = options.caller_ids,
+                                           .replication = options.replication});
   client::CreateLedgerBuilder builder = caller.client->CreateLedger();
   builder.Replication(options.replication);
+  if (options.id.has_value()) builder.Id(*options.id);
   if (options.deferred_sync) builder.DeferredSync();
   if (options.caller_ids) builder.CallerAssignsEntryIds();
   auto created = co_await builder.Create();

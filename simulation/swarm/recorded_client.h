@@ -85,6 +85,7 @@ struct CreateOptions {
   quorum::Replication replication;
   bool deferred_sync = false;
   bool caller_ids = false;
+  std::optional<LedgerId> id = std::nullopt;
 };
 
 // A writer is shared by those of its callbacks that are under way.

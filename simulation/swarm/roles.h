@@ -28,6 +28,8 @@ struct RoleContext {
   // Between a millisecond and `longest`, short ones as likely as long ones; less
   // when the play ends.
   Task<void> Think(absl::Duration longest) const;
+  // So long, or less when the play ends.
+  Task<void> Pause(int64_t ms) const;
   // Of an entry: around the borders of things, at most actor.size_max_bytes.
   size_t DrawSize() const;
   // One that survives the losses of the scenario.

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <memory>
+#include <set>
 #include <utility>
 
 #include "common/base/check.h"
@@ -26,6 +27,11 @@ constexpr absl::Duration kHealTime = absl::Seconds(90);
 // In the end every call has ended.
 constexpr absl::Duration kQuietTime = absl::Minutes(10);
 constexpr absl::Duration kReckoningTime = absl::Minutes(60);
+// Until all copies are back; checks of ledgers and tries of a repair are seconds apart (L5).
+constexpr absl::Duration kRepairTime = absl::Minutes(15);
+// Of a ledger that cannot be opened or read, a second apart.
+constexpr int kReadTries = 60;
+constexpr int kReadTriesBeyond = 2;
 
 // What bookies say, into the lines of the stage.
 class StageLog final : public observe::Log {
@@ -67,6 +73,12 @@ class Run final : public ActorControl {
   // The three acts; false: no verdict, the run was stopped or is stuck.
   bool Safety();
   bool Liveness();
+  // Everybody who lives can work.
+  bool AllWork();
+  // The same, and everything can be recovered, with a bookie away that can be spared.
+  bool CoreWorks();
+  // What auditors and workers are for.
+  bool AwaitRepair();
   bool Reckoning();
   bool ReadAllOnce(const std::string& reader, bool recover);
   // For its own copies of everything, each of them.
@@ -78,6 +90,8 @@ class Run final : public ActorControl {
   bool IsStopped() {
     return options_.until_step > 0 && cluster_.world().scheduler().steps() >= options_.until_step;
   }
+  // More is destroyed than can be survived: then errors are all right, and lies are not.
+  bool is_beyond() const { return scenario_.profile == "beyond"; }
   RunResult Verdict();
 
   const Scenario& scenario_;
@@ -91,6 +105,7 @@ class Run final : public ActorControl {
   Cluster cluster_;
   std::map<int64_t, Cast> cast_;
   std::vector<std::unique_ptr<ProbeResult>> probes_;
+  std::set<LedgerId> repaired_;  // by autorecovery, completely
 };
 
 Run::Run(const Scenario& scenario, const RunOptions& options)
@@ -116,6 +131,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
     Cast& cast = cast_[actor.number];
     cast.actor = actor;
     cast.process = world.AddProcess(world.AddMachine(name), name);
+    if (const int64_t limit = DebtLimitOf(actor); limit > 0) watch_->LimitDebt(name, limit);
     Scheduler& scheduler = world.scheduler();
     scheduler.CallAfter(scheduler.world(), absl::Milliseconds(actor.at_ms), [this, &cast] {
       if (cast.process->alive()) StartActor(&cast);
@@ -134,6 +150,10 @@ ClusterOptions Run::OptionsOf() {
   ClusterOptions options;
   options.bookies = scenario_.bookies;
   options.scheduler.seed = scenario_.seed;
+  // Longer ones only make the play slower.
+  const int64_t percent = std::min<int64_t>(scenario_.timeouts_percent, 100);
+  options.metadata.operation_timeout = options.metadata.operation_timeout * percent / 100;
+  options.metadata.session_timeout = options.metadata.session_timeout * percent / 100;
   options.log = &log_;
   options.on_failure = [this](int bookie, const absl::Status& why) {
     // Nothing breaks while the cluster is made.
@@ -171,6 +191,11 @@ SimProcess* Run::process(int64_t number) {
 void Run::StartActor(Cast* cast) {
   World& world = cluster_.world();
   metadata::MetadataStore* store = cast->process->Own(world.NewMetadataStore(cast->process));
+  if (cast->actor.role == Role::kAutorecovery) {
+    cast->process->Spawn(
+        RunAutorecovery(&stage_, cast->actor, cast->process, world.env(cast->process), store));
+    return;
+  }
   cast->process->Spawn(RunActor(&stage_, cast->actor, cast->process, world.env(cast->process),
                                 store, &cast->client));
 }
@@ -233,9 +258,30 @@ bool Run::Liveness() {
           [] { return std::string("a bookie does not serve although all is healed"); })) {
     return false;
   }
-  // Everything that lives must be able to work.
-  const int losses = hazards_->excused();
+  if (!AllWork()) return false;
+  return scenario_.profile != "liveness" || CoreWorks();
+}
+
+bool Run::CoreWorks() {
+  const auto number = scenario_.seed;
+  int away = 1 + static_cast<int>(number % static_cast<uint64_t>(scenario_.bookies));
+  for (int bookie = 1; bookie <= scenario_.bookies; ++bookie) {
+    if (hazards_->is_excused(bookie)) away = bookie;  // no other can be spared
+  }
+  hazards_->BreakAgain(away, static_cast<Hazards::Away>(number / 16 % 5), "reckoner-0");
+  stage_.Note(StrCat("b", away, " is away"));
+  if (!AllWork() || !ReadAllOnce("reckoner-0", true)) return false;
+  hazards_->Mend(away);
+  stage_.Note(StrCat("b", away, " is back"));
+  return Await(
+      "Liveness", kHealTime, [this] { return AllServe(); },
+      [] { return std::string("a bookie does not serve after it was away"); });
+}
+
+bool Run::AllWork() {
+  const int losses = std::max(hazards_->excused(), scenario_.losses_max);
   const int copies = std::min(3, scenario_.bookies - losses);
+  if (copies < 1) return true;
   const quorum::Replication replication{
       .ensemble_size = copies, .write_quorum_size = copies, .ack_quorum_size = std::min(copies, 2)};
   std::vector<ProbeResult*> results;
@@ -267,14 +313,15 @@ bool Run::ReadAllOnce(const std::string& reader, bool recover) {
   ProbeResult* result = probes_.back().get();
   process->Spawn(ReadEverything(
       {.stage = &stage_, .process = reader, .env = world.env(process), .client = &client},
-      stage_.ledgers(), recover, result));
+      stage_.ledgers(), recover, is_beyond() ? kReadTriesBeyond : kReadTries, result));
   if (!Await(
           "Reckoning", kReckoningTime, [result] { return result->ended; },
           [&] { return StrCat(reader, " does not end; ", result->failure); })) {
     return false;
   }
-  if (!result->failure.empty()) stage_.Violate("Reckoning", result->failure);
-  return result->failure.empty();
+  if (result->failure.empty() || is_beyond()) return true;
+  stage_.Violate("Reckoning", result->failure);
+  return false;
 }
 
 bool Run::AskBookies(SimProcess* reckoner) {
@@ -297,13 +344,14 @@ bool Run::AskBookies(SimProcess* reckoner) {
   for (const ProbeResult* result : results) {
     if (!result->failure.empty()) stage_.Violate("OwnCopies", result->failure);
   }
-  audit.CheckQuorums(*hazards_);
+  audit.CheckQuorums(*hazards_, repaired_);
   return true;
 }
 
 bool Run::Reckoning() {
   stage_.EndPlay();
-  if (!ReadAllOnce("reckoner-1", true)) return false;
+  if (!ReadAllOnce("reckoner-1", true) || !AwaitRepair()) return false;
+  stage_.EndRepair();
   if (!Await(
           "NothingHangs", kQuietTime,
           [this] {
@@ -328,6 +376,23 @@ bool Run::Reckoning() {
   return true;
 }
 
+bool Run::AwaitRepair() {
+  const bool repairs = std::ranges::any_of(
+      scenario_.actors, [](const Actor& actor) { return actor.role == Role::kAutorecovery; });
+  if (!repairs || is_beyond()) return true;
+  for (const auto& [ledger, metadata] : watch_->ledgers()) {
+    if (metadata.IsClosed() && !watch_->IsDeleted(ledger)) repaired_.insert(ledger);
+  }
+  probes_.push_back(std::make_unique<ProbeResult>());
+  ProbeResult* result = probes_.back().get();
+  SimProcess* reckoner = cluster_.client_process("reckoner-1");
+  reckoner->Spawn(
+      AwaitCopies(cluster_.world().env(reckoner), watch_.get(), hazards_.get(), repaired_, result));
+  return Await(
+      "CopiesAreBack", kRepairTime, [result] { return result->ended; },
+      [result] { return result->failure; });
+}
+
 RunResult Run::Verdict() {
   RunResult result;
   Scheduler& scheduler = cluster_.world().scheduler();
@@ -336,7 +401,8 @@ RunResult Run::Verdict() {
                                                          violation.step, ": ", violation.text)});
   }
   if (!IsStopped()) {
-    for (const history::Violation& violation : history::CheckHistory(stage_.history())) {
+    for (const history::Violation& violation :
+         history::CheckHistory(stage_.history(), {.beyond_budget = is_beyond()})) {
       result.findings.push_back({violation.checker, violation.text});
     }
   }

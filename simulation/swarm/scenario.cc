@@ -16,8 +16,8 @@ struct Profile {
   int share;  // of a thousand seeds
 };
 constexpr Profile kProfiles[] = {
-    {"swarm", 580}, {"calm", 50}, {"crash", 100}, {"disk", 80},
-    {"meta", 70},   {"net", 70},  {"damage", 40}, {"clock", 10},
+    {"swarm", 480}, {"calm", 50},  {"crash", 90},  {"disk", 80},     {"meta", 70},   {"net", 70},
+    {"damage", 40}, {"clock", 10}, {"repair", 50}, {"liveness", 40}, {"beyond", 20},
 };
 
 // A class of faults is on or off as a whole; `profile` always has it, the others by chance.
@@ -38,13 +38,13 @@ const std::vector<FaultClass>& FaultClasses() {
       {"disk", {FaultKind::kDiskStall, FaultKind::kDiskSlow}},
       {"disk", {FaultKind::kRot, FaultKind::kBadSector, FaultKind::kMisdirectedRead}},
       {"damage", {FaultKind::kLostWrite, FaultKind::kMisdirectedWrite}},
-      {"damage", {FaultKind::kLose}},
+      {"damage", {FaultKind::kLose, FaultKind::kWipe}},
       {"net", {FaultKind::kPartition, FaultKind::kIsolate}},
       {"net", {FaultKind::kOneWay, FaultKind::kSwizzle}},
       {"net", {FaultKind::kReset, FaultKind::kHalfOpen}},
       {"net", {FaultKind::kZombie}},
       {"net", {FaultKind::kSlowLink, FaultKind::kShutWindow}},
-      {"meta", {FaultKind::kStoreCut, FaultKind::kStoreDown}},
+      {"meta", {FaultKind::kStoreCut, FaultKind::kStoreDown, FaultKind::kStoreFlap}},
       {"meta", {FaultKind::kStoreLoseReply, FaultKind::kStoreLoseRequest}},
       {"meta", {FaultKind::kExpire}},
       {"meta", {FaultKind::kStoreSlow, FaultKind::kWatchLate}},
@@ -97,7 +97,7 @@ Actor DrawActor(SimRandom& random, Role role, int number, int64_t duration_ms) {
     actor.operations = std::min<int64_t>(actor.operations, 200);
     actor.window = std::min<int64_t>(actor.window, 16);
   }
-  for (uint64_t flag = 1; flag <= Actor::kNoSpeculation; flag <<= 1) {
+  for (uint64_t flag = 1; flag <= Actor::kNamesLedgers; flag <<= 1) {
     if (random.Chance(1, 3)) actor.flags |= flag;
   }
   return actor;
@@ -121,15 +121,18 @@ void DrawActors(SimRandom random, Scenario* scenario) {
   if (random.Chance(1, 2)) add(Role::kDeleter, 1, 0);
   if (random.Chance(1, 2)) add(Role::kLogClient, 1, 2);
   if (random.Chance(1, 3)) add(Role::kIntruder, 1, 0);
+  const bool repairs = scenario->profile == "repair";
+  if (repairs || random.Chance(1, 3)) add(Role::kAutorecovery, 1, 2);
 }
 
 bool OnlyBookies(FaultKind kind) {
   switch (kind) {
     case FaultKind::kPower:
+    case FaultKind::kLose:
     case FaultKind::kRestartLoop:
     case FaultKind::kCollect:
     case FaultKind::kStop: return true;
-    default: return kind >= FaultKind::kDiskFull && kind <= FaultKind::kMisdirectedWrite;
+    default: return kind >= FaultKind::kDiskFull && kind <= FaultKind::kWipe;
   }
 }
 
@@ -171,46 +174,105 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kCollect: return static_cast<int64_t>(random.Below(3));
     case FaultKind::kStoreSlow:
     case FaultKind::kDiskSlow: return LogUniform(random, 2, 200);
+    case FaultKind::kStoreFlap: return LogUniform(random, 20, 4'000);
     default: return 0;
   }
 }
 
-void DrawFaults(SimRandom random, Scenario* scenario) {
-  const std::string& profile = scenario->profile;
-  if (profile == "calm") return;
-  // The one bookie that may be destroyed.
-  const auto victim =
-      1 + static_cast<int64_t>(random.Below(static_cast<uint64_t>(scenario->bookies)));
-  bool lost = false;
-  for (size_t i = 0; i < FaultClasses().size(); ++i) {
-    const FaultClass& group = FaultClasses()[i];
-    SimRandom stream = random.Child(StrCat(group.profile, "/", i));
-    const bool enabled = group.profile == profile ||
-                         (profile == "swarm" ? stream.Chance(1, 2) : stream.Chance(1, 10));
-    if (!enabled || (IsDestructive(group.kinds[0]) && scenario->losses_max == 0)) continue;
-    // How many: log-uniform, so that most runs have few of a class and some have storms of it.
-    const int64_t count = LogUniform(stream, 1, 24);
-    for (int64_t k = 0; k < count; ++k) {
-      Fault fault;
-      fault.kind = group.kinds[stream.Below(group.kinds.size())];
-      fault.at_ms =
-          500 + static_cast<int64_t>(stream.Below(static_cast<uint64_t>(scenario->duration_ms)));
-      fault.for_ms = LogUniform(stream, 1, 60'000);
-      fault.a = DrawTarget(stream, *scenario, fault.kind);
-      fault.b = DrawSecond(stream, *scenario, fault);
-      if (IsDestructive(fault.kind)) fault.a = victim;
-      if (fault.kind == FaultKind::kLose && std::exchange(lost, true)) break;
-      scenario->faults.push_back(fault);
+// Draws the faults of a scenario. Things that break one by one, far apart, are survived easily, and
+// so are those that break while nobody works: half of them come soon after an actor has begun, a
+// third in the middle of what their victim does, and storms bring several at once.
+class FaultDrawer {
+ public:
+  FaultDrawer(Scenario* scenario, SimRandom random)
+      : scenario_(scenario),
+        random_(std::move(random)),
+        victim_(1 + static_cast<int64_t>(random_.Below(static_cast<uint64_t>(scenario->bookies)))) {
+  }
+
+  void Draw() {
+    for (size_t i = 0; i < FaultClasses().size(); ++i) {
+      const FaultClass& group = FaultClasses()[i];
+      SimRandom stream = random_.Child(StrCat(group.profile, "/", i));
+      if (!IsEnabled(group, stream)) continue;
+      enabled_.push_back(&group);
+      // How many: log-uniform, so that most runs have few of a class and some have very many.
+      const int64_t count = LogUniform(stream, 1, 24);
+      for (int64_t k = 0; k < count; ++k) Add(stream, group, DrawMoment(stream), kLongestMs);
+    }
+    DrawStorms(random_.Child("storms"));
+    std::ranges::stable_sort(scenario_->faults, {}, &Fault::at_ms);
+  }
+
+ private:
+  static constexpr int64_t kLongestMs = 60'000;
+  static constexpr int64_t kLongestInStormMs = 10'000;
+
+  bool IsEnabled(const FaultClass& group, SimRandom& stream) const {
+    const std::string& profile = scenario_->profile;
+    const bool destructive = IsDestructive(group.kinds[0]);
+    const bool loses = group.kinds[0] == FaultKind::kLose;
+    if (profile == "beyond") {
+      // What a disk lies about no bookie can know, and nobody can report.
+      if (destructive) return group.kinds[0] != FaultKind::kLostWrite;
+      return stream.Chance(1, 10);
+    }
+    if (destructive && scenario_->losses_max == 0) return false;
+    if (group.profile == profile || (loses && profile == "repair")) return true;
+    const bool many = profile == "swarm" || profile == "liveness" || profile == "repair";
+    return many ? stream.Chance(1, 2) : stream.Chance(1, 10);
+  }
+
+  int64_t DrawMoment(SimRandom& stream) const {
+    const int64_t end = scenario_->duration_ms;
+    if (stream.Chance(1, 2)) {
+      return kFirstMs + static_cast<int64_t>(stream.Below(static_cast<uint64_t>(end)));
+    }
+    const Actor& actor = scenario_->actors[stream.Below(scenario_->actors.size())];
+    return std::min(end, actor.at_ms + LogUniform(stream, 10, kLongestMs));
+  }
+
+  void Add(SimRandom& stream, const FaultClass& group, int64_t at_ms, int64_t longest_ms) {
+    Fault fault;
+    fault.kind = group.kinds[stream.Below(group.kinds.size())];
+    fault.at_ms = at_ms;
+    fault.for_ms = LogUniform(stream, 1, longest_ms);
+    fault.a = DrawTarget(stream, *scenario_, fault.kind);
+    fault.b = DrawSecond(stream, *scenario_, fault);
+    if (stream.Chance(1, 3)) fault.calls = LogUniform(stream, 1, 400);
+    const bool within_budget = scenario_->profile != "beyond";
+    if (IsDestructive(fault.kind) && within_budget) fault.a = victim_;
+    if (fault.kind == FaultKind::kLose && within_budget && std::exchange(lost_, true)) return;
+    scenario_->faults.push_back(fault);
+  }
+
+  void DrawStorms(SimRandom stream) {
+    if (enabled_.empty() || stream.Chance(1, 2)) return;
+    for (int64_t left = LogUniform(stream, 1, 8); left > 0; --left) {
+      const int64_t begin = DrawMoment(stream);
+      const int64_t length = LogUniform(stream, 1, 4'000);
+      for (uint64_t count = 2 + stream.Below(5); count > 0; --count) {
+        const FaultClass& group = *enabled_[stream.Below(enabled_.size())];
+        const auto at = static_cast<int64_t>(stream.Below(static_cast<uint64_t>(length)));
+        Add(stream, group, begin + at, kLongestInStormMs);
+      }
     }
   }
-  std::ranges::stable_sort(scenario->faults, {}, &Fault::at_ms);
-}
+
+  // The cluster stands by then.
+  static constexpr int64_t kFirstMs = 500;
+
+  Scenario* scenario_;
+  SimRandom random_;
+  const int64_t victim_;  // the one bookie that may be destroyed
+  bool lost_ = false;
+  std::vector<const FaultClass*> enabled_;
+};
 
 }  // namespace
 
 bool IsDestructive(FaultKind kind) {
-  return kind == FaultKind::kLose ||
-         (kind >= FaultKind::kRot && kind <= FaultKind::kMisdirectedWrite);
+  return kind == FaultKind::kLose || (kind >= FaultKind::kRot && kind <= FaultKind::kWipe);
 }
 
 const std::vector<std::string>& Profiles() {
@@ -235,10 +297,13 @@ absl::StatusOr<Scenario> DrawScenario(uint64_t seed, std::string_view profile) {
   scenario.bookies = DrawBookies(random);
   scenario.duration_ms = LogUniform(random, 20'000, 600'000);
   scenario.timeouts_percent = random.Chance(1, 2) ? 100 : LogUniform(random, 10, 1'000);
-  scenario.losses_max = random.Chance(1, 2) && scenario.bookies > 3 ? 1 : 0;
+  // These are about bookies that are away.
+  const bool about_losses = scenario.profile == "repair" || scenario.profile == "liveness";
+  if (about_losses) scenario.bookies = std::max(scenario.bookies, 4);
+  scenario.losses_max = (about_losses || random.Chance(1, 2)) && scenario.bookies > 3 ? 1 : 0;
   scenario.small_bookies = random.Chance(1, 2) ? 1 : 0;
   DrawActors(random.Child("actors"), &scenario);
-  DrawFaults(random.Child("faults"), &scenario);
+  if (scenario.profile != "calm") FaultDrawer(&scenario, random.Child("faults")).Draw();
   return scenario;
 }
 

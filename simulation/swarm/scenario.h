@@ -11,7 +11,7 @@
 //   timeouts 100                               all time limits, in percent of their defaults
 //   losses 1                                   bookies that may be lost for good at any time
 //   actor writer 3 at=0 operations=400 window=8 size=700 flags=1
-//   fault power at=12000 for=3500 a=2
+//   fault power at=12000 for=3500 a=2 calls=30    at the 30th call that a makes from then on
 #pragma once
 
 #include <cstdint>
@@ -34,7 +34,10 @@ enum class Role {
   kDeleter,       // deletes some
   kLogClient,     // a log over a list of ledgers, taken over by fencing
   kIntruder,      // sends bytes that no client would
+  kAutorecovery,  // auditor and replication worker
 };
+
+inline constexpr int kRoles = static_cast<int>(Role::kAutorecovery) + 1;
 
 struct Actor {
   Role role = Role::kWriter;
@@ -54,6 +57,9 @@ struct Actor {
     kUnconfirmed = 16,    // a reader that also reads beyond the LAC
     kSmallLedgers = 32,   // rolls after a few entries
     kNoSpeculation = 64,  // reads one replica after the other
+    kSpreads = 128,       // a writer whose appends come one by one, over the whole play
+    kSmallDebts = 256,    // bookies may owe the client little
+    kNamesLedgers = 512,  // a writer that chooses ids of ledgers, as others do too
   };
 };
 
@@ -62,7 +68,7 @@ enum class FaultKind {
   kCrash,           // a ends and starts again after `for`
   kPower,           // the same, and what was not synced may be lost
   kPowerAll,        // all bookies at once
-  kRestartLoop,     // a starts and crashes again, a few times
+  kRestartLoop,     // a starts and dies again, by turns with its power, a few times
   kLose,            // bookie a never comes back
   kPartition,       // nothing between a and b
   kOneWay,          // nothing from a to b
@@ -70,6 +76,7 @@ enum class FaultKind {
   kReset,           // all connections between a and b
   kStoreCut,        // a does not reach the metadata store
   kStoreDown,       // nobody does
+  kStoreFlap,       // a loses the store and finds it again, every `b` milliseconds
   kStoreLoseReply,  // of a's next `b` writes
   kStoreLoseRequest,
   kExpire,         // a's session ends
@@ -96,6 +103,7 @@ enum class FaultKind {
   kMisdirectedRead,   // `b` reads give another place
   kLostWrite,         // `b` writes get lost
   kMisdirectedWrite,  // `b` writes land elsewhere
+  kWipe,              // bookie a comes back with an empty disk
   kWallClock,         // of a jumps by `b` seconds
   kClockRate,         // the clocks of a run at `b` thousandths of the true time
   kCollect,           // bookie a collects garbage now; `b` 1, 2: then compacts, minor or major
@@ -109,6 +117,9 @@ struct Fault {
   int64_t for_ms = 0;
   int64_t a = 0;
   int64_t b = 0;
+  // 0: it strikes at its time. Else when the process a has made so many calls through its seams
+  // (files, frames, connections, metadata) since then: in the middle of what it does.
+  int64_t calls = 0;
   friend bool operator==(const Fault&, const Fault&) = default;
 };
 

@@ -39,7 +39,7 @@ TEST(ScenarioTest, EveryRoleFaultAndProfileIsDrawn) {
     for (const Actor& actor : scenario.actors) roles.insert(actor.role);
     for (const Fault& fault : scenario.faults) faults.insert(fault.kind);
   }
-  EXPECT_EQ(roles.size(), static_cast<size_t>(Role::kIntruder) + 1);
+  EXPECT_EQ(roles.size(), static_cast<size_t>(kRoles));
   EXPECT_EQ(faults.size(), static_cast<size_t>(kFaultKinds));
   EXPECT_EQ(profiles.size(), Profiles().size());
 }
@@ -51,6 +51,7 @@ TEST(ScenarioTest, NoMoreIsLostThanLedgersSurvive) {
     for (const Fault& fault : scenario.faults) {
       if (IsDestructive(fault.kind)) victims.insert(fault.a);
     }
+    if (scenario.profile == "beyond") continue;
     EXPECT_LE(victims.size(), static_cast<size_t>(scenario.losses_max));
     EXPECT_GT(scenario.bookies, 2 * scenario.losses_max);
   }

@@ -12,7 +12,7 @@ namespace {
 using history::ParseNumber;
 using history::TakeWord;
 
-constexpr std::pair<Role, std::string_view> kRoles[] = {
+constexpr std::pair<Role, std::string_view> kRoleNames[] = {
     {Role::kWriter, "writer"},
     {Role::kCallerIds, "caller-ids"},
     {Role::kDeferredSync, "deferred-sync"},
@@ -22,7 +22,9 @@ constexpr std::pair<Role, std::string_view> kRoles[] = {
     {Role::kDeleter, "deleter"},
     {Role::kLogClient, "log-client"},
     {Role::kIntruder, "intruder"},
+    {Role::kAutorecovery, "autorecovery"},
 };
+static_assert(std::size(kRoleNames) == kRoles);
 constexpr std::pair<FaultKind, std::string_view> kFaults[] = {
     {FaultKind::kCrash, "crash"},
     {FaultKind::kPower, "power"},
@@ -35,6 +37,7 @@ constexpr std::pair<FaultKind, std::string_view> kFaults[] = {
     {FaultKind::kReset, "reset"},
     {FaultKind::kStoreCut, "store-cut"},
     {FaultKind::kStoreDown, "store-down"},
+    {FaultKind::kStoreFlap, "store-flap"},
     {FaultKind::kStoreLoseReply, "store-lose-reply"},
     {FaultKind::kStoreLoseRequest, "store-lose-request"},
     {FaultKind::kExpire, "expire"},
@@ -60,6 +63,7 @@ constexpr std::pair<FaultKind, std::string_view> kFaults[] = {
     {FaultKind::kMisdirectedRead, "misdirected-read"},
     {FaultKind::kLostWrite, "lost-write"},
     {FaultKind::kMisdirectedWrite, "misdirected-write"},
+    {FaultKind::kWipe, "wipe"},
     {FaultKind::kWallClock, "wall-clock"},
     {FaultKind::kClockRate, "clock-rate"},
     {FaultKind::kCollect, "collect"},
@@ -97,7 +101,7 @@ std::pair<std::string_view, T*> Field(std::string_view key, T* value) {
 
 bool ParseActor(std::string_view line, Scenario* scenario) {
   Actor actor;
-  const Role* role = FindIn(kRoles, TakeWord(&line));
+  const Role* role = FindIn(kRoleNames, TakeWord(&line));
   if (role == nullptr || !ParseNumber(TakeWord(&line), &actor.number)) return false;
   actor.role = *role;
   scenario->actors.push_back(actor);
@@ -113,7 +117,7 @@ bool ParseFault(std::string_view line, Scenario* scenario) {
   scenario->faults.push_back({.kind = *kind});
   Fault& to = scenario->faults.back();
   return ParseFields(line, Field("at", &to.at_ms), Field("for", &to.for_ms), Field("a", &to.a),
-                     Field("b", &to.b));
+                     Field("b", &to.b), Field("calls", &to.calls));
 }
 
 bool ParseLine(std::string_view line, Scenario* scenario) {
@@ -134,7 +138,7 @@ bool ParseLine(std::string_view line, Scenario* scenario) {
 
 }  // namespace
 
-std::string_view NameOf(Role role) { return kRoles[static_cast<size_t>(role)].second; }
+std::string_view NameOf(Role role) { return kRoleNames[static_cast<size_t>(role)].second; }
 std::string_view NameOf(FaultKind kind) { return kFaults[static_cast<size_t>(kind)].second; }
 
 std::string ToText(const Scenario& scenario) {
@@ -149,7 +153,8 @@ std::string ToText(const Scenario& scenario) {
   }
   for (const Fault& fault : scenario.faults) {
     text += StrCat("fault ", NameOf(fault.kind), " at=", fault.at_ms, " for=", fault.for_ms,
-                   " a=", fault.a, " b=", fault.b, "\n");
+                   " a=", fault.a, " b=", fault.b);
+    text += fault.calls == 0 ? "\n" : StrCat(" calls=", fault.calls, "\n");
   }
   return text;
 }

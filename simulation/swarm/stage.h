@@ -40,9 +40,19 @@ class Stage {
   // False: actors end what they are doing, and begin nothing new.
   bool is_playing() const { return is_playing_; }
   void EndPlay() { is_playing_ = false; }
+  // False: auditors and workers end too.
+  bool is_repairing() const { return is_repairing_; }
+  void EndRepair() { is_repairing_ = false; }
 
   std::vector<KnownLedger>& ledgers() { return ledgers_; }
+  const std::vector<KnownLedger>& ledgers() const { return ledgers_; }
   int64_t NewHandle() { return ++handles_; }
+
+  // Ids that clients choose for ledgers. Nobody deletes them: an id is never used again after that.
+  static constexpr int64_t kFirstNamed = 1'000'000;
+  LedgerId NewNamed() { return LedgerId(kFirstNamed + ++named_); }
+  LedgerId LastNamed() const { return LedgerId(kFirstNamed + named_); }
+  static bool IsNamed(LedgerId ledger) { return ledger.value() >= kFirstNamed; }
 
   // ---- The history, with the time of now.
   int64_t Begin(const std::string& process, history::Question question);
@@ -80,8 +90,10 @@ class Stage {
   const Scenario& scenario_;
   history::History history_;
   bool is_playing_ = true;
+  bool is_repairing_ = true;
   std::vector<KnownLedger> ledgers_;
   int64_t handles_ = 0;
+  int64_t named_ = 0;
   std::vector<Violation> violations_;
   std::deque<std::string> lines_;
   AckListener on_acknowledged_;

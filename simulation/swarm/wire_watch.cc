@@ -4,12 +4,15 @@
 #include <variant>
 
 #include "common/base/strings.h"
+#include "common/wire/entry_packet.h"
 #include "metadata/ledger_metadata_codec.h"
 
 namespace stele::simulation {
 namespace {
 
 constexpr char kRoot[] = "/ledgers";
+// A long poll that waits on, although its bookie knows what it waits for, has been forgotten.
+constexpr int64_t kWakeMaxNanoseconds = 1'000'000'000;
 
 // Hosts of bookies are "b1", "b2", ...; those of clients have names of roles.
 bool IsBookie(const std::string& host) {
@@ -37,14 +40,18 @@ void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const 
   const wire::DecodedRequest decoded = wire::DecodeRequest(frame);
   const auto* request = std::get_if<wire::Request>(&decoded);
   if (request == nullptr) return;
-  Asked asked{.operation = request->header.operation, .delivered_at = scheduler_->steps()};
+  Asked asked{.operation = request->header.operation,
+              .delivered_nanoseconds = scheduler_->Now().nanoseconds(),
+              .delivered_at = scheduler_->steps()};
   if (const auto* add = std::get_if<wire::AddRequest>(&request->body)) {
     asked.ledger = add->ledger;
     asked.entry = add->entry;
     asked.recovery = add->recovery;
     asked.deferred_sync = add->deferred_sync;
+    const auto ids = wire::ParseEntryIds(add->body.view());
+    asked.lac = ids.ok() ? ids->last_add_confirmed : kNoEntry;
   } else if (const auto* read = std::get_if<wire::ReadRequest>(&request->body)) {
-    if (read->previous_lac.has_value()) return;
+    asked.previous_lac = read->previous_lac;
     asked.ledger = read->ledger;
     asked.entry = read->entry;
     asked.fence = read->fence_key.has_value();
@@ -63,6 +70,7 @@ void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const 
 
 void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::string& to,
                        const Buffer& frame) {
+  CountDebt(connection, from, to);
   if (!IsBookie(from)) return;
   const auto version = versions_.find(connection);
   if (version == versions_.end()) return;
@@ -87,15 +95,34 @@ void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::
   ++checks_;
   if (asked.operation == wire::Operation::kAdd) {
     OnAddReply(from, asked, reply->code);
+  } else if (asked.previous_lac.has_value()) {
+    OnLongPollReply(from, asked);
   } else {
     OnReadReply(from, asked, reply->code);
+    if (reply->code == wire::ReplyCode::kOk && to.starts_with(NameOf(Role::kAutorecovery))) {
+      shown_[{from, asked.ledger}].insert(asked.entry);
+    }
   }
+}
+
+void WireWatch::CountDebt(uint64_t connection, const std::string& from, const std::string& to) {
+  const bool is_reply = IsBookie(from);
+  const auto limit = debts_max_.find(is_reply ? to : from);
+  if (limit == debts_max_.end()) return;
+  int64_t& debt = debts_[connection];
+  debt += is_reply ? -1 : 1;
+  if (is_reply) return;
+  ++checks_;
+  if (debt != limit->second + 1) return;
+  stage_->Violate("BoundedDebt", StrCat(from, " has ", debt, " requests under way to ", to,
+                                        ", which owes at most ", limit->second));
 }
 
 void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code) {
   if (code != wire::ReplyCode::kOk) return;
   const Where where(bookie, asked.ledger);
   if (!asked.deferred_sync) stored_[where].emplace(asked.entry, scheduler_->steps());
+  if (!asked.lac.IsNone()) lacs_[where].emplace(asked.lac, scheduler_->Now().nanoseconds());
   const auto fenced = fenced_.find(where);
   if (asked.recovery || fenced == fenced_.end() || asked.delivered_at <= fenced->second) return;
   stage_->Violate("FenceMonotone",
@@ -126,6 +153,26 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
                          entry->first.value(), " in step ", entry->second));
 }
 
+void WireWatch::OnLongPollReply(const std::string& bookie, const Asked& asked) {
+  if (disturbed_.contains(bookie)) return;
+  const auto lacs = lacs_.find({bookie, asked.ledger});
+  if (lacs == lacs_.end()) return;
+  const auto told = lacs->second.upper_bound(*asked.previous_lac);
+  if (told == lacs->second.end()) return;
+  const int64_t late =
+      scheduler_->Now().nanoseconds() - std::max(told->second, asked.delivered_nanoseconds);
+  if (late < kWakeMaxNanoseconds) return;
+  stage_->Violate("LongPollWakes",
+                  StrCat(bookie, " lets a long poll of ledger ", asked.ledger.value(),
+                         " behind LAC ", asked.previous_lac->value(), " wait for ", late,
+                         " ns after it was told LAC ", told->first.value()));
+}
+
+bool WireWatch::HasShown(const std::string& bookie, LedgerId ledger, EntryId entry) const {
+  const auto shown = shown_.find({bookie, ledger});
+  return shown != shown_.end() && shown->second.contains(entry);
+}
+
 bool WireWatch::Has(const std::string& bookie, LedgerId ledger, EntryId entry) const {
   const auto stored = stored_.find({bookie, ledger});
   return stored != stored_.end() && stored->second.contains(entry);
@@ -148,21 +195,62 @@ bool WireWatch::IsDeferred(LedgerId ledger) const {
 
 int WireWatch::CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledger,
                         EntryId entry) const {
-  const metadata::Ensemble& ensemble = metadata.FragmentOf(entry).ensemble;
-  const quorum::WriteSet write_set(entry, metadata.replication());
   int copies = 0;
-  for (int i = 0; i < write_set.size(); ++i) {
-    const std::string& id = ensemble[static_cast<size_t>(write_set[i])].value();
-    const std::string bookie = id.substr(0, id.find(':'));
+  for (const std::string& bookie : HostsOf(metadata, entry)) {
     copies += Has(bookie, ledger, entry) || damaged_.contains(bookie) ? 1 : 0;
   }
   return copies;
+}
+
+std::vector<std::string> WireWatch::HostsOf(const metadata::LedgerMetadata& metadata,
+                                            EntryId entry) {
+  const metadata::Ensemble& ensemble = metadata.FragmentOf(entry).ensemble;
+  const quorum::WriteSet write_set(entry, metadata.replication());
+  std::vector<std::string> hosts;
+  for (int i = 0; i < write_set.size(); ++i) {
+    const std::string& id = ensemble[static_cast<size_t>(write_set[i])].value();
+    hosts.push_back(id.substr(0, id.find(':')));
+  }
+  return hosts;
+}
+
+void WireWatch::CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& before,
+                            const metadata::LedgerMetadata& after) {
+  const auto& now = after.fragments();
+  for (size_t i = 0; i < now.size(); ++i) {
+    const metadata::Ensemble& ensemble = now[i].ensemble;
+    if (std::set<BookieId>(ensemble.begin(), ensemble.end()).size() != ensemble.size()) {
+      stage_->Violate("RepairHarmless",
+                      StrCat("ledger ", ledger.value(), ": the fragment from ",
+                             now[i].first_entry.value(), " on names a bookie twice"));
+    }
+    if (IsDeferred(ledger) || IsDeleted(ledger)) continue;
+    // Of an open fragment only its writer, or a recovery, replaces bookies.
+    const bool ends = i + 1 < now.size();
+    if (!ends && !(before.IsClosed() && after.IsClosed())) continue;
+    const EntryId last = ends ? now[i + 1].first_entry.Previous() : after.last_entry();
+    for (EntryId entry = now[i].first_entry; entry <= last; entry = entry.Next()) {
+      const metadata::Ensemble& old = before.FragmentOf(entry).ensemble;
+      if (old == ensemble) break;
+      for (const std::string& host : HostsOf(after, entry)) {
+        const bool is_new = std::ranges::none_of(
+            old, [&](const BookieId& member) { return member.value().starts_with(host + ":"); });
+        if (!is_new || Has(host, ledger, entry) || HasShown(host, ledger, entry)) continue;
+        if (damaged_.contains(host)) continue;
+        stage_->Violate("RepairHarmless", StrCat(host, " is named for ", NameOf(ledger, entry),
+                                                 ", and has not shown that it has it"));
+        return;
+      }
+    }
+  }
 }
 
 void WireWatch::OnAcknowledged(LedgerId ledger, EntryId entry) {
   const auto found = ledgers_.find(ledger);
   if (found == ledgers_.end() || IsDeleted(ledger) || IsDeferred(ledger)) return;
   ++checks_;
+  EntryId& highest = acknowledged_.try_emplace(ledger, kNoEntry).first->second;
+  highest = std::max(highest, entry);
   const int copies = CopiesOf(found->second, ledger, entry);
   if (copies >= found->second.replication().ack_quorum_size) return;
   stage_->Violate("AckGate", StrCat(NameOf(ledger, entry), " is acknowledged with ", copies,
@@ -192,6 +280,8 @@ void WireWatch::OnWritten(const std::string& process, const MetadataRequest& req
                       StrCat(process, " wrote ledger ", ledger->value(), " without a version"));
     }
     CheckStep(*ledger, found->second, *parsed);
+    CheckMoved(*ledger, found->second, *parsed);
+    CheckRepair(*ledger, found->second, *parsed);
     found->second = *std::move(parsed);
   } else {
     if (removed_.contains(*ledger)) {
@@ -199,6 +289,26 @@ void WireWatch::OnWritten(const std::string& process, const MetadataRequest& req
                                            " again after it was deleted"));
     }
     ledgers_.emplace(*ledger, *std::move(parsed));
+  }
+}
+
+void WireWatch::CheckMoved(LedgerId ledger, const metadata::LedgerMetadata& before,
+                           const metadata::LedgerMetadata& after) {
+  const auto acknowledged = acknowledged_.find(ledger);
+  if (acknowledged == acknowledged_.end() || IsDeleted(ledger)) return;
+  for (const metadata::Fragment& fragment : after.fragments()) {
+    for (EntryId entry = fragment.first_entry; entry <= acknowledged->second;
+         entry = entry.Next()) {
+      if (&after.FragmentOf(entry) != &fragment ||
+          before.FragmentOf(entry).ensemble == fragment.ensemble) {
+        break;
+      }
+      const int copies = CopiesOf(after, ledger, entry);
+      if (copies >= after.replication().ack_quorum_size) continue;
+      stage_->Violate("AckGate", StrCat(NameOf(ledger, entry), " is acknowledged, and has ", copies,
+                                        " copies where new metadata says that they are"));
+      return;
+    }
   }
 }
 
@@ -219,8 +329,10 @@ void WireWatch::CheckStep(LedgerId ledger, const metadata::LedgerMetadata& befor
   for (size_t i = 0; i < std::min(old.size(), now.size()); ++i) {
     if (old[i].first_entry != now[i].first_entry) violate("a fragment begins elsewhere");
   }
-  // Recovery writes its replacements when it closes, not before.
-  if (before.state() == metadata::LedgerState::kInRecovery && !after.IsClosed() && !(now == old)) {
+  // Recovery writes its replacements when it closes, not before; what lies behind is repaired at
+  // any time.
+  if (before.state() == metadata::LedgerState::kInRecovery && !after.IsClosed() &&
+      !(now.back() == old.back())) {
     violate("its ensembles changed during recovery");
   }
   if (before.IsClosed() || !after.IsClosed() || IsDeferred(ledger)) return;

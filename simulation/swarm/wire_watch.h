@@ -3,9 +3,14 @@
 //
 //   FenceMonotone       after a bookie answered a fence, no normal add that came later is ok there
 //   NegativesWereTrue   "no such entry" and "no such ledger" come from bookies that have not got it
-//   AckGate             at each OK of an append an ack quorum of its persisted write set has it
+//   AckGate             at each OK of an append, and whenever metadata names other bookies for it
+//                       later, an ack quorum of its persisted write set has it
 //   CasHistory          a ledger's metadata takes legal steps only
+//   RepairHarmless      a bookie that is put into an old fragment has acknowledged all that belongs
+//                       there, or has shown it to the worker, and no ensemble names a bookie twice
 //   ClosedReplicated    at close each entry up to the end has an ack quorum of copies
+//   LongPollWakes       a bookie that nothing disturbs ends a long poll soon after it learns a LAC
+//   BoundedDebt         a client has a bounded number of requests under way to one bookie
 //
 // What a bookie "has" is what it has acknowledged, to whomever, in whatever life of its process.
 #pragma once
@@ -16,6 +21,7 @@
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "common/wire/reply_codec.h"
 #include "common/wire/request_codec.h"
@@ -42,6 +48,12 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   void OnAcknowledged(LedgerId ledger, EntryId entry);
   // The bookie's disk was damaged: it may have lost anything.
   void MarkDamaged(const std::string& bookie) { damaged_.insert(bookie); }
+  // Something was done to it that may make it slow.
+  void MarkDisturbed(const std::string& bookie) { disturbed_.insert(bookie); }
+  // So many requests may be under way from this host to one bookie.
+  void LimitDebt(const std::string& client, int64_t requests_max) {
+    debts_max_[client] = requests_max;
+  }
 
   uint64_t checks() const { return checks_; }
 
@@ -52,6 +64,9 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   }
   // As they are stored now.
   const std::map<LedgerId, metadata::LedgerMetadata>& ledgers() const { return ledgers_; }
+  // The bookies that metadata names for an entry.
+  static std::vector<std::string> HostsOf(const metadata::LedgerMetadata& metadata, EntryId entry);
+  bool IsDamaged(const std::string& bookie) const { return damaged_.contains(bookie); }
   const std::set<LedgerId>& removed() const { return removed_; }
   // It was, or somebody has tried.
   bool IsDeleted(LedgerId ledger) const;
@@ -65,6 +80,9 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
     bool fence = false;
     bool recovery = false;
     bool deferred_sync = false;
+    EntryId lac;                          // of an add: what its packet says
+    std::optional<EntryId> previous_lac;  // of a long poll
+    int64_t delivered_nanoseconds = 0;
     uint64_t delivered_at = 0;  // step
   };
   // How a reply finds its request; version 2 has no numbers.
@@ -80,6 +98,14 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
 
   void OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
   void OnReadReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
+  void CountDebt(uint64_t connection, const std::string& from, const std::string& to);
+  bool HasShown(const std::string& bookie, LedgerId ledger, EntryId entry) const;
+  void OnLongPollReply(const std::string& bookie, const Asked& asked);
+  void CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& before,
+                   const metadata::LedgerMetadata& after);
+  // What is acknowledged has its copies after a change of ensembles too.
+  void CheckMoved(LedgerId ledger, const metadata::LedgerMetadata& before,
+                  const metadata::LedgerMetadata& after);
   // Copies on the write set that the metadata names.
   int CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledger, EntryId entry) const;
   void CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
@@ -94,9 +120,16 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   // By entry: the step of the first acknowledgement.
   std::map<Where, std::map<EntryId, uint64_t>> stored_;
   std::map<Where, uint64_t> fenced_;  // the step of the first answer
+  // By LAC: when the bookie acknowledged the first add that told it, in nanoseconds.
+  std::map<Where, std::map<EntryId, int64_t>> lacs_;
+  std::map<Where, std::set<EntryId>> shown_;  // read by auditors and workers
+  std::map<LedgerId, EntryId> acknowledged_;  // the highest
+  std::map<std::string, int64_t> debts_max_;  // by host
+  std::map<uint64_t, int64_t> debts_;         // by connection: requests without a reply
   std::map<LedgerId, metadata::LedgerMetadata> ledgers_;
   std::set<LedgerId> removed_;
   std::set<std::string> damaged_;
+  std::set<std::string> disturbed_;
 };
 
 }  // namespace stele::simulation

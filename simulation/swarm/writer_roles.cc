@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <memory>
 #include <numeric>
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -48,15 +49,35 @@ absl::Duration LongestThought(const RoleContext& context) {
   return context.Has(Actor::kIdles) ? absl::Seconds(60) : absl::Seconds(1);
 }
 
+// Of one append to the next, when they are spread over the play: on average twice the half of it.
+int64_t DrawGapMs(const RoleContext& context) {
+  const int64_t duration_ms = context.stage().scenario().duration_ms;
+  return static_cast<int64_t>(
+      context.Below(static_cast<uint64_t>(2 * duration_ms / context.actor.operations + 1)));
+}
+
+// An id of its own for the next ledger, which others may choose too; or none.
+std::optional<LedgerId> DrawLedgerId(const RoleContext& context) {
+  if (!context.Has(Actor::kNamesLedgers) || context.Chance(1, 3)) return std::nullopt;
+  return context.Chance(1, 2) ? context.stage().NewNamed() : context.stage().LastNamed();
+}
+
 // Appends `entries` in bursts, until the writer fails or the play ends.
 Task<void> AppendBursts(RoleContext context, std::shared_ptr<RecordedWriter> writer,
                         std::shared_ptr<Appends> appends, int64_t entries) {
   const bool deferred = context.actor.role == Role::kDeferredSync;
   while (entries > 0 && !appends->failed && context.goes_on()) {
-    int64_t burst = 1 + static_cast<int64_t>(context.Below(3 * context.actor.window));
+    if (context.Has(Actor::kSpreads)) co_await context.Pause(DrawGapMs(context));
+    const auto most =
+        static_cast<uint64_t>(context.Has(Actor::kSpreads) ? 1 : 3 * context.actor.window);
+    int64_t burst = 1 + static_cast<int64_t>(context.Below(most));
     for (burst = std::min(burst, entries); burst > 0 && !appends->failed; --burst, --entries) {
       writer->Append(context.DrawSize(), CountIn(appends, writer));
       co_await WaitBelow(appends, context.actor.window);
+    }
+    if (context.Has(Actor::kSpreads)) {
+      if (deferred && context.Chance(1, 20)) (void)co_await writer->Force();
+      continue;
     }
     if (context.Chance(1, 2)) co_await WaitBelow(appends, 1);
     if (deferred && context.Chance(1, 3)) (void)co_await writer->Force();
@@ -71,7 +92,8 @@ Task<void> PlayWriter(RoleContext context) {
   while (context.goes_on() && appends_done < context.actor.operations) {
     auto created = co_await CreateRecorded(
         context.caller, {.replication = context.DrawReplication(),
-                         .deferred_sync = context.actor.role == Role::kDeferredSync});
+                         .deferred_sync = context.actor.role == Role::kDeferredSync,
+                         .id = DrawLedgerId(context)});
     ++appends_done;
     if (!created.ok()) {
       co_await context.Think(absl::Seconds(2));
@@ -91,8 +113,10 @@ Task<void> PlayWriter(RoleContext context) {
 Task<void> PlayCallerIds(RoleContext context) {
   auto appends_done = int64_t{0};
   while (context.goes_on() && appends_done < context.actor.operations) {
-    auto created = co_await CreateRecorded(
-        context.caller, {.replication = context.DrawReplication(), .caller_ids = true});
+    auto created =
+        co_await CreateRecorded(context.caller, {.replication = context.DrawReplication(),
+                                                 .caller_ids = true,
+                                                 .id = DrawLedgerId(context)});
     ++appends_done;
     if (!created.ok()) {
       co_await context.Think(absl::Seconds(2));
