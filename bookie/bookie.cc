@@ -56,6 +56,7 @@ class Node final : public Bookie {
   Task<absl::Status> Open();
   BookieStatus Status() const override;
   Task<absl::Status> Stop() override;
+  Task<absl::Status> Scrub() override { return scrubber_->Run(); }
   Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) override {
     return collector_->Run(compact);
   }
@@ -71,6 +72,7 @@ class Node final : public Bookie {
   Task<void> CheckDisks();
   Task<absl::StatusOr<std::vector<DirectorySpace>>> SpaceOf(std::vector<std::string> directories);
   Task<void> SetMode(bool read_only);
+  void OnTooMuchDamage();
   void OnJournalDiskFull(bool is_full);
   void Fail(absl::Status why);
   metadata::BookieMode Mode() const {
@@ -100,6 +102,7 @@ class Node final : public Bookie {
   DiskRules disk_rules_;
   DiskTotals disk_totals_;
   std::vector<std::string> full_directories_;
+  bool damaged_ = false;   // the scrubber found too much
   int full_journals_ = 0;  // journals that could not prepare their next file
   std::unique_ptr<Checkpointer> checkpointer_;
   std::unique_ptr<WriteService> writes_;
@@ -107,6 +110,7 @@ class Node final : public Bookie {
   std::unique_ptr<Server> server_;
   std::unique_ptr<metadata::LedgerManager> ledgers_;
   std::unique_ptr<GarbageCollector> collector_;
+  std::unique_ptr<Scrubber> scrubber_;
   std::unique_ptr<metadata::BookieRegistration> registration_;
   TaskScope scope_;
 };
@@ -123,6 +127,7 @@ Task<absl::Status> Node::Open() {
   STELE_CO_TRY_OK(co_await Join());
   checkpointer_->Start();
   collector_->Start();
+  scrubber_->Start();
   scope_.Spawn(WatchDisks());
   co_return absl::OkStatus();
 }
@@ -282,6 +287,13 @@ Task<absl::Status> Node::Join() {
           .compaction = options_.compaction,
           .ledger_directories = directories_->ledger_currents()},
       [this](LedgerId ledger) { writes_->OnDeleted(ledger); });
+  scrubber_ =
+      std::make_unique<Scrubber>(ScrubParts{.env = env_,
+                                            .storage = storage_.get(),
+                                            .ledgers = ledgers_.get(),
+                                            .source = options_.entry_source,
+                                            .log = log_},
+                                 options_.id, options_.scrub, [this] { OnTooMuchDamage(); });
   metadata::BookieServiceInfo info;
   info.endpoints.push_back({.id = "bookie",
                             .port = advertised.port,
@@ -316,6 +328,7 @@ BookieStatus Node::Status() const {
       .connections = server_->connections(),
       .recovered = recovered_,
       .garbage = collector_->stats(),
+      .scrub = scrubber_->stats(),
       .was_unclean = directories_->was_unclean(),
   };
 }
@@ -366,7 +379,8 @@ Task<void> Node::CheckDisks() {
   const DiskDecision decision = disk_rules_.Decide(*all, *journals);
   full_directories_ = decision.full;
   admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
-  admission_.read_only = decision.read_only || options_.force_read_only || full_journals_ > 0;
+  admission_.read_only =
+      decision.read_only || options_.force_read_only || full_journals_ > 0 || damaged_;
 }
 
 // Registration follows the mode; admission has changed before, so no write slips in between.
@@ -376,9 +390,10 @@ Task<void> Node::SetMode(bool read_only) {
   std::string full;
   for (const std::string& directory : full_directories_)
     full += (full.empty() ? "" : ", ") + directory;
-  log_->Write(LogLevel::kWarning,
-              read_only ? "disks are full: read-only" : "disks have space: writable",
-              {{"full_directories", std::string_view(full)}});
+  const char* why = damaged_    ? "disks lose data: read-only"
+                    : read_only ? "disks are full: read-only"
+                                : "disks have space: writable";
+  log_->Write(LogLevel::kWarning, why, {{"full_directories", std::string_view(full)}});
   if (read_only && !options_.read_only_mode_enabled) {
     co_return Fail(
         MakeError(ErrorCode::kDiskFull, "disks are full and readOnlyModeEnabled is false"));
@@ -402,6 +417,13 @@ void Node::OnJournalDiskFull(bool is_full) {
   admission_.high_priority_allowed = false;
 }
 
+// A disk that loses what it has is not given more; readers and repairs still use it.
+void Node::OnTooMuchDamage() {
+  if (std::exchange(damaged_, true)) return;
+  admission_.read_only = true;
+  log_->Write(LogLevel::kError, "too much damage on disk: read-only; drain this bookie", {});
+}
+
 void Node::Fail(absl::Status why) {
   if (has_failed_) return;
   has_failed_ = true;
@@ -421,6 +443,7 @@ Task<absl::Status> Node::Stop() {
   };
   keep(co_await registration_->Unregister());
   co_await collector_->Stop();
+  co_await scrubber_->Stop();
   // What was accepted becomes durable and is answered before the peers are dropped.
   for (const auto& log : logs_) keep(co_await log->WhenAllDurable());
   keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));

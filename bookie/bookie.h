@@ -17,6 +17,7 @@
 #include "bookie/bookie_options.h"
 #include "bookie/garbage_collector.h"
 #include "bookie/journal_recovery.h"
+#include "bookie/scrubber.h"
 #include "common/async/task.h"
 #include "common/observe/log.h"
 #include "common/seams/env.h"
@@ -35,6 +36,7 @@ struct BookieStatus {
   size_t connections = 0;
   RecoveredJournals recovered;  // by this start
   GarbageStats garbage;
+  ScrubStats scrub;
   bool was_unclean = false;  // the process before ended without a last checkpoint
 };
 
@@ -56,6 +58,9 @@ class Bookie {
   // Finishes what is accepted, writes a last checkpoint, leaves the cluster. Await before
   // destroying; destroying without is what a crash does. Once: kStopped for who comes later.
   virtual Task<absl::Status> Stop() = 0;
+
+  // Reads everything that is stored and repairs what is damaged (scrubber.h), now.
+  virtual Task<absl::Status> Scrub() = 0;
 
   // Looks now for ledgers that metadata no longer knows, and removes the data of those that were
   // not known a grace period ago either. `compact`: then compacts entry logs, due or not. kStopped:

@@ -9,6 +9,8 @@
 #include "absl/time/time.h"
 #include "bookie/compaction_plan.h"
 #include "bookie/disk_rules.h"
+#include "bookie/entry_source.h"
+#include "bookie/scrub_options.h"
 #include "bookie/server/read_service.h"
 #include "bookie/server/server.h"
 #include "common/base/ids.h"
@@ -39,6 +41,8 @@ struct BookieOptions {
   absl::Duration flush_interval = absl::Seconds(10);  // flushInterval
   absl::Duration gc_interval = absl::Minutes(10);     // gcWaitTime
   CompactionOptions compaction;
+  ScrubOptions scrub;
+  EntrySource* entry_source = nullptr;  // outlives the bookie; null: damage is found, not repaired
   absl::Duration disk_check_interval = absl::Seconds(10);  // diskCheckInterval
   bool read_only_mode_enabled = true;                      // readOnlyModeEnabled
   bool force_read_only = false;                            // forceReadOnlyBookie

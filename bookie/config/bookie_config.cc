@@ -179,6 +179,11 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
            [](C c, int64_t v) { c.options.flush_interval = absl::Milliseconds(v); })},
       {"gcWaitTime", Set(Integer(1, 30 * 86'400'000LL),
                          [](C c, int64_t v) { c.options.gc_interval = absl::Milliseconds(v); })},
+      {"localScrubInterval", Set(Integer(0, 366 * 86'400),
+                                 [](C c, int64_t v) {
+                                   c.options.scrub.enabled = v > 0;
+                                   c.options.scrub.pause = absl::Seconds(v);
+                                 })},
       {"minorCompactionThreshold",
        Set(ParseFraction, [](C c, int64_t v) { c.options.compaction.minor_threshold_ppm = v; })},
       {"majorCompactionThreshold",

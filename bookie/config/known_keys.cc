@@ -170,7 +170,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"limitStatsLogging", kMetrics},
       {"listeningInterface", {}},
       {"localConsistencyCheckOnStartup", kOther},
-      {"localScrubInterval", kOther},
+      {"localScrubInterval", {}},
       {"localScrubRateLimit", kOther},
       {"lockReleaseOfFailedLedgerGracePeriod", kAutorecovery},
       {"logSizeLimit", {}},

@@ -55,6 +55,10 @@ bool HasLostSector(const IndexClaim& claim, int64_t first, std::string_view cont
   return false;
 }
 
+bool IsUncertain(const IndexHeader& header) {
+  return (header.state_bits & kIndexStateUncertain) != 0;
+}
+
 // nullopt: it is lost, or damaged.
 Task<absl::StatusOr<std::optional<IndexHeader>>> ReadHeader(File* file, LedgerId ledger) {
   STELE_CO_TRY(const Buffer start, co_await file->ReadAt(0, kIndexHeaderSize));
@@ -66,6 +70,27 @@ Task<absl::StatusOr<std::optional<IndexHeader>>> ReadHeader(File* file, LedgerId
 Task<absl::StatusOr<IndexClaim>> ReadClaim(File* file, LedgerId ledger) {
   STELE_CO_TRY(const std::optional<IndexHeader> header, co_await ReadHeader(file, ledger));
   co_return header.has_value() ? header->claim : IndexClaim();
+}
+
+// Of what is claimed, what the file has. pace: null, or asked.
+Task<absl::StatusOr<IndexClaim>> WithoutLost(File* file, IndexClaim claim, BackgroundPace* pace) {
+  IndexClaim there{.size_bytes = claim.size_bytes};
+  for (const SectorRun& run : claim.sectors) {
+    int64_t sector = run.first;
+    while (sector <= run.last) {
+      const size_t wanted = std::min<size_t>(
+          kScanChunkBytes, kIndexSectorSize * static_cast<size_t>(run.last + 1 - sector));
+      if (pace != nullptr) STELE_CO_TRY_OK(co_await pace->Spend(wanted));
+      STELE_CO_TRY(const Buffer bytes,
+                   co_await file->ReadAt(LocationOffset(sector * kLocationsPerSector), wanted));
+      for (size_t at = 0; at < wanted; at += kIndexSectorSize, ++sector) {
+        const bool is_there =
+            at < bytes.size() && !IsEmptySector(bytes.view().substr(at, kIndexSectorSize));
+        if (is_there) there.Add({sector, sector});
+      }
+    }
+  }
+  co_return there;
 }
 
 Task<absl::Status> FindLastEntry(File* file, uint64_t size, LoadedIndex* loaded) {
@@ -147,18 +172,8 @@ Task<absl::StatusOr<std::vector<EntryId>>> ListEntriesOf(File* file, LedgerId le
 
 Task<absl::StatusOr<bool>> HasLostSome(File* file, LedgerId ledger, BackgroundPace* pace) {
   STELE_CO_TRY(const IndexClaim claim, co_await ReadClaim(file, ledger));
-  for (const SectorRun& run : claim.sectors) {
-    for (int64_t sector = run.first; sector <= run.last;) {
-      const size_t wanted = std::min<size_t>(
-          kScanChunkBytes, kIndexSectorSize * static_cast<size_t>(run.last + 1 - sector));
-      STELE_CO_TRY_OK(co_await pace->Spend(wanted));
-      STELE_CO_TRY(const Buffer bytes,
-                   co_await file->ReadAt(LocationOffset(sector * kLocationsPerSector), wanted));
-      if (bytes.size() < wanted || HasLostSector(claim, sector, bytes.view())) co_return true;
-      sector += static_cast<int64_t>(wanted / kIndexSectorSize);
-    }
-  }
-  co_return false;
+  STELE_CO_TRY(const IndexClaim there, co_await WithoutLost(file, claim, pace));
+  co_return there != claim;
 }
 
 absl::Status LocationsLost(LedgerId ledger) {
@@ -272,7 +287,15 @@ Task<absl::Status> Update::WriteHeader() {
   }
   bool has_changed = false;
   if (update_.header.has_value()) {
-    IndexClaim claim = header_.has_value() ? std::move(header_->claim) : IndexClaim();
+    IndexClaim claim;
+    if (header_.has_value()) {
+      claim = std::move(header_->claim);
+      const bool is_proven = IsUncertain(*header_) && !IsUncertain(*update_.header);
+      if (is_proven) {
+        STELE_CO_TRY(claim, co_await WithoutLost(file_, claim, /*pace=*/nullptr));
+        claim.size_bytes = 0;
+      }
+    }
     header_ = update_.header;
     header_->claim = std::move(claim);
     has_changed = true;
@@ -281,7 +304,7 @@ Task<absl::Status> Update::WriteHeader() {
   const bool has_lost_some = HasLostSome();
   if (has_lost_some) {
     hooks_.on_lost();
-    has_changed = has_changed || (header_->state_bits & kIndexStateUncertain) == 0;
+    has_changed = has_changed || !IsUncertain(*header_);
     header_->state_bits |= kIndexStateUncertain;
   }
   if (!has_changed) co_return absl::OkStatus();

@@ -79,7 +79,8 @@ struct UpdateHooks {
 
 // Writes header and locations; all is durable when it returns. Gives the pages that were changed.
 // The only writer of the file, which is opened for this update. What had been lost before is made
-// known in the header first, because the update may fill a sector that was empty.
+// known in the header first, because the update may fill a sector that was empty. A header that is
+// certain over one that is not says that nothing is missing: what is lost is claimed no longer.
 Task<absl::StatusOr<NumberedPages>> UpdateIndex(File* file, IndexUpdate update, bool is_new,
                                                 UpdateHooks hooks);
 

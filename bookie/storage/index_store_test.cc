@@ -343,6 +343,25 @@ TEST_F(IndexStoreTest, ANewHeaderKeepsTheClaim) {
   EXPECT_EQ(ClaimOnDisk(), claim);
 }
 
+// Somebody found out that nothing is missing that this bookie must have.
+TEST_F(IndexStoreTest, WhatIsProvenWholeIsClaimedNoLonger) {
+  OpenStore(0);
+  ASSERT_TRUE(Write(Locations(0, 200)).ok());
+  OpenStore(0);
+  LoseSectors(1, 1);
+  LoseSectors(3, 1);
+  const auto write_bits = [&](int32_t bits) {
+    return Await(store->Write({.ledger = kLedger, .header = IndexHeader{.state_bits = bits}}));
+  };
+  ASSERT_TRUE(write_bits(kIndexStateUncertain).ok());
+  EXPECT_TRUE(FindsLosses());
+  ASSERT_TRUE(write_bits(0).ok());
+  EXPECT_EQ(ClaimOnDisk(), (IndexClaim{.size_bytes = 1024 + 8192, .sectors = {{0, 0}, {2, 2}}}));
+  EXPECT_FALSE(FindsLosses());
+  EXPECT_FALSE(Await(store->Load(kLedger))->has_lost_its_end);
+  EXPECT_EQ(CodeOfFind(70), ErrorCode::kNoSuchEntry);
+}
+
 // Power cuts anywhere in a life of updates, some of which fail before.
 TEST_F(IndexStoreTest, AClaimNeverSaysMoreThanWasDurable) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {

@@ -40,6 +40,9 @@ inline constexpr int64_t kEntryIdMax = int64_t{1} << 40;
 // journal.
 inline constexpr size_t kExplicitLacSizeMaxBytes = 256;
 
+// Damaged entries that are remembered.
+inline constexpr size_t kDamagedEntriesMax = 100'000;
+
 struct StorageOptions {
   // Was this ledger deleted, although entry logs still have entries of it? Empty: not known.
   std::function<bool(LedgerId)> is_deleted;
@@ -236,8 +239,16 @@ class LedgerStorage {
   // Errors: of reading and of `pace`; what was found stays.
   virtual Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
                                                        BackgroundPace* pace) = 0;
-  // Of a loaded ledger, which may have lost something: it counts as fenced, for ever.
+  // Each needs a loaded ledger. A ledger that may have lost something counts as fenced, for ever;
+  // one that is certain has everything that metadata says it must have.
   virtual void SetUncertain(LedgerId ledger) = 0;
+  virtual void SetCertain(LedgerId ledger) = 0;
+  // While it is damaged, what the disk has of this entry is answered by kCorruptData. In memory,
+  // for kDamagedEntriesMax entries at most; a scrub finds it again.
+  virtual void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) = 0;
+  // Stores another copy of an entry that is damaged or was lost; it takes the place of what the
+  // disk has with the next flush. Not journalled. Errors: of Load, and of a flush that made room.
+  virtual Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) = 0;
 
   virtual StorageStats Stats() const = 0;
 

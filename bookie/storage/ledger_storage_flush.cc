@@ -7,6 +7,7 @@
 #include "bookie/storage/index_rebuild.h"
 #include "bookie/storage/ledger_storage_impl.h"
 #include "common/base/check.h"
+#include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/try.h"
 
@@ -197,6 +198,32 @@ void Storage::SetUncertain(LedgerId ledger) {
   LedgerRecord* record = Resident(ledger);
   record->state.uncertain = true;
   SetFenced(ledger);
+}
+
+void Storage::SetCertain(LedgerId ledger) {
+  Resident(ledger)->state.uncertain = false;
+  active_->dirty.insert(ledger);
+}
+
+void Storage::SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) {
+  if (!damaged) {
+    damaged_.erase({ledger, entry});
+  } else if (damaged_.size() < kDamagedEntriesMax) {
+    damaged_.insert({ledger, entry});
+  }
+}
+
+Task<absl::Status> Storage::ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) {
+  if (body.size() < kRecordIdsBytes || entry.IsNone() || entry.value() > kEntryIdMax ||
+      LoadBigEndian<int64_t>(body.data()) != ledger.value() ||
+      LoadBigEndian<int64_t>(body.data() + 8) != entry.value()) {
+    co_return MakeError(ErrorCode::kInvalidArgument, "not a packet of this entry");
+  }
+  for (;;) {
+    STELE_CO_TRY(LedgerRecord * record, co_await FindOrLoad(ledger));
+    if (PutIn(record, entry, body, OnDisk::kNo) != PutResult::kFull) co_return absl::OkStatus();
+    STELE_CO_TRY_OK(co_await Flush());
+  }
 }
 
 }  // namespace stele::bookie

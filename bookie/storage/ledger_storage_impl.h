@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "absl/container/btree_set.h"
+#include "absl/container/flat_hash_set.h"
 #include "bookie/storage/entry_log_writer.h"
 #include "bookie/storage/entry_logs.h"
 #include "bookie/storage/flush.h"
@@ -107,6 +108,9 @@ class Storage : public LedgerStorage {
   Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
                                                BackgroundPace* pace) override;
   void SetUncertain(LedgerId ledger) override;
+  void SetCertain(LedgerId ledger) override;
+  void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) override;
+  Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) override;
   StorageStats Stats() const override;
   Task<absl::Status> Close() override;
 
@@ -149,6 +153,9 @@ class Storage : public LedgerStorage {
     bool is_in_order = false;  // others will follow
   };
   ReadAhead Observe(LedgerRecord* record, EntryId entry, int64_t count_max);
+  bool IsDamaged(LedgerId ledger, EntryId entry) const {
+    return !damaged_.empty() && damaged_.contains({ledger, entry});
+  }
   std::optional<Buffer> FindWithoutDisk(LedgerId ledger, EntryId entry);
   uint64_t RunEnd(LedgerId ledger, EntryId entry, ReadAhead ahead);
   std::optional<absl::StatusOr<Buffer>> AnswerFromMemory(LedgerRecord* record, EntryId entry);
@@ -177,7 +184,8 @@ class Storage : public LedgerStorage {
   absl::btree_set<LedgerId> unwritten_ledgers_;  // made here, not in an index file yet
   MemtableChunks chunks_;                        // outlives the generations
   absl::btree_set<LedgerId> strays_;
-  absl::btree_set<LedgerId> replayed_strays_;  // made known, and not judged yet
+  absl::flat_hash_set<std::pair<LedgerId, EntryId>> damaged_;  // looked up only
+  absl::btree_set<LedgerId> replayed_strays_;                  // made known, and not judged yet
   std::unique_ptr<Generation> active_;
   std::unique_ptr<Generation> older_;  // being flushed, or kept after a failed flush
   EntryComparer comparer_;

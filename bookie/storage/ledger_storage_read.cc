@@ -62,7 +62,7 @@ std::optional<Buffer> Storage::FindWithoutDisk(LedgerId ledger, EntryId entry) {
   LedgerRecord* record = table_.Find(ledger);
   if (record == nullptr) return std::nullopt;
   if (std::optional<Buffer> body = FindInMemory(record, entry); body.has_value()) return body;
-  if (entry > record->last_on_disk) return std::nullopt;
+  if (entry > record->last_on_disk || IsDamaged(ledger, entry)) return std::nullopt;
   const auto location = index_->FindCached(ledger, entry);
   if (!location.has_value() || !location->ok() || (*location)->IsAbsent()) return std::nullopt;
   return logs_->FindInExtents(**location, ledger, entry);
@@ -91,6 +91,9 @@ Task<absl::StatusOr<Buffer>> Storage::ReadFromDisk(LedgerId ledger, EntryId entr
   if (found.location.IsAbsent()) {
     if (uncertain) co_return UnknownInLedger(ledger);
     co_return MakeError(ErrorCode::kNoSuchEntry, StrCat("entry ", entry.value()));
+  }
+  if (IsDamaged(ledger, entry)) {
+    co_return MakeError(ErrorCode::kCorruptData, StrCat("entry ", entry.value(), " is damaged"));
   }
   if (LedgerRecord* record = table_.Find(ledger); record != nullptr) {
     record->record_size_guess_bytes = static_cast<uint32_t>(std::clamp(

@@ -177,6 +177,10 @@ ClusterOptions Run::OptionsOf() {
     to->compaction.major_interval = absl::Seconds(45);
     // Slow enough to be overtaken by deletions, flushes and power cuts.
     to->compaction.bytes_per_second = 256 << 10;
+    to->scrub = {.enabled = true,
+                 .pause = absl::Seconds(7),
+                 .first = absl::Seconds(3),
+                 .bytes_per_second = 1 << 20};
   };
   return options;
 }

@@ -1,0 +1,20 @@
+// EntrySource: the seam through which a bookie gets a copy of an entry from its peers. The bookie
+// knows no client; the program that has both puts them together.
+#pragma once
+
+#include "absl/status/statusor.h"
+#include "common/async/task.h"
+#include "common/base/buffer.h"
+#include "common/base/ids.h"
+
+namespace stele::bookie {
+
+class EntrySource {
+ public:
+  virtual ~EntrySource() = default;
+  // The entry packet as a bookie stores it, of another bookie than this one, its digest verified.
+  // Any error: not to be had now.
+  virtual Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) = 0;
+};
+
+}  // namespace stele::bookie

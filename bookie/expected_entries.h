@@ -1,0 +1,31 @@
+// Which entries of a ledger a bookie must have, by the ledger's metadata. Pure.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "common/base/ids.h"
+#include "metadata/ledger_metadata.h"
+
+namespace stele::bookie {
+
+// Those whose write set has the bookie; none when the ledger is not closed.
+class ExpectedEntries {
+ public:
+  // `metadata` must outlive it.
+  ExpectedEntries(const metadata::LedgerMetadata* metadata, BookieId bookie);
+
+  // The smallest expected entry that is not below `from`; kNoEntry: none.
+  EntryId AtOrAfter(EntryId from) const;
+
+ private:
+  struct Range {
+    EntryId first;
+    EntryId last;
+    int position = 0;  // of the bookie in the ensemble
+  };
+  const metadata::LedgerMetadata* metadata_;
+  std::vector<Range> ranges_;
+};
+
+}  // namespace stele::bookie

@@ -1,0 +1,252 @@
+#include "bookie/scrubber.h"
+
+#include <utility>
+
+#include "bookie/expected_entries.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "common/wire/entry_packet.h"
+
+namespace stele::bookie {
+
+using observe::LogLevel;
+
+namespace {
+
+// Is the ledger gone, so that nothing about it matters any more?
+bool IsGone(const absl::Status& status) { return CodeOf(status) == ErrorCode::kNoSuchLedger; }
+
+}  // namespace
+
+Scrubber::Scrubber(ScrubParts parts, BookieId self, ScrubOptions options,
+                   absl::AnyInvocable<void()> on_too_much)
+    : parts_(parts),
+      self_(std::move(self)),
+      options_(options),
+      on_too_much_(std::move(on_too_much)),
+      rate_(parts.env, options.bytes_per_second),
+      idle_(parts.env.executor),
+      scope_(parts.env.executor) {}
+
+void Scrubber::Start() {
+  if (options_.enabled) scope_.Spawn(Loop());
+}
+
+Task<void> Scrubber::Loop() {
+  co_await SleepFor(parts_.env.executor, parts_.env.clock, options_.first);
+  for (;;) {
+    const absl::Status status = co_await Run();
+    if (!status.ok() && !stopping_) {
+      parts_.log->Write(LogLevel::kWarning, "a scrub pass broke off",
+                        {{"error", ToStd(status.message())}});
+    }
+    co_await SleepFor(parts_.env.executor, parts_.env.clock, options_.pause);
+  }
+}
+
+Task<void> Scrubber::Stop() {
+  stopping_ = true;
+  while (running_) co_await idle_.Wait();
+}
+
+Task<absl::Status> Scrubber::Spend(uint64_t bytes) {
+  for (;;) {
+    if (stopping_) co_return MakeError(ErrorCode::kStopped, "scrubbing stops");
+    const absl::Duration delay = rate_.Delay();
+    if (delay <= absl::ZeroDuration()) break;
+    co_await SleepFor(parts_.env.executor, parts_.env.clock, delay);
+  }
+  rate_.Spend(bytes);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Scrubber::Run() {
+  while (running_) co_await idle_.Wait();
+  running_ = true;
+  const absl::Status status = co_await Pass();
+  running_ = false;
+  idle_.NotifyAll();
+  co_return status;
+}
+
+Task<absl::Status> Scrubber::Pass() {
+  STELE_CO_TRY_OK(co_await Spend(0));  // also says whether it was told to stop
+  damaged_in_pass_ = 0;
+  stats_.ledgers_uncertain = 0;
+  STELE_CO_TRY_OK(co_await RecoverIndexes());
+  for (const LedgerId ledger : parts_.storage->Ledgers()) {
+    STELE_CO_TRY_OK(co_await ScrubLedger(ledger));
+  }
+  ++stats_.passes;
+  if (damaged_in_pass_ > 0 || stats_.ledgers_uncertain > 0) {
+    parts_.log->Write(
+        LogLevel::kWarning, "scrub pass ended",
+        {{"damaged", damaged_in_pass_}, {"uncertain_ledgers", stats_.ledgers_uncertain}});
+  }
+  co_return absl::OkStatus();
+}
+
+// One search through the logs for all ledgers that have lost something.
+Task<absl::Status> Scrubber::RecoverIndexes() {
+  std::vector<LedgerId> lost = parts_.storage->StrayLedgers();
+  for (const LedgerId ledger : parts_.storage->Ledgers()) {
+    STELE_CO_TRY_OK(co_await Spend(kReadCostBytes));
+    const absl::Status checked = co_await parts_.storage->CheckIndex(ledger, this);
+    if (CodeOf(checked) == ErrorCode::kStopped) co_return checked;
+    // What else is wrong with the file is told when the ledger's entries are read.
+    const auto state = co_await parts_.storage->Load(ledger);
+    if (state.ok() && (*state)->uncertain) lost.push_back(ledger);
+  }
+  if (lost.empty()) co_return absl::OkStatus();
+  std::vector<LedgerId> known;
+  for (const LedgerId ledger : lost) {
+    const absl::Status read = (co_await parts_.ledgers->Read(ledger)).status();
+    // What metadata does not know is garbage collection's.
+    if (CodeOf(read) != ErrorCode::kNoSuchLedgerMetadata) known.push_back(ledger);
+  }
+  STELE_CO_TRY(const int64_t found,
+               co_await parts_.storage->RecoverIndexes(std::move(known), this));
+  stats_.locations_found += found;
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Scrubber::ScrubLedger(LedgerId id) {
+  Ledger ledger{.id = id};
+  const absl::Status opened = co_await Open(&ledger);
+  if (IsGone(opened)) co_return absl::OkStatus();
+  if (!opened.ok()) {
+    OnDamage(id, kNoEntry, opened);
+    co_return absl::OkStatus();
+  }
+  const auto state = co_await parts_.storage->Load(id);
+  const bool uncertain = state.ok() && (*state)->uncertain;
+  co_return uncertain ? co_await Prove(&ledger) : co_await CheckAll(&ledger);
+}
+
+Task<absl::Status> Scrubber::Open(Ledger* ledger) {
+  STELE_CO_TRY_OK((co_await parts_.storage->Load(ledger->id)).status());
+  auto metadata = co_await parts_.ledgers->Read(ledger->id);
+  if (!metadata.ok()) co_return absl::OkStatus();  // then without digest
+  ledger->metadata = std::move(metadata->value);
+  const std::optional<std::string>& password = ledger->metadata->password();
+  if (password.has_value()) ledger->digester.emplace(ledger->metadata->digest_type(), *password);
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Scrubber::CheckAll(Ledger* ledger) {
+  const absl::StatusOr<std::vector<EntryId>> entries =
+      co_await parts_.storage->ListEntries(ledger->id);
+  if (IsGone(entries.status())) co_return absl::OkStatus();
+  // Too many to be listed is no damage.
+  if (CodeOf(entries.status()) == ErrorCode::kOverloaded) co_return absl::OkStatus();
+  if (!entries.ok()) {
+    OnDamage(ledger->id, kNoEntry, entries.status());
+    co_return absl::OkStatus();
+  }
+  for (const EntryId entry : *entries) {
+    STELE_CO_TRY(const bool good, co_await IsGood(ledger, entry));
+    if (!good) static_cast<void>(co_await Repair(ledger, entry));
+    if (ledger->repaired.size() >= kReadBackAtATimeMax) {
+      STELE_CO_TRY_OK(co_await ReadBack(ledger));
+      ledger->repaired.clear();  // those that are still bad were told, and come again
+    }
+  }
+  co_return co_await ReadBack(ledger);
+}
+
+// Nothing that is missing can be told from what never was, unless metadata says where the ledger
+// ends.
+Task<absl::Status> Scrubber::Prove(Ledger* ledger) {
+  ++stats_.ledgers_uncertain;
+  if (!ledger->metadata.has_value() || !ledger->metadata->IsClosed()) co_return absl::OkStatus();
+  const ExpectedEntries expected(&*ledger->metadata, self_);
+  bool complete = true;
+  for (EntryId entry = expected.AtOrAfter(EntryId(0)); !entry.IsNone();
+       entry = expected.AtOrAfter(entry.Next())) {
+    STELE_CO_TRY(const bool good, co_await IsGood(ledger, entry));
+    if (!good) complete = co_await Repair(ledger, entry) && complete;
+    if (ledger->repaired.size() >= kReadBackAtATimeMax) {
+      STELE_CO_TRY_OK(co_await ReadBack(ledger));
+      complete = complete && ledger->repaired.empty();
+      ledger->repaired.clear();
+    }
+  }
+  STELE_CO_TRY_OK(co_await ReadBack(ledger));
+  complete = complete && ledger->repaired.empty();
+  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) co_return absl::OkStatus();
+  parts_.storage->SetCertain(ledger->id);
+  ++stats_.ledgers_proven;
+  --stats_.ledgers_uncertain;
+  parts_.log->Write(LogLevel::kInfo, "a ledger is whole again", {{"ledger", ledger->id.value()}});
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<bool>> Scrubber::IsGood(Ledger* ledger, EntryId entry) {
+  const absl::StatusOr<Buffer> body = co_await parts_.storage->Read(ledger->id, entry);
+  STELE_CO_TRY_OK(co_await Spend(body.ok() ? body->size() : kReadCostBytes));
+  ++stats_.entries;
+  if (body.ok()) {
+    stats_.bytes += body->size();
+    if (!ledger->digester.has_value() || wire::DigestMatches(body->view(), *ledger->digester)) {
+      co_return true;
+    }
+    parts_.storage->SetEntryDamaged(ledger->id, entry, true);
+    OnDamage(ledger->id, entry, MakeError(ErrorCode::kDigestMismatch, "the digest does not match"));
+    co_return false;
+  }
+  const ErrorCode code = CodeOf(body.status());
+  if (code == ErrorCode::kNoSuchLedger) co_return true;  // deleted meanwhile
+  // In an uncertain ledger: it was lost with the index.
+  if (code != ErrorCode::kUnknownLedgerState) OnDamage(ledger->id, entry, body.status());
+  co_return false;
+}
+
+// True: a good copy is in storage; ReadBack() makes it durable.
+Task<bool> Scrubber::Repair(Ledger* ledger, EntryId entry) {
+  if (parts_.source == nullptr) co_return false;
+  const absl::StatusOr<Buffer> copy = co_await parts_.source->Fetch(ledger->id, entry);
+  if (!copy.ok()) {
+    parts_.log->Write(LogLevel::kWarning, "no copy of a damaged entry is to be had",
+                      {{"ledger", ledger->id.value()},
+                       {"entry", entry.value()},
+                       {"error", ToStd(copy.status().message())}});
+    co_return false;
+  }
+  if (ledger->digester.has_value() &&
+      !wire::VerifyEntry(*copy, *ledger->digester, ledger->id, entry).ok()) {
+    co_return false;
+  }
+  const absl::Status stored = co_await parts_.storage->ReplaceEntry(ledger->id, entry, *copy);
+  if (stored.ok()) ledger->repaired.push_back(entry);
+  co_return stored.ok();
+}
+
+// Leaves in `repaired` what is not good from the disk either.
+Task<absl::Status> Scrubber::ReadBack(Ledger* ledger) {
+  if (ledger->repaired.empty()) co_return absl::OkStatus();
+  STELE_CO_TRY_OK(co_await parts_.storage->Flush());
+  std::vector<EntryId> bad;
+  for (const EntryId entry : ledger->repaired) {
+    parts_.storage->SetEntryDamaged(ledger->id, entry, false);
+    STELE_CO_TRY(const bool good, co_await IsGood(ledger, entry));
+    if (good) {
+      ++stats_.repaired;
+    } else {
+      bad.push_back(entry);
+    }
+  }
+  ledger->repaired = std::move(bad);
+  co_return absl::OkStatus();
+}
+
+void Scrubber::OnDamage(LedgerId ledger, EntryId entry, const absl::Status& why) {
+  ++stats_.damaged;
+  if (++damaged_in_pass_ == options_.damage_max) on_too_much_();
+  if (damaged_in_pass_ > options_.damage_max) return;  // the counter tells the rest
+  parts_.log->Write(
+      LogLevel::kError, "damage on disk",
+      {{"ledger", ledger.value()}, {"entry", entry.value()}, {"error", ToStd(why.message())}});
+}
+
+}  // namespace stele::bookie

@@ -1,0 +1,253 @@
+// What a scrub finds in a whole bookie, how it is answered, and what a peer's copy repairs.
+#include "bookie/scrubber.h"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "bookie/testing/bookie_operator.h"
+#include "bookie/testing/bookie_world.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+
+namespace stele::bookie {
+namespace {
+
+using wire::ProtocolVersion;
+using wire::ReplyCode;
+
+constexpr LedgerId kLedger{7};
+const LedgerRequests kRequests{kLedger};
+constexpr char kIndexFile[] = "/data/ledgers/current/0/7/7.idx";
+constexpr char kEntryLog[] = "/data/ledgers/current/0.log";
+
+// The other bookies of the ledger.
+class FakePeers final : public EntrySource {
+ public:
+  Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) override {
+    ++asked;
+    const auto found = copies.find({ledger, entry});
+    if (found == copies.end()) co_return MakeError(ErrorCode::kReadFailed, "no peer has it");
+    co_return found->second;
+  }
+  std::map<std::pair<LedgerId, EntryId>, Buffer> copies;
+  int asked = 0;
+};
+
+Task<void> ScrubTask(Bookie* bookie, absl::Status* status) { *status = co_await bookie->Scrub(); }
+
+class ScrubberTest : public testing::Test {
+ protected:
+  static BookieOptions Options(EntrySource* source) {
+    BookieOptions options = BookieWorld::DefaultOptions();
+    options.entry_source = source;
+    return options;
+  }
+  void SetUp() override {
+    ASSERT_TRUE(world_.Start().ok());
+    operator_ = std::make_unique<BookieOperator>(&world_);
+    operator_->CreateLedger(kLedger);
+    for (int64_t entry = 0; entry < 5; ++entry) Add(entry);
+    Restart();
+  }
+  static std::string Payload(int64_t entry) {
+    return StrCat("payload ", entry, std::string(2'000, 'p'));
+  }
+  void Add(int64_t entry) {
+    const wire::Request add = kRequests.Add(entry, Payload(entry), entry - 1);
+    peers_.copies[{kLedger, EntryId(entry)}] = std::get<wire::AddRequest>(add.body).body;
+    ASSERT_EQ(world_.CodeOfCall(add), ReplyCode::kOk);
+  }
+  // After a stop everything is on disk, and only there.
+  void Restart() {
+    ASSERT_TRUE(world_.Stop().ok());
+    Start();
+  }
+  void Start() {
+    const absl::Status started = world_.Start();
+    ASSERT_TRUE(started.ok()) << started;
+  }
+  void Scrub() {
+    absl::Status status = absl::UnknownError("did not end");
+    world_.Run(ScrubTask(world_.bookie(), &status));
+    EXPECT_TRUE(status.ok()) << status;
+  }
+  ScrubStats Stats() { return world_.bookie()->Status().scrub; }
+  ReplyCode CodeOfRead(int64_t entry) { return world_.CodeOfCall(kRequests.Read(entry)); }
+  void ExpectAll() {
+    for (int64_t entry = 0; entry < 5; ++entry) {
+      const wire::Reply reply = world_.Call(ProtocolVersion::kV3, kRequests.Read(entry));
+      ASSERT_EQ(reply.code, ReplyCode::kOk) << entry;
+      EXPECT_EQ(kRequests.PayloadOf(std::get<wire::ReadReply>(reply.body).body, entry),
+                Payload(entry));
+    }
+  }
+  // Where the log has `text`.
+  uint64_t Find(std::string_view text) {
+    const size_t found = operator_->ReadFile(kEntryLog).find(text);
+    EXPECT_NE(found, std::string::npos);
+    return found;
+  }
+
+  FakePeers peers_;
+  BookieWorld world_{1, Options(&peers_)};
+  std::unique_ptr<BookieOperator> operator_;
+};
+
+TEST_F(ScrubberTest, WhatIsGoodIsReadAndLeftAlone) {
+  Scrub();
+  EXPECT_EQ(Stats().entries, 5);
+  EXPECT_GT(Stats().bytes, 5 * 2'000u);
+  EXPECT_EQ(Stats().damaged, 0);
+  EXPECT_EQ(peers_.asked, 0);
+}
+
+TEST_F(ScrubberTest, F50RotInAPayloadIsToldAndAnsweredAsDamage) {
+  peers_.copies.clear();
+  operator_->Overwrite(kEntryLog, Find("payload 3") + 100, "rot");
+  EXPECT_EQ(CodeOfRead(3), ReplyCode::kOk) << "nobody has looked yet";
+  Scrub();
+  EXPECT_EQ(Stats().damaged, 1);
+  EXPECT_EQ(Stats().repaired, 0);
+  EXPECT_EQ(CodeOfRead(3), ReplyCode::kIoError);
+  EXPECT_EQ(CodeOfRead(2), ReplyCode::kOk);
+  // A run of entries ends before it, whatever was read ahead.
+  const wire::Reply batch = world_.Call(ProtocolVersion::kV2, kRequests.BatchRead(0, 5, 1 << 20));
+  EXPECT_EQ(std::get<wire::BatchReadReply>(batch.body).bodies.size(), 3u);
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+}
+
+TEST_F(ScrubberTest, F27F50RotIsReplacedByAPeersCopyForGood) {
+  operator_->Overwrite(kEntryLog, Find("payload 3") + 100, "rot");
+  const uint64_t head_of_1 = Find("payload 1") - 36 - 4;
+  operator_->Overwrite(kEntryLog, head_of_1, std::string(16, '\x55'));
+  EXPECT_EQ(CodeOfRead(1), ReplyCode::kIoError);
+  Scrub();
+  EXPECT_EQ(Stats().damaged, 2);
+  EXPECT_EQ(Stats().repaired, 2);
+  ExpectAll();
+  world_.PowerCut();
+  Start();
+  ExpectAll();
+  Scrub();
+  EXPECT_EQ(Stats().damaged, 0);
+}
+
+TEST_F(ScrubberTest, APeersCopyThatFailsItsDigestIsNotTaken) {
+  std::string wrong = peers_.copies[{kLedger, EntryId(3)}].ToString();
+  wrong.back() ^= 1;
+  peers_.copies[{kLedger, EntryId(3)}] = Buffer::FromString(wrong);
+  operator_->Overwrite(kEntryLog, Find("payload 3") + 100, "rot");
+  Scrub();
+  EXPECT_EQ(Stats().repaired, 0);
+  EXPECT_EQ(CodeOfRead(3), ReplyCode::kIoError);
+}
+
+TEST_F(ScrubberTest, F32ALostEntryLogIsFilledFromPeers) {
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kEntryLog);
+  Start();
+  EXPECT_EQ(CodeOfRead(0), ReplyCode::kIoError);
+  Scrub();
+  EXPECT_EQ(Stats().repaired, 5);
+  ExpectAll();
+}
+
+TEST_F(ScrubberTest, F28ALostIndexFileComesBackFromTheLogsAndIsProvenByMetadata) {
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kIndexFile);
+  Start();
+  EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(5, "x")), ReplyCode::kUnknownLedgerState);
+  EXPECT_EQ(world_.CodeOfCall(LedgerRequests{LedgerId(8)}.Read(0)), ReplyCode::kNoSuchLedger);
+  Scrub();
+  EXPECT_EQ(Stats().locations_found, 5);
+  EXPECT_EQ(Stats().ledgers_uncertain, 1);
+  ExpectAll();
+  // The ledger is open: what it may have had more is not known, and it counts as fenced.
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kUnknownLedgerState);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(5, "x")), ReplyCode::kFenced);
+  Restart();
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kUnknownLedgerState);
+  operator_->CloseLedger(kLedger, EntryId(4));
+  Scrub();
+  EXPECT_EQ(Stats().ledgers_proven, 1);
+  EXPECT_EQ(peers_.asked, 0);
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+  Restart();
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+  ExpectAll();
+}
+
+TEST_F(ScrubberTest, F29ZeroedLocationsComeBackFromTheLogs) {
+  operator_->CloseLedger(kLedger, EntryId(4));
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->Overwrite(kIndexFile, 1024, std::string(512, '\0'));
+  Start();
+  EXPECT_EQ(CodeOfRead(3), ReplyCode::kUnknownLedgerState);
+  Scrub();
+  EXPECT_EQ(Stats().locations_found, 5);
+  EXPECT_EQ(Stats().ledgers_proven, 1);
+  EXPECT_EQ(peers_.asked, 0);
+  for (int round = 0; round < 2; ++round) {
+    ExpectAll();
+    EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+    Restart();
+  }
+}
+
+TEST_F(ScrubberTest, F29ZeroedLocationsAreFoundBeforeSomebodyAsks) {
+  Add(64);
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->Overwrite(kIndexFile, 1024, std::string(512, '\0'));
+  Start();
+  Scrub();
+  EXPECT_EQ(Stats().locations_found, 5);
+  EXPECT_EQ(Stats().ledgers_uncertain, 1);
+  ExpectAll();
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kUnknownLedgerState);
+}
+
+TEST_F(ScrubberTest, F28WhatNeitherIndexNorLogsHaveComesFromPeers) {
+  operator_->CloseLedger(kLedger, EntryId(4));
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kIndexFile);
+  operator_->Overwrite(kEntryLog, Find("payload 2") - 36 - 4, std::string(16, '\x55'));
+  Start();
+  const Buffer copy = peers_.copies[{kLedger, EntryId(2)}];
+  peers_.copies.clear();
+  Scrub();
+  EXPECT_EQ(Stats().ledgers_proven, 0);
+  EXPECT_EQ(CodeOfRead(2), ReplyCode::kUnknownLedgerState);
+  peers_.copies[{kLedger, EntryId(2)}] = copy;
+  Scrub();
+  EXPECT_EQ(Stats().ledgers_proven, 1);
+  ExpectAll();
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+}
+
+TEST_F(ScrubberTest, AStopEndsThePassThatRuns) {
+  world_.options().scrub = {.enabled = true, .first = absl::Seconds(1), .bytes_per_second = 100};
+  Restart();
+  ASSERT_TRUE(world_.world().scheduler().RunFor(absl::Seconds(3)).ok());
+  EXPECT_EQ(Stats().passes, 0);
+  const MonotonicTime asked = world_.world().scheduler().Now();
+  ASSERT_TRUE(world_.Stop().ok());
+  EXPECT_LT(world_.world().scheduler().Now() - asked, absl::Seconds(5));
+}
+
+TEST_F(ScrubberTest, TooMuchDamageMakesItReadOnly) {
+  world_.options().scrub.damage_max = 3;
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kEntryLog);
+  Start();
+  Scrub();
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(5, "x")), ReplyCode::kReadOnly);
+}
+
+}  // namespace
+}  // namespace stele::bookie
