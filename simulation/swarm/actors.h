@@ -22,7 +22,7 @@ Task<void> RunActor(Stage* stage, Actor actor, SimProcess* process, Env env,
 Task<void> RunAutorecovery(Stage* stage, Actor actor, SimProcess* process, Env env,
                            metadata::MetadataStore* store);
 
-// The requests that a bookie may owe such an actor, whatever happens. 0: not known.
+// The adds that a bookie may owe such an actor, whatever happens. 0: not known.
 int64_t DebtLimitOf(const Actor& actor);
 
 client::ClientOptions ClientOptionsOf(const Scenario& scenario, const Actor& actor);

@@ -269,7 +269,11 @@ bool Hazards::ApplyToStore(const Fault& fault) {
       store.Disconnect(process);
       After(time, [&store, process] { store.Reconnect(process); });
       return true;
-    case FaultKind::kStoreFlap: Flap(process, absl::Milliseconds(fault.b), time); return true;
+    case FaultKind::kStoreFlap: {
+      const absl::Duration period = absl::Milliseconds(fault.b);
+      Flap(process, period, std::max(time, 6 * period));
+      return true;
+    }
     case FaultKind::kStoreLoseReply: store.LoseReplies(process, count); return true;
     case FaultKind::kStoreLoseRequest: store.LoseRequests(process, count); return true;
     case FaultKind::kExpire: store.Expire(process); return true;

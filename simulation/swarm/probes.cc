@@ -18,6 +18,7 @@ namespace stele::simulation {
 namespace {
 
 constexpr absl::Duration kPause = absl::Seconds(1);
+constexpr absl::Duration kSettleTime = absl::Seconds(10);
 constexpr int64_t kReadEntriesMax = 100;
 constexpr int kProbeEntries = 3;
 
@@ -111,6 +112,8 @@ Task<void> AwaitCopies(Env env, const WireWatch* watch, const Hazards* hazards,
       co_await SleepFor(env.executor, env.clock, kPause);
     }
   }
+  // What a bookie lists is durable soon.
+  co_await SleepFor(env.executor, env.clock, kSettleTime);
   result->ended = true;
 }
 

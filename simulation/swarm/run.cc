@@ -131,7 +131,10 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
     Cast& cast = cast_[actor.number];
     cast.actor = actor;
     cast.process = world.AddProcess(world.AddMachine(name), name);
-    if (const int64_t limit = DebtLimitOf(actor); limit > 0) watch_->LimitDebt(name, limit);
+    if (const int64_t limit = DebtLimitOf(actor); limit > 0) {
+      watch_->LimitDebt(name, static_cast<size_t>(limit),
+                        ClientOptionsOf(scenario, actor).add_timeout);
+    }
     Scheduler& scheduler = world.scheduler();
     scheduler.CallAfter(scheduler.world(), absl::Milliseconds(actor.at_ms), [this, &cast] {
       if (cast.process->alive()) StartActor(&cast);

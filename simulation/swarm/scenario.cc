@@ -174,7 +174,7 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kCollect: return static_cast<int64_t>(random.Below(3));
     case FaultKind::kStoreSlow:
     case FaultKind::kDiskSlow: return LogUniform(random, 2, 200);
-    case FaultKind::kStoreFlap: return LogUniform(random, 20, 4'000);
+    case FaultKind::kStoreFlap: return LogUniform(random, 20, 15'000);
     default: return 0;
   }
 }
@@ -232,12 +232,15 @@ class FaultDrawer {
     return std::min(end, actor.at_ms + LogUniform(stream, 10, kLongestMs));
   }
 
-  void Add(SimRandom& stream, const FaultClass& group, int64_t at_ms, int64_t longest_ms) {
+  //   eye   0, or the one bookie that all faults of bookies strike
+  void Add(SimRandom& stream, const FaultClass& group, int64_t at_ms, int64_t longest_ms,
+           int64_t eye = 0) {
     Fault fault;
     fault.kind = group.kinds[stream.Below(group.kinds.size())];
     fault.at_ms = at_ms;
     fault.for_ms = LogUniform(stream, 1, longest_ms);
     fault.a = DrawTarget(stream, *scenario_, fault.kind);
+    if (eye != 0 && fault.a <= scenario_->bookies) fault.a = eye;
     fault.b = DrawSecond(stream, *scenario_, fault);
     if (stream.Chance(1, 3)) fault.calls = LogUniform(stream, 1, 400);
     const bool within_budget = scenario_->profile != "beyond";
@@ -251,10 +254,12 @@ class FaultDrawer {
     for (int64_t left = LogUniform(stream, 1, 8); left > 0; --left) {
       const int64_t begin = DrawMoment(stream);
       const int64_t length = LogUniform(stream, 1, 4'000);
+      const int64_t eye =
+          stream.Chance(1, 2) ? DrawTarget(stream, *scenario_, FaultKind::kPower) : 0;
       for (uint64_t count = 2 + stream.Below(5); count > 0; --count) {
         const FaultClass& group = *enabled_[stream.Below(enabled_.size())];
         const auto at = static_cast<int64_t>(stream.Below(static_cast<uint64_t>(length)));
-        Add(stream, group, begin + at, kLongestInStormMs);
+        Add(stream, group, begin + at, kLongestInStormMs, eye);
       }
     }
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -13,6 +14,7 @@
 
 #include <CLI/CLI.hpp>
 
+#include "absl/strings/numbers.h"
 #include "common/base/strings.h"
 #include "simulation/swarm/job_pool.h"
 #include "simulation/swarm/shrink.h"
@@ -64,18 +66,24 @@ bool ReadFile(const std::string& path, std::string* text) {
   return static_cast<bool>(in);
 }
 
-// "SEED [PROFILE]   # what it found", one a line.
+// "SEED [PROFILE]   # what it found", or the file of a scenario, beside this one; one a line.
 bool ReadSeeds(const std::string& path, std::vector<Scenario>* scenarios) {
   std::string text;
   if (!ReadFile(path, &text)) return false;
   std::istringstream lines(text);
   for (std::string line; std::getline(lines, line);) {
     std::istringstream words(line.substr(0, line.find('#')));
-    uint64_t seed = 0;
+    std::string first;
     std::string profile;
-    if (!(words >> seed)) continue;
+    if (!(words >> first >> std::ws)) continue;
     words >> profile;
-    auto drawn = DrawScenario(seed, profile);
+    uint64_t seed = 0;
+    std::string scenario;
+    if (!absl::SimpleAtoi(first, &seed) &&
+        !ReadFile(std::filesystem::path(path).parent_path() / first, &scenario)) {
+      return false;
+    }
+    auto drawn = scenario.empty() ? DrawScenario(seed, profile) : ParseScenario(scenario);
     if (!drawn.ok()) return false;
     scenarios->push_back(*std::move(drawn));
   }

@@ -12,7 +12,7 @@ namespace {
 
 constexpr char kRoot[] = "/ledgers";
 // A long poll that waits on, although its bookie knows what it waits for, has been forgotten.
-constexpr int64_t kWakeMaxNanoseconds = 1'000'000'000;
+constexpr int64_t kWakeMaxNanoseconds = 100'000'000;
 
 // Hosts of bookies are "b1", "b2", ...; those of clients have names of roles.
 bool IsBookie(const std::string& host) {
@@ -70,12 +70,16 @@ void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const 
 
 void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::string& to,
                        const Buffer& frame) {
-  CountDebt(connection, from, to);
-  if (!IsBookie(from)) return;
+  if (!IsBookie(from)) return CountAdd(connection, from, to, frame);
   const auto version = versions_.find(connection);
   if (version == versions_.end()) return;
   const auto reply = wire::DecodeReply(version->second, frame);
   if (!reply.ok()) return;
+  const auto debts = debts_.find(connection);
+  if (reply->operation == wire::Operation::kAdd && debts != debts_.end() &&
+      !debts->second.empty()) {
+    debts->second.pop_front();
+  }
   Key key{.connection = connection,
           .txn_id = reply->txn_id,
           .operation = static_cast<int>(reply->operation)};
@@ -95,6 +99,9 @@ void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::
   ++checks_;
   if (asked.operation == wire::Operation::kAdd) {
     OnAddReply(from, asked, reply->code);
+    if (asked.recovery && reply->code == wire::ReplyCode::kOk) {
+      OnRecoveryAdd(to, asked.ledger, asked.entry);
+    }
   } else if (asked.previous_lac.has_value()) {
     OnLongPollReply(from, asked);
   } else {
@@ -105,17 +112,33 @@ void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::
   }
 }
 
-void WireWatch::CountDebt(uint64_t connection, const std::string& from, const std::string& to) {
-  const bool is_reply = IsBookie(from);
-  const auto limit = debts_max_.find(is_reply ? to : from);
+void WireWatch::CountAdd(uint64_t connection, const std::string& client, const std::string& bookie,
+                         const Buffer& frame) {
+  const auto limit = debts_max_.find(client);
   if (limit == debts_max_.end()) return;
-  int64_t& debt = debts_[connection];
-  debt += is_reply ? -1 : 1;
-  if (is_reply) return;
+  const wire::DecodedRequest decoded = wire::DecodeRequest(frame);
+  const auto* request = std::get_if<wire::Request>(&decoded);
+  if (request == nullptr || !std::holds_alternative<wire::AddRequest>(request->body)) return;
   ++checks_;
-  if (debt != limit->second + 1) return;
-  stage_->Violate("BoundedDebt", StrCat(from, " has ", debt, " requests under way to ", to,
-                                        ", which owes at most ", limit->second));
+  std::deque<int64_t>& debts = debts_[connection];
+  const int64_t now = scheduler_->Now().nanoseconds();
+  debts.push_back(now);
+  while (debts.front() < now - limit->second.patience_nanoseconds) debts.pop_front();
+  if (debts.size() != limit->second.adds_max + 1) return;
+  stage_->Violate("BoundedDebt", StrCat(client, " has ", debts.size(), " adds under way to ",
+                                        bookie, ", which may owe it ", limit->second.adds_max));
+}
+
+// While a ledger is in recovery nobody changes its fragments.
+void WireWatch::OnRecoveryAdd(const std::string& client, LedgerId ledger, EntryId entry) {
+  const auto found = ledgers_.find(ledger);
+  if (found == ledgers_.end() || client.starts_with(NameOf(Role::kAutorecovery))) return;
+  if (found->second.state() != metadata::LedgerState::kInRecovery) return;
+  ++checks_;
+  const EntryId first = found->second.last_fragment().first_entry;
+  if (entry >= first) return;
+  stage_->Violate("RecoveryTail", StrCat(client, " writes ", NameOf(ledger, entry),
+                                         " back; the last fragment begins at ", first.value()));
 }
 
 void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code) {

@@ -8,14 +8,16 @@
 //   CasHistory          a ledger's metadata takes legal steps only
 //   RepairHarmless      a bookie that is put into an old fragment has acknowledged all that belongs
 //                       there, or has shown it to the worker, and no ensemble names a bookie twice
+//   RecoveryTail        a recovery writes nothing back below the last fragment
 //   ClosedReplicated    at close each entry up to the end has an ack quorum of copies
 //   LongPollWakes       a bookie that nothing disturbs ends a long poll soon after it learns a LAC
-//   BoundedDebt         a client has a bounded number of requests under way to one bookie
+//   BoundedDebt         a client has a bounded number of adds under way to one bookie
 //
 // What a bookie "has" is what it has acknowledged, to whomever, in whatever life of its process.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <map>
 #include <optional>
 #include <set>
@@ -50,9 +52,10 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   void MarkDamaged(const std::string& bookie) { damaged_.insert(bookie); }
   // Something was done to it that may make it slow.
   void MarkDisturbed(const std::string& bookie) { disturbed_.insert(bookie); }
-  // So many requests may be under way from this host to one bookie.
-  void LimitDebt(const std::string& client, int64_t requests_max) {
-    debts_max_[client] = requests_max;
+  // So many adds may be under way from this host to one bookie; those that are older than
+  // `patience` the client has given up.
+  void LimitDebt(const std::string& client, size_t adds_max, absl::Duration patience) {
+    debts_max_[client] = {adds_max, absl::ToInt64Nanoseconds(patience)};
   }
 
   uint64_t checks() const { return checks_; }
@@ -96,9 +99,11 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   };
   using Where = std::pair<std::string, LedgerId>;  // bookie, ledger
 
+  void OnRecoveryAdd(const std::string& client, LedgerId ledger, EntryId entry);
   void OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
   void OnReadReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
-  void CountDebt(uint64_t connection, const std::string& from, const std::string& to);
+  void CountAdd(uint64_t connection, const std::string& client, const std::string& bookie,
+                const Buffer& frame);
   bool HasShown(const std::string& bookie, LedgerId ledger, EntryId entry) const;
   void OnLongPollReply(const std::string& bookie, const Asked& asked);
   void CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& before,
@@ -124,8 +129,12 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   std::map<Where, std::map<EntryId, int64_t>> lacs_;
   std::map<Where, std::set<EntryId>> shown_;  // read by auditors and workers
   std::map<LedgerId, EntryId> acknowledged_;  // the highest
-  std::map<std::string, int64_t> debts_max_;  // by host
-  std::map<uint64_t, int64_t> debts_;         // by connection: requests without a reply
+  struct DebtLimit {
+    size_t adds_max;
+    int64_t patience_nanoseconds;
+  };
+  std::map<std::string, DebtLimit> debts_max_;     // by host
+  std::map<uint64_t, std::deque<int64_t>> debts_;  // by connection: when unanswered adds were sent
   std::map<LedgerId, metadata::LedgerMetadata> ledgers_;
   std::set<LedgerId> removed_;
   std::set<std::string> damaged_;
