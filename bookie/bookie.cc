@@ -253,8 +253,8 @@ Task<absl::Status> Node::OpenJournals() {
       env_.executor, storage_.get(), tombstones_.get(), std::move(logs), &admission_,
       [this](bool overloaded) { server_->OnOverload(overloaded); });
   reads_ = std::make_unique<ReadService>(env_, storage_.get(), writes_.get(), options_.reads);
-  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server, log_,
-                                     [this] { return disk_totals_; });
+  server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server,
+                                     options_.peers, log_, [this] { return disk_totals_; });
   checkpointer_ = std::make_unique<Checkpointer>(
       env_, options_.flush_interval, storage_.get(), std::move(marked), [this](absl::Status why) {
         log_->Write(LogLevel::kError, "checkpoint failed; it is tried again",
@@ -299,6 +299,7 @@ Task<absl::Status> Node::Join() {
                             .port = advertised.port,
                             .host = advertised.host,
                             .protocol = std::string(metadata::kBookieProtocol)});
+  if (options_.peers.tls != nullptr) info.endpoints.back().extensions.push_back("tls");
   // The locks of all directories are ours and their cookies name this id: an old registration from
   // this address can only be our own.
   registration_ = std::make_unique<metadata::BookieRegistration>(

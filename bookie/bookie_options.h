@@ -48,6 +48,8 @@ struct BookieOptions {
   bool force_read_only = false;                            // forceReadOnlyBookie
   DiskRuleOptions disk_rules;
   ServerLimits server;
+  // tls*, stele.tlsRequired, bookieAuthProviderFactoryClass, authorizedRoles
+  PeerRequirements peers;
   ReadLimits reads;
 };
 

@@ -4,8 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <memory>
 
 #include "absl/time/time.h"
+
+namespace stele {
+class TlsCredentials;
+}  // namespace stele
 
 namespace stele::observe {
 class Log;
@@ -25,6 +30,12 @@ struct ClientOptions {
   absl::Duration read_timeout = absl::Seconds(5);  // readEntryTimeoutSec
   // As the bookies' nettyMaxFrameSizeBytes: an entry must fit into a frame of this size.
   size_t frame_size_max_bytes = 5 * 1024 * 1024;
+  // With credentials (real::LoadTlsCredentials) everything goes over TLS; a bookie without TLS is
+  // not used. tlsProviderFactoryClass and the keys beside it.
+  std::shared_ptr<const TlsCredentials> tls;
+  // A bookie's certificate must be for the address that it registered.
+  // tlsHostnameVerificationEnabled, whose default is false.
+  bool tls_verifies_name = true;
   // What one bookie may owe this client before writers wait for it.
   size_t adds_owed_max = 4096;
   size_t add_bytes_owed_max = 32 * 1024 * 1024;

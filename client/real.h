@@ -4,6 +4,8 @@
 //   STELE_TRY(auto cluster, Connection::Open("zk+hierarchical://zk1:2181/ledgers"));
 //   STELE_TRY(WriteHandle writer, cluster->client().CreateLedger().Create(UseFuture()).get());
 //   STELE_TRY(EntryId first, writer.Append(Buffer::CopyOf("hello"), UseFuture()).get());
+//
+// With TLS: STELE_TRY(options.tls, real::LoadTlsCredentials({.trust_path = "/etc/ca.pem"}));
 #pragma once
 
 #include <memory>
@@ -12,6 +14,7 @@
 #include "absl/status/statusor.h"
 #include "client/client.h"
 #include "client/client_options.h"
+#include "common/real/tls_credentials.h"
 
 namespace stele::client {
 

@@ -76,14 +76,6 @@ class BadInputLimitsTest : public BadInputTest {
                               StrCat("stele.connectionsPerAddressMax=", kConnectionsPerAddressMax),
                               StrCat("stele.partialFramesMaxBytes=", kPartialFramesMaxBytes)}});
   }
-  // What strangers opened is closed again, if not at once. A few files may be opened meanwhile.
-  void ExpectDescriptorsFall(int64_t before) {
-    constexpr int64_t kFiles = 16;
-    for (int i = 0; i < 1'000 && bookie_->descriptors() > before + kFiles; ++i) {
-      EXPECT_TRUE(writer_->AwaitProgress());
-    }
-    EXPECT_LE(bookie_->descriptors(), before + kFiles);
-  }
 };
 
 TEST_F(BadInputLimitsTest, Row03AFrameThatIsNotFinishedInTimeCloses) {

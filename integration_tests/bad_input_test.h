@@ -45,6 +45,15 @@ class BadInputTest : public testing::Test {
     EXPECT_TRUE(writer_->AwaitProgress());
   }
 
+  // What strangers opened is closed again, if not at once. A few files may be opened meanwhile.
+  static void ExpectDescriptorsFall(int64_t before) {
+    constexpr int64_t kFiles = 16;
+    for (int i = 0; i < 1'000 && bookie_->descriptors() > before + kFiles; ++i) {
+      EXPECT_TRUE(writer_->AwaitProgress());
+    }
+    EXPECT_LE(bookie_->descriptors(), before + kFiles);
+  }
+
   // The bookie will have counted one more of these when it stops.
   static void Counts(const std::string& reason, int64_t count = 1) { counted_[reason] += count; }
 

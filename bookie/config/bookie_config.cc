@@ -16,24 +16,14 @@ namespace {
 
 constexpr int64_t kMiB = 1 << 20;
 
-absl::Status Bad(std::string_view expected, std::string_view value) {
-  return MakeError(ErrorCode::kConfig, StrCat("expected ", expected, ", found '", value, "'"));
-}
-
 absl::StatusOr<int64_t> ParseInteger(std::string_view value, int64_t min, int64_t max) {
   int64_t number = 0;
   const auto [end, error] = std::from_chars(value.data(), value.data() + value.size(), number);
   const bool whole = error == std::errc() && end == value.data() + value.size();
   if (!whole || number < min || number > max) {
-    return Bad(StrCat("a whole number from ", min, " to ", max), value);
+    return BadValue(StrCat("a whole number from ", min, " to ", max), value);
   }
   return number;
-}
-
-absl::StatusOr<bool> ParseBool(std::string_view value) {
-  if (value == "true") return true;
-  if (value == "false") return false;
-  return Bad("true or false", value);
 }
 
 // "0.95" as parts per million, without floating point.
@@ -45,31 +35,19 @@ absl::StatusOr<int64_t> ParseFraction(std::string_view value) {
                        (whole == "0" || whole == "1" || whole.empty());
   digits.resize(6, '0');
   int64_t ppm = 0;
-  if (!numeric || value.empty() || value == ".") return Bad("a fraction such as 0.95", value);
+  if (!numeric || value.empty() || value == ".") return BadValue("a fraction such as 0.95", value);
   std::from_chars(digits.data(), digits.data() + digits.size(), ppm);
   if (whole == "1") ppm += 1'000'000;
-  if (ppm <= 0 || ppm > 1'000'000) return Bad("a fraction above 0 and at most 1", value);
+  if (ppm <= 0 || ppm > 1'000'000) return BadValue("a fraction above 0 and at most 1", value);
   return ppm;
-}
-
-absl::StatusOr<std::vector<std::string>> ParseList(std::string_view value,
-                                                   std::string_view expected) {
-  std::vector<std::string> parts;
-  while (!value.empty()) {
-    const size_t comma = std::min(value.find(','), value.size());
-    std::string_view part = value.substr(0, comma);
-    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
-    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
-    if (part.empty()) return Bad(expected, value);
-    parts.emplace_back(part);
-    value.remove_prefix(std::min(comma + 1, value.size()));
-  }
-  if (parts.empty()) return Bad(expected, value);
-  return parts;
 }
 
 absl::StatusOr<std::vector<std::string>> ParseDirectories(std::string_view value) {
   return ParseList(value, "directories separated by commas");
+}
+
+absl::StatusOr<std::vector<std::string>> ParseNames(std::string_view value) {
+  return ParseList(value, "names separated by commas");
 }
 
 using Setter = std::function<absl::Status(std::string_view value, BookieConfig& config)>;
@@ -89,7 +67,7 @@ auto Integer(int64_t min, int64_t max) {
 }
 
 absl::StatusOr<std::string> ParseText(std::string_view value) {
-  if (value.empty()) return Bad("a value", value);
+  if (value.empty()) return BadValue("a value", value);
   return std::string(value);
 }
 
@@ -110,12 +88,16 @@ absl::Status SetStorageClass(std::string_view value, BookieConfig& config) {
   return absl::OkStatus();
 }
 
-// A bookie that served whom it was told to turn away would be worse than one that does not start.
-Setter MustBeOff(std::string_view advice) {
-  return [=](std::string_view value, BookieConfig&) -> absl::Status {
-    if (value == "null") return absl::OkStatus();  // Apache's file says so where nothing is set
-    return MakeError(ErrorCode::kConfig, StrCat("is not supported, found '", value, "'; ", advice));
-  };
+absl::Status SetAuthProvider(std::string_view value, BookieConfig& config) {
+  if (value == "null") return absl::OkStatus();  // Apache's file says so where nothing is set
+  config.roles_are_asked = value == "org.apache.bookkeeper.tls.BookieAuthZFactory";
+  if (config.roles_are_asked) return absl::OkStatus();
+  // A bookie that served everybody although it was told to ask would be worse than none.
+  return MakeError(ErrorCode::kConfig,
+                   StrCat("only 'org.apache.bookkeeper.tls.BookieAuthZFactory' is supported, "
+                          "which asks for a role in the client's certificate; SASL and other "
+                          "plug-ins are not, found '",
+                          value, "'"));
 }
 
 // Apache's file switches things off by 0 or -1.
@@ -127,9 +109,6 @@ absl::Duration MillisOrNever(int64_t value) {
 const std::map<std::string, Setter, std::less<>>& Setters() {
   constexpr int64_t kBig = int64_t{1} << 50;
   constexpr int64_t kSecondsMax = 10 * 366 * 86'400LL;
-  static constexpr char kRemoveAndShield[] =
-      "this bookie serves everybody who reaches its port: take the key out, and let only its "
-      "clients reach the port";
   using C = BookieConfig&;
   static const auto* const setters = new std::map<std::string, Setter, std::less<>>{
       {"bookieId",
@@ -222,6 +201,9 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
            [](C c, int64_t v) { c.options.server.transport.frame_size_max_bytes = v; })},
       {"maxBatchReadSize", Set(Integer(1, 256 * kMiB),
                                [](C c, int64_t v) { c.options.reads.batch_size_max_bytes = v; })},
+      {"bookieAuthProviderFactoryClass", SetAuthProvider},
+      {"authorizedRoles",
+       Set(ParseNames, [](C c, auto v) { c.options.peers.authorized_roles = std::move(v); })},
       {"stele.acceptsPerSecondMax",
        Set(Integer(1, 1'000'000), [](C c, int64_t v) { c.accepts_per_second_max = v; })},
       {"stele.connectionsMax",
@@ -243,17 +225,14 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"stele.sendStallMs", Set(Integer(1, 3'600'000),
                                 [](C c, int64_t v) { c.send_stall_max = absl::Milliseconds(v); })},
       {"permittedStartupUsers",
-       Set([](std::string_view value) { return ParseList(value, "users separated by commas"); },
-           [](C c, auto v) { c.permitted_users = std::move(v); })},
-      {"bookieAuthProviderFactoryClass", MustBeOff(kRemoveAndShield)},
-      {"authorizedRoles", MustBeOff(kRemoveAndShield)},
-      {"tlsProviderFactoryClass", MustBeOff(kRemoveAndShield)},
-      {"tlsClientAuthentication", MustBe("false", kRemoveAndShield)},
+       Set(ParseNames, [](C c, auto v) { c.permitted_users = std::move(v); })},
       {"zkEnableSecurity",
        MustBe("false",
               "the nodes of this bookie may be changed by everybody who reaches "
               "ZooKeeper; let nobody else reach it")},
       {"disableServerSocketBind", MustBe("false", "a bookie here has no other way to its peers")},
+      {"stele.tlsRequired",
+       Set(ParseBool, [](C c, bool v) { c.options.peers.tls_is_required = v; })},
       {"ledgerStorageClass", SetStorageClass},
       {"journalSyncData", MustBe("true", "an acknowledged entry is on disk")},
       {"journalWriteData", MustBe("true", "an acknowledged entry is on disk")},
@@ -323,6 +302,7 @@ absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieCo
   const auto found = std::find_if(known.begin(), known.end(),
                                   [&](const KnownKey& candidate) { return candidate.key == key; });
   if (found == known.end()) return SetUnknown(key);
+  if (found->note.empty()) return SetTlsKey(key, value, config.tls);
   config.warnings.push_back(StrCat(key, ": no effect: ", found->note));
   return absl::OkStatus();
 }
@@ -341,12 +321,34 @@ absl::StatusOr<BookieConfig> ParseBookieConfig(std::string_view text, UnknownKey
     config.warnings.push_back(StrCat("line ", property.line, ": unknown key '", property.key, "'"));
   }
   SetUriFromOldKeys(properties, config);
+  return config;
+}
+
+absl::Status CheckBookieConfig(BookieConfig& config) {
   const DiskRuleOptions& disks = config.options.disk_rules;
   if (disks.recovered_below_ppm > disks.full_above_ppm) {
     return MakeError(ErrorCode::kConfig,
                      "diskUsageLwmThreshold must not be above diskUsageThreshold");
   }
-  return config;
+  STELE_TRY_OK(CheckServerTls(config.tls));
+  if (!config.tls.is_on && !config.tls.files.key_path.empty()) {
+    config.warnings.emplace_back("tlsKeyStore: no effect: TLS needs tlsProviderFactoryClass");
+  }
+  const PeerRequirements& peers = config.options.peers;
+  if (peers.tls_is_required && !config.tls.is_on) {
+    return MakeError(ErrorCode::kConfig, "stele.tlsRequired needs tlsProviderFactoryClass");
+  }
+  if (config.roles_are_asked == peers.authorized_roles.empty()) {
+    return MakeError(ErrorCode::kConfig,
+                     "bookieAuthProviderFactoryClass and authorizedRoles need each other");
+  }
+  if (config.roles_are_asked &&
+      !(config.tls.is_on && config.tls.files.requires_client_certificate)) {
+    return MakeError(ErrorCode::kConfig,
+                     "roles are read in certificates: authorizedRoles needs TLS and "
+                     "tlsClientAuthentication=true");
+  }
+  return absl::OkStatus();
 }
 
 }  // namespace stele::bookie

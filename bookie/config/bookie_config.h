@@ -10,6 +10,7 @@
 
 #include "absl/status/statusor.h"
 #include "bookie/bookie_options.h"
+#include "bookie/config/tls_keys.h"
 
 namespace stele::bookie {
 
@@ -29,6 +30,8 @@ struct BookieConfig {
   int64_t partial_frames_max_bytes = 256 << 20;       // stele.partialFramesMaxBytes
   absl::Duration first_byte_max = absl::Seconds(10);  // stele.firstByteMs
   int64_t accepts_per_second_max = 500;               // stele.acceptsPerSecondMax
+  TlsSettings tls;               // the program reads its files into options.peers.tls
+  bool roles_are_asked = false;  // bookieAuthProviderFactoryClass is BookieAuthZFactory
   std::vector<std::string>
       warnings;  // keys without effect, unknown keys under kWarn; one line each
 };
@@ -40,6 +43,11 @@ absl::StatusOr<BookieConfig> ParseBookieConfig(std::string_view text, UnknownKey
 
 // Sets one key as a line of the file would; for `--set key=value`.
 absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieConfig& config);
+
+// Whether the keys fit together, and what has no effect because of another; call it when all are
+// set.
+//   errors   kConfig
+absl::Status CheckBookieConfig(BookieConfig& config);
 
 struct KnownKey {
   std::string_view key;

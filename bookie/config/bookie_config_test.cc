@@ -15,9 +15,10 @@ namespace stele::bookie {
 namespace {
 
 std::string ErrorOf(std::string_view text, UnknownKeys unknown = UnknownKeys::kRefuse) {
-  const auto config = ParseBookieConfig(text, unknown);
-  EXPECT_EQ(CodeOf(config.status()), ErrorCode::kConfig) << text;
-  return std::string(config.status().message());
+  auto config = ParseBookieConfig(text, unknown);
+  const absl::Status status = config.ok() ? CheckBookieConfig(*config) : config.status();
+  EXPECT_EQ(CodeOf(status), ErrorCode::kConfig) << text;
+  return std::string(status.message());
 }
 
 TEST(PropertiesTest, ReadsJavasSyntax) {
@@ -98,26 +99,97 @@ TEST(BookieConfigTest, WeakerDurabilityIsRefused) {
             std::string::npos);
 }
 
+constexpr char kTls[] =
+    "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"
+    "tlsKeyStoreType=PEM\ntlsKeyStore=/k\ntlsCertificatePath=/c\n";
+
+TEST(BookieConfigTest, TlsHasApachesKeys) {
+  const std::string text =
+      StrCat(kTls, "tlsTrustStore=/t\ntlsTrustStoreType=PKCS12\ntlsTrustStorePasswordPath=/p\n",
+             "tlsClientAuthentication=true\ntlsEnabledProtocols=TLSv1.2, TLSv1.3\n",
+             "tlsEnabledCipherSuites=TLS_AES_128_GCM_SHA256\n",
+             "bookieAuthProviderFactoryClass=org.apache.bookkeeper.tls.BookieAuthZFactory\n",
+             "authorizedRoles=writer,reader\nstele.tlsRequired=true\n");
+  auto config = ParseBookieConfig(text, UnknownKeys::kRefuse);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(CheckBookieConfig(*config).ok()) << CheckBookieConfig(*config);
+  EXPECT_TRUE(config->warnings.empty());
+  EXPECT_TRUE(config->tls.is_on);
+  const TlsFiles& files = config->tls.files;
+  EXPECT_EQ(files.key_format, TlsFiles::Format::kPem);
+  EXPECT_EQ(files.key_path, "/k");
+  EXPECT_EQ(files.certificate_path, "/c");
+  EXPECT_EQ(files.trust_format, TlsFiles::Format::kPkcs12);
+  EXPECT_EQ(files.trust_path, "/t");
+  EXPECT_EQ(files.trust_password_path, "/p");
+  EXPECT_TRUE(files.requires_client_certificate);
+  EXPECT_EQ(files.protocols, (std::vector<std::string>{"TLSv1.2", "TLSv1.3"}));
+  EXPECT_EQ(files.cipher_suites, std::vector<std::string>{"TLS_AES_128_GCM_SHA256"});
+  EXPECT_TRUE(config->options.peers.tls_is_required);
+  EXPECT_EQ(config->options.peers.authorized_roles, (std::vector<std::string>{"writer", "reader"}));
+}
+
 TEST(BookieConfigTest, WhatWouldServeThoseWhomItShouldNotIsRefused) {
-  for (const std::string_view line : {
-           "bookieAuthProviderFactoryClass=org.apache.bookkeeper.sasl."
-           "SASLBookieAuthProviderFactory",
-           "bookieAuthProviderFactoryClass=org.apache.bookkeeper.tls.BookieAuthZFactory",
-           "authorizedRoles=writer",
-           "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory",
-           "tlsClientAuthentication=true",
-       }) {
-    const std::string error = ErrorOf(line);
-    EXPECT_TRUE(error.ends_with("let only its clients reach the port")) << error;
-    EXPECT_NE(error.find(line.substr(0, line.find('='))), std::string::npos) << error;
-  }
-  EXPECT_NE(ErrorOf("zkEnableSecurity=true").find("ZooKeeper"), std::string::npos);
-  EXPECT_NE(ErrorOf("disableServerSocketBind=true").find("only 'false'"), std::string::npos);
+  constexpr char kAsk[] =
+      "bookieAuthProviderFactoryClass=org.apache.bookkeeper.tls.BookieAuthZFactory\n";
+  EXPECT_NE(ErrorOf("bookieAuthProviderFactoryClass=org.apache.bookkeeper.sasl."
+                    "SASLBookieAuthProviderFactory\n")
+                .find("SASL and other plug-ins are not"),
+            std::string::npos);
+  EXPECT_EQ(ErrorOf("stele.tlsRequired=true\n"), "stele.tlsRequired needs tlsProviderFactoryClass");
+  EXPECT_EQ(ErrorOf(kAsk), "bookieAuthProviderFactoryClass and authorizedRoles need each other");
+  EXPECT_EQ(ErrorOf("authorizedRoles=a\n"),
+            "bookieAuthProviderFactoryClass and authorizedRoles need each other");
+  EXPECT_EQ(ErrorOf(StrCat(kTls, kAsk, "authorizedRoles=a\n")),
+            "roles are read in certificates: authorizedRoles needs TLS and "
+            "tlsClientAuthentication=true");
+  EXPECT_EQ(ErrorOf(StrCat(kTls, "tlsClientAuthentication=true\n")),
+            "tlsClientAuthentication needs tlsTrustStore");
+  EXPECT_EQ(ErrorOf("tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"),
+            "TLS needs tlsKeyStore");
+  EXPECT_EQ(ErrorOf("tlsProviderFactoryClass=Mine\n"),
+            "line 1: tlsProviderFactoryClass: only 'org.apache.bookkeeper.tls.TLSContextFactory' "
+            "is known, found 'Mine'");
+  EXPECT_EQ(ErrorOf("tlsEnabledProtocols=TLSv1\n"),
+            "line 1: tlsEnabledProtocols: expected TLSv1.2 or TLSv1.3, found 'TLSv1'");
+  EXPECT_NE(ErrorOf("tlsClientAuthentication=true\n").find("needs tlsProviderFactoryClass"),
+            std::string::npos);
+  EXPECT_NE(ErrorOf("zkEnableSecurity=true\n").find("ZooKeeper"), std::string::npos);
+  EXPECT_NE(ErrorOf("disableServerSocketBind=true\n").find("only 'false'"), std::string::npos);
   for (const std::string_view line :
        {"bookieAuthProviderFactoryClass=null", "tlsClientAuthentication=false",
         "zkEnableSecurity=false", "authorizedRoles=", "permittedStartupUsers="}) {
-    EXPECT_TRUE(ParseBookieConfig(line, UnknownKeys::kRefuse).ok()) << line;
+    auto config = ParseBookieConfig(line, UnknownKeys::kRefuse);
+    EXPECT_TRUE(config.ok() && CheckBookieConfig(*config).ok()) << line;
   }
+}
+
+TEST(BookieConfigTest, KeysOfTlsThatIsOffAreNotPassedOverInSilence) {
+  auto config = ParseBookieConfig("tlsKeyStore=/k\n", UnknownKeys::kRefuse);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(CheckBookieConfig(*config).ok());
+  EXPECT_EQ(config->warnings,
+            std::vector<std::string>{"tlsKeyStore: no effect: TLS needs tlsProviderFactoryClass"});
+}
+
+TEST(ClientTlsTest, BothSpellingsOfTheStoresAreTaken) {
+  const auto tls = ParseClientTls(
+      "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"
+      "clientTrustStore=/t\nclientTrustStoreType=PEM\nclientKeyStore=/k\nreadTimeout=3\n"
+      "tlsHostnameVerificationEnabled=false\n");
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  EXPECT_TRUE(tls->is_on);
+  EXPECT_EQ(tls->files.trust_path, "/t");
+  EXPECT_EQ(tls->files.trust_format, TlsFiles::Format::kPem);
+  EXPECT_EQ(tls->files.key_path, "/k");
+  EXPECT_EQ(tls->files.key_format, TlsFiles::Format::kPkcs12);
+  EXPECT_FALSE(tls->verifies_server_name);
+  EXPECT_EQ(CodeOf(ParseClientTls("tlsProviderFactoryClass="
+                                  "org.apache.bookkeeper.tls.TLSContextFactory\n")
+                       .status()),
+            ErrorCode::kConfig);
+  EXPECT_EQ(CodeOf(ParseClientTls("clientAuthProviderFactoryClass=org.example.Sasl\n").status()),
+            ErrorCode::kConfig);
 }
 
 TEST(BookieConfigTest, KeysWithoutEffectAreAcceptedWithANote) {
@@ -153,17 +225,14 @@ TEST(BookieConfigTest, TheFileThatApacheShipsIsAccepted) {
   EXPECT_FALSE(config->allow_loopback);
 }
 
-// An operator who takes the comment sign away before a line gets what Apache's default is. What
-// stands there for TLS is none: it says how to have it.
+// An operator who takes the comment sign away before a line gets what Apache's default is.
 TEST(BookieConfigTest, EachDefaultInTheFileThatApacheShipsIsAccepted) {
   std::istringstream lines(ReadAll("bookie/config/testdata/apache_4.17.3.conf"));
   int count = 0;
   for (std::string line; std::getline(lines, line); ++count) {
     if (line.starts_with("#")) line.erase(0, 1);
-    const bool asks_for_tls =
-        line == "tlsClientAuthentication=true" || line.starts_with("tlsProviderFactoryClass=");
     const auto config = ParseBookieConfig(line, UnknownKeys::kRefuse);
-    EXPECT_EQ(config.ok(), !asks_for_tls) << line << ": " << config.status();
+    EXPECT_TRUE(config.ok()) << line << ": " << config.status();
   }
   EXPECT_EQ(count, 215);
 }

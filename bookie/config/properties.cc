@@ -124,4 +124,30 @@ absl::StatusOr<std::vector<Property>> ParseProperties(std::string_view text) {
   return properties;
 }
 
+absl::Status BadValue(std::string_view expected, std::string_view value) {
+  return MakeError(ErrorCode::kConfig, StrCat("expected ", expected, ", found '", value, "'"));
+}
+
+absl::StatusOr<bool> ParseBool(std::string_view value) {
+  if (value == "true") return true;
+  if (value == "false") return false;
+  return BadValue("true or false", value);
+}
+
+absl::StatusOr<std::vector<std::string>> ParseList(std::string_view value,
+                                                   std::string_view expected) {
+  std::vector<std::string> parts;
+  while (!value.empty()) {
+    const size_t comma = std::min(value.find(','), value.size());
+    std::string_view part = value.substr(0, comma);
+    while (!part.empty() && part.front() == ' ') part.remove_prefix(1);
+    while (!part.empty() && part.back() == ' ') part.remove_suffix(1);
+    if (part.empty()) return BadValue(expected, value);
+    parts.emplace_back(part);
+    value.remove_prefix(std::min(comma + 1, value.size()));
+  }
+  if (parts.empty()) return BadValue(expected, value);
+  return parts;
+}
+
 }  // namespace stele::bookie

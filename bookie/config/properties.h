@@ -24,4 +24,14 @@ inline constexpr size_t kPropertiesSizeMaxBytes = 1 << 20;
 //            twice, a bad escape, more than kPropertiesSizeMaxBytes
 absl::StatusOr<std::vector<Property>> ParseProperties(std::string_view text);
 
+// ---- Values that several keys have in common; kConfig.
+
+absl::Status BadValue(std::string_view expected, std::string_view value);
+
+absl::StatusOr<bool> ParseBool(std::string_view value);
+
+// "a, b": at least one part, and none that is empty.
+absl::StatusOr<std::vector<std::string>> ParseList(std::string_view value,
+                                                   std::string_view expected);
+
 }  // namespace stele::bookie

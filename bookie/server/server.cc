@@ -3,6 +3,7 @@
 #include <utility>
 #include <variant>
 
+#include "common/base/check.h"
 #include "common/base/try.h"
 #include "common/wire/reply_codec.h"
 
@@ -20,11 +21,13 @@ std::string AddressOf(std::string_view peer) {
 }  // namespace
 
 Server::Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits,
-               observe::Log* log, absl::AnyInvocable<DiskTotals()> disk_totals)
+               PeerRequirements requirements, observe::Log* log,
+               absl::AnyInvocable<DiskTotals()> disk_totals)
     : env_(env),
       writes_(writes),
       reads_(reads),
       limits_(limits),
+      requirements_(std::move(requirements)),
       disk_totals_(std::move(disk_totals)),
       bad_input_(env.clock, log) {}
 
@@ -60,7 +63,7 @@ void Server::OnAccept(std::unique_ptr<Connection> connection) {
   ++connections_by_address_[address];
   const uint64_t number = next_connection_++;
   auto accepted = std::make_shared<ServerConnection>(
-      env_.executor, this, limits_.connection, std::move(connection),
+      env_.executor, this, limits_.connection, &requirements_, std::move(connection),
       [this, number](ServerConnection* closed) { OnClosed(number, closed); });
   connections_.emplace(number, accepted);
   accepted->Start();
@@ -115,13 +118,13 @@ void Server::Route(const ReplySinkPtr& sink, wire::Request request) {
             sink->Reply(header, ReplyCode::kOk, BookieInfo(info));
           },
           [&](wire::ListEntriesRequest& list) { reads_->ListEntries(sink, header, list); },
-          // No authentication is configured: whoever asks is told that it is in.
+          // No exchange is configured, or this peer is in already: whoever asks is told so.
           [&](wire::AuthRequest&) {
             sink->Reply(header, ReplyCode::kOk,
                         wire::AuthReply{std::string(wire::kAuthDisabledPlugin), ""});
           },
           [&](wire::StartTlsRequest&) {
-            sink->Reply(header, ReplyCode::kBadRequest, std::monostate{});
+            STELE_CHECK(false);  // the connection's own
           },
       },
       request.body);

@@ -30,8 +30,10 @@ struct ServerLimits {
 
 class Server final : public RequestRouter, private AcceptHandler {
  public:
-  // All pointers outlive the server. disk_totals: the last known figures, for GET_BOOKIE_INFO.
-  Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits, observe::Log* log,
+  // All pointers outlive the server. requirements: of each peer; disk_totals: the last known
+  // figures, for GET_BOOKIE_INFO.
+  Server(Env env, WriteService* writes, ReadService* reads, ServerLimits limits,
+         PeerRequirements requirements, observe::Log* log,
          absl::AnyInvocable<DiskTotals()> disk_totals);
   ~Server() override;
 
@@ -61,6 +63,7 @@ class Server final : public RequestRouter, private AcceptHandler {
   WriteService* writes_;
   ReadService* reads_;
   ServerLimits limits_;
+  const PeerRequirements requirements_;
   absl::AnyInvocable<DiskTotals()> disk_totals_;
   std::unique_ptr<Listener> listener_;
   // By order of arrival, so that who is served first after an overload does not depend on

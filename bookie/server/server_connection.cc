@@ -1,5 +1,6 @@
 #include "bookie/server/server_connection.h"
 
+#include <optional>
 #include <utility>
 #include <variant>
 
@@ -10,11 +11,14 @@
 namespace stele::bookie {
 
 ServerConnection::ServerConnection(Executor* executor, RequestRouter* router,
-                                   ConnectionLimits limits, std::unique_ptr<Connection> connection,
+                                   ConnectionLimits limits, const PeerRequirements* requirements,
+                                   std::unique_ptr<Connection> connection,
                                    absl::AnyInvocable<void(ServerConnection*)> on_closed)
     : executor_(executor),
       router_(router),
       limits_(limits),
+      requirements_(requirements),
+      gate_(requirements),
       connection_(std::move(connection)),
       on_closed_(std::move(on_closed)) {}
 
@@ -31,7 +35,10 @@ void ServerConnection::OnFrames(std::span<Buffer> frames) {
   const std::shared_ptr<ServerConnection> keep = shared_from_this();
   size_t taken = 0;
   if (held_frames_.empty()) {
-    while (taken < frames.size() && !closed_ && CanTakeWork()) TakeFrame(frames[taken++]);
+    while (taken < frames.size() && !closed_ && CanTakeWork()) {
+      const Buffer& frame = frames[taken++];
+      TakeFrame(frame, taken == frames.size());
+    }
   }
   if (closed_) return;
   for (; taken < frames.size(); ++taken) held_frames_.push_back(std::move(frames[taken]));
@@ -43,7 +50,7 @@ void ServerConnection::Update() {
   while (!closed_ && !held_frames_.empty() && CanTakeWork()) {
     const Buffer frame = std::move(held_frames_.front());
     held_frames_.pop_front();
-    TakeFrame(frame);
+    TakeFrame(frame, held_frames_.empty());
   }
   if (closed_) return;
   const bool pause = !held_frames_.empty() || !CanTakeWork();
@@ -86,22 +93,15 @@ size_t ServerConnection::ExpectedReplyBytes() const {
   return batches * batch_size_.bytes() + others * reply_size_.bytes();
 }
 
-void ServerConnection::TakeFrame(const Buffer& frame) {
+void ServerConnection::TakeFrame(const Buffer& frame, bool is_last) {
   wire::DecodedRequest decoded = wire::DecodeRequest(frame);
   if (auto* request = std::get_if<wire::Request>(&decoded); request != nullptr) [[likely]] {
-    if (const auto* add = std::get_if<wire::AddRequest>(&request->body); add != nullptr) {
-      ++adds_in_flight_;
-      add_bytes_in_flight_ += add->body.size();
+    const PeerGate::Verdict verdict = gate_.Judge(request->header.operation, is_last);
+    if (verdict == PeerGate::Verdict::kServe) [[likely]] {
+      TakeRequest(*std::move(request));
     } else {
-      // A long poll may wait for an hour: it must not keep its neighbours from being read. Their
-      // number has a limit of its own (ReadLimits).
-      request->header.is_long_poll = IsLongPoll(*request);
-      if (!request->header.is_long_poll) {
-        ++requests_in_flight_;
-        if (request->header.operation == wire::Operation::kBatchRead) ++batches_in_flight_;
-      }
+      Refuse(*request, verdict);
     }
-    router_->Route(shared_from_this(), *std::move(request));
   } else if (const auto* refused = std::get_if<wire::RefusedRequest>(&decoded);
              refused != nullptr) {
     router_->OnBadInput(refused->reason, peer());
@@ -109,6 +109,52 @@ void ServerConnection::TakeFrame(const Buffer& frame) {
   } else {
     CloseBecauseOf(std::get<wire::UnreadableFrame>(decoded).reason);
   }
+}
+
+void ServerConnection::TakeRequest(wire::Request request) {
+  if (const auto* add = std::get_if<wire::AddRequest>(&request.body); add != nullptr) {
+    ++adds_in_flight_;
+    add_bytes_in_flight_ += add->body.size();
+  } else {
+    // A long poll may wait for an hour: it must not keep its neighbours from being read. Their
+    // number has a limit of its own (ReadLimits).
+    request.header.is_long_poll = IsLongPoll(request);
+    if (!request.header.is_long_poll) {
+      ++requests_in_flight_;
+      if (request.header.operation == wire::Operation::kBatchRead) ++batches_in_flight_;
+    }
+  }
+  router_->Route(shared_from_this(), std::move(request));
+}
+
+void ServerConnection::Refuse(const wire::Request& request, PeerGate::Verdict verdict) {
+  switch (verdict) {
+    case PeerGate::Verdict::kServe: return;
+    case PeerGate::Verdict::kStartTls: return StartTls(request.header);
+    case PeerGate::Verdict::kNoTls:
+      return SendFrame(wire::EncodeStatusOnly(request.header, wire::ReplyCode::kBadRequest));
+    case PeerGate::Verdict::kClose: return CloseBecauseOf("start_tls_out_of_place");
+    case PeerGate::Verdict::kRefuse:
+    case PeerGate::Verdict::kRefuseForGood: break;
+  }
+  const std::optional<wire::OutgoingFrame> refusal = wire::EncodeUnauthenticated(request);
+  if (!refusal.has_value()) return CloseBecauseOf("unauthorized");
+  router_->OnBadInput("unauthorized", this->peer());
+  SendFrame(*refusal);
+  if (verdict == PeerGate::Verdict::kRefuseForGood) connection_->CloseAfterSending();
+}
+
+void ServerConnection::StartTls(const wire::RequestHeader& header) {
+  SendFrame(wire::EncodeReply(header, wire::ReplyCode::kOk, wire::StartTlsReply{}));
+  gate_.OnTlsAsked();
+  connection_->StartTls({.side = TlsUpgrade::Side::kServer,
+                         .credentials = requirements_->tls,
+                         .deadline = requirements_->handshake_deadline});
+}
+
+void ServerConnection::OnTlsStarted(const TlsPeer& peer) {
+  gate_.OnTlsStarted(peer);
+  if (!gate_.is_open()) router_->OnBadInput("no_authorized_role", this->peer());
 }
 
 void ServerConnection::CloseBecauseOf(std::string_view reason) {
@@ -156,6 +202,7 @@ std::string_view BadInputBehind(const absl::Status& why) {
   switch (CodeOf(why)) {
     case ErrorCode::kCorruptData: return "frame_length";
     case ErrorCode::kDeadline: return "deadline";
+    case ErrorCode::kUnauthorized: return "tls_refused";
     default: return {};
   }
 }

@@ -13,6 +13,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
+#include "bookie/server/peer_gate.h"
 #include "bookie/server/reply_sink.h"
 #include "common/async/executor.h"
 #include "common/base/buffer.h"
@@ -57,9 +58,10 @@ class ServerConnection final : public ConnectionHandler,
                                public ReplySink,
                                public std::enable_shared_from_this<ServerConnection> {
  public:
+  // `requirements` outlive the connection.
   // on_closed: the peer is gone; called once, from the ready queue or a transport callback.
   ServerConnection(Executor* executor, RequestRouter* router, ConnectionLimits limits,
-                   std::unique_ptr<Connection> connection,
+                   const PeerRequirements* requirements, std::unique_ptr<Connection> connection,
                    absl::AnyInvocable<void(ServerConnection*)> on_closed);
 
   void Start();
@@ -81,13 +83,18 @@ class ServerConnection final : public ConnectionHandler,
   static constexpr size_t kBatchSizeFirstGuess = 4 << 20;
 
   void OnFrames(std::span<Buffer> frames) override;
+  void OnTlsStarted(const TlsPeer& peer) override;
   void OnWritable() override;
   void OnPeerFinished() override;
   void OnClosed(absl::Status why) override;
 
   bool CanTakeWork() const;
   size_t ExpectedReplyBytes() const;
-  void TakeFrame(const Buffer& frame);
+  //   is_last   of those that have arrived
+  void TakeFrame(const Buffer& frame, bool is_last);
+  void TakeRequest(wire::Request request);
+  void Refuse(const wire::Request& request, PeerGate::Verdict verdict);
+  void StartTls(const wire::RequestHeader& header);
   void SendFrame(const wire::OutgoingFrame& frame);
   void UpdateLater();
   void CloseBecauseOf(std::string_view reason);
@@ -95,6 +102,8 @@ class ServerConnection final : public ConnectionHandler,
   Executor* executor_;
   RequestRouter* router_;
   ConnectionLimits limits_;
+  const PeerRequirements* requirements_;
+  PeerGate gate_;
   std::unique_ptr<Connection> connection_;
   absl::AnyInvocable<void(ServerConnection*)> on_closed_;
   std::deque<Buffer>

@@ -22,6 +22,30 @@ Task<absl::Status> WireClient::Connect(Endpoint to) {
   co_return absl::OkStatus();
 }
 
+Task<absl::Status> WireClient::StartTls(std::shared_ptr<const TlsCredentials> credentials) {
+  const wire::RequestHeader header{.version = wire::ProtocolVersion::kV3,
+                                   .operation = wire::Operation::kStartTls};
+  const absl::StatusOr<wire::OutgoingFrame> frame =
+      wire::EncodeRequest({header, wire::StartTlsRequest{}});
+  STELE_CHECK(frame.ok());
+  connection_->Send(frame->head, frame->body);
+  const wire::ProtocolVersion after = std::exchange(version_, wire::ProtocolVersion::kV3);
+  const absl::StatusOr<wire::Reply> reply = co_await Receive();
+  version_ = after;
+  if (!reply.ok()) co_return reply.status();
+  if (reply->code != wire::ReplyCode::kOk) {
+    co_return MakeError(ErrorCode::kUnauthorized, wire::NameOf(reply->code));
+  }
+  connection_->StartTls({.side = TlsUpgrade::Side::kClient, .credentials = std::move(credentials)});
+  while (!is_in_tls_ && !closed_.has_value()) co_await changed_.Wait();
+  co_return is_in_tls_ ? absl::OkStatus() : *closed_;
+}
+
+void WireClient::OnTlsStarted(const TlsPeer&) {
+  is_in_tls_ = true;
+  changed_.NotifyAll();
+}
+
 uint64_t WireClient::Send(wire::Request request) {
   request.header.version = version_;
   request.header.txn_id = next_txn_++;
@@ -35,7 +59,10 @@ void WireClient::SendFrame(Buffer frame) { connection_->Send({}, std::move(frame
 
 Task<absl::StatusOr<wire::Reply>> WireClient::Receive() {
   while (replies_.empty()) {
-    if (closed_.has_value()) co_return *closed_;
+    if (closed_.has_value()) {
+      co_return closed_->ok() ? MakeError(ErrorCode::kConnectionLost, "closed by the bookie")
+                              : *closed_;
+    }
     co_await changed_.Wait();
   }
   const Buffer frame = std::move(replies_.front());

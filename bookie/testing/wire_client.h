@@ -23,6 +23,9 @@ class WireClient : private ConnectionHandler {
   WireClient(Env env, wire::ProtocolVersion version);
 
   Task<absl::Status> Connect(Endpoint to);
+  // Asks for TLS and waits for the end of the handshake; the status says how the connection ended,
+  // or kUnauthorized when the bookie declines.
+  Task<absl::Status> StartTls(std::shared_ptr<const TlsCredentials> credentials);
 
   // Sends the request; v3 requests get a new txn id. Gives that id.
   uint64_t Send(wire::Request request);
@@ -41,6 +44,7 @@ class WireClient : private ConnectionHandler {
 
  private:
   void OnFrames(std::span<Buffer> frames) override;
+  void OnTlsStarted(const TlsPeer& peer) override;
   void OnPeerFinished() override;
   void OnClosed(absl::Status why) override;
 
@@ -48,6 +52,7 @@ class WireClient : private ConnectionHandler {
   wire::ProtocolVersion version_;
   std::unique_ptr<Connection> connection_;
   std::deque<Buffer> replies_;
+  bool is_in_tls_ = false;
   std::optional<absl::Status> closed_;
   uint64_t next_txn_ = 1;
   Notification changed_;

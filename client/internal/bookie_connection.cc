@@ -5,9 +5,35 @@
 #include <utility>
 
 #include "client/internal/next_turn.h"
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/observe/log.h"
+#include "common/wire/reply_codec.h"
+#include "common/wire/request_codec.h"
 
 namespace stele::client {
+namespace {
+
+// The lanes count from 1.
+constexpr uint64_t kStartTlsId = 0;
+
+// What a bookie says to the wish for TLS.
+absl::Status JudgeStartTlsReply(std::span<Buffer> frames) {
+  const absl::StatusOr<wire::Reply> reply =
+      wire::DecodeReply(wire::ProtocolVersion::kV3, frames.front());
+  if (!reply.ok()) return reply.status();
+  if (reply->operation != wire::Operation::kStartTls || reply->code != wire::ReplyCode::kOk) {
+    return MakeError(ErrorCode::kUnauthorized, "the bookie has no TLS");
+  }
+  if (frames.size() > 1) {
+    return MakeError(ErrorCode::kUnauthorized, "bytes in clear behind the reply to START_TLS");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
 
 BookieConnection::BookieConnection(const Env& env, BookieId bookie, ConnectionOptions options,
                                    BookieAddresses* addresses, Owner* owner)
@@ -49,6 +75,7 @@ void BookieConnection::Drop() { Discard(); }
 
 void BookieConnection::Discard() {
   state_ = State::kClosed;
+  tls_timer_.reset();
   waiting_.clear();
   waiting_bytes_ = 0;
   if (connection_ == nullptr) return;
@@ -58,11 +85,11 @@ void BookieConnection::Discard() {
 }
 
 void BookieConnection::OnPeerFinished() {
-  Discard();
-  owner_->OnConnectionLost(/*was_open=*/true);
+  OnClosed(MakeError(ErrorCode::kConnectionLost, "closed by the bookie"));
 }
 
 void BookieConnection::OnClosed(absl::Status why) {
+  if (state_ == State::kStartingTls) return FailAttempt(why);
   Discard();
   owner_->OnConnectionLost(/*was_open=*/true);
 }
@@ -76,6 +103,7 @@ Task<void> BookieConnection::RefuseLater() {
 
 Task<absl::StatusOr<std::unique_ptr<Connection>>> BookieConnection::TryConnect() {
   STELE_CO_TRY(Endpoint endpoint, co_await addresses_->resolve(bookie_));
+  host_ = endpoint.host;
   co_return co_await env_.transport->Connect(std::move(endpoint), options_.limits,
                                              options_.connect_timeout);
 }
@@ -86,22 +114,70 @@ Task<void> BookieConnection::Connect() {
   absl::StatusOr<std::unique_ptr<Connection>> connection = co_await TryConnect();
   if (attempt != attempt_ || state_ != State::kConnecting) co_return;
   if (!connection.ok()) {
-    addresses_->on_unreachable(bookie_);
-    not_before_ = env_.clock->Now() + backoff_;
-    backoff_ = std::min(backoff_ * 2, options_.backoff_max);
-    Discard();
-    owner_->OnConnectionLost(/*was_open=*/false);
+    FailAttempt(connection.status());
     co_return;
   }
-  backoff_ = options_.backoff_min;
   connection_ = *std::move(connection);
-  state_ = State::kOpen;
   connection_->Start(this);
+  if (options_.tls != nullptr) {
+    AskForTls();
+  } else {
+    Open();
+  }
+}
+
+void BookieConnection::FailAttempt(const absl::Status& why) {
+  if (state_ == State::kStartingTls && options_.log != nullptr &&
+      backoff_ == options_.backoff_min) {
+    options_.log->Write(
+        observe::LogLevel::kWarning, "no TLS with a bookie",
+        {{"bookie", std::string_view(bookie_.value())}, {"error", ToStd(why.message())}});
+  }
+  addresses_->on_unreachable(bookie_);
+  not_before_ = env_.clock->Now() + backoff_;
+  backoff_ = std::min(backoff_ * 2, options_.backoff_max);
+  Discard();
+  owner_->OnConnectionLost(/*was_open=*/false);
+}
+
+void BookieConnection::Open() {
+  backoff_ = options_.backoff_min;
+  state_ = State::kOpen;
   std::vector<wire::OutgoingFrame> waiting = std::exchange(waiting_, {});
   waiting_bytes_ = 0;
   for (wire::OutgoingFrame& frame : waiting) {
     connection_->Send(frame.head, std::move(frame.body));
   }
+}
+
+// ---- TLS
+
+void BookieConnection::AskForTls() {
+  state_ = State::kStartingTls;
+  tls_timer_ = env_.clock->CallAt(env_.clock->Now() + options_.connect_timeout, [this] {
+    FailAttempt(MakeError(ErrorCode::kDeadline, "TLS did not come about in time"));
+  });
+  const wire::RequestHeader header{.version = wire::ProtocolVersion::kV3,
+                                   .txn_id = kStartTlsId,
+                                   .operation = wire::Operation::kStartTls};
+  const absl::StatusOr<wire::OutgoingFrame> frame =
+      wire::EncodeRequest({header, wire::StartTlsRequest{}});
+  STELE_CHECK(frame.ok());
+  connection_->Send(frame->head, frame->body);
+}
+
+void BookieConnection::OnStartTlsReply(std::span<Buffer> frames) {
+  const absl::Status judged = JudgeStartTlsReply(frames);
+  if (!judged.ok()) return FailAttempt(judged);
+  connection_->StartTls({.side = TlsUpgrade::Side::kClient,
+                         .credentials = options_.tls,
+                         .server_name = options_.tls_verifies_name ? host_ : "",
+                         .deadline = options_.connect_timeout});
+}
+
+void BookieConnection::OnTlsStarted(const TlsPeer& peer) {
+  tls_timer_.reset();
+  Open();
 }
 
 }  // namespace stele::client

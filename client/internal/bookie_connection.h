@@ -1,10 +1,12 @@
 // BookieConnection: one connection to one bookie that opens itself when something is to be sent and
-// waits a little after a failure. It knows frames, not what is in them.
+// waits a little after a failure. With TLS it asks the bookie for it before anything else is sent.
+// Otherwise it knows frames, not what is in them.
 #pragma once
 
 #include <cstddef>
 #include <memory>
 #include <span>
+#include <string>
 #include <string_view>
 #include <vector>
 
@@ -19,6 +21,10 @@
 #include "common/base/time.h"
 #include "common/seams/env.h"
 #include "common/wire/bookie_messages.h"
+
+namespace stele::observe {
+class Log;
+}  // namespace stele::observe
 
 namespace stele::client {
 
@@ -35,6 +41,10 @@ struct ConnectionOptions {
   // After a failed attempt nothing is tried for this time, doubled by each further failure.
   absl::Duration backoff_min = absl::Milliseconds(50);
   absl::Duration backoff_max = absl::Seconds(1);
+  // When there are any: nothing is sent in clear but the wish for TLS.
+  std::shared_ptr<const TlsCredentials> tls;
+  bool tls_verifies_name = true;  // the bookie's certificate is for its address
+  observe::Log* log = nullptr;    // may be null
 };
 
 class BookieConnection : private ConnectionHandler {
@@ -66,14 +76,25 @@ class BookieConnection : private ConnectionHandler {
   void Drop();
 
  private:
-  enum class State { kClosed, kConnecting, kOpen, kRefusing };
+  enum class State { kClosed, kConnecting, kStartingTls, kOpen, kRefusing };
 
-  void OnFrames(std::span<Buffer> frames) override { owner_->OnFrames(frames); }
+  void OnFrames(std::span<Buffer> frames) override {
+    if (state_ == State::kOpen) [[likely]]
+      return owner_->OnFrames(frames);
+    OnStartTlsReply(frames);
+  }
+  void OnTlsStarted(const TlsPeer& peer) override;
   void OnPeerFinished() override;
   void OnClosed(absl::Status why) override;
 
   Task<void> Connect();
   Task<absl::StatusOr<std::unique_ptr<Connection>>> TryConnect();
+  void AskForTls();
+  void OnStartTlsReply(std::span<Buffer> frames);
+  // The connection can be used.
+  void Open();
+  // The attempt to get one has failed.
+  void FailAttempt(const absl::Status& why);
   Task<void> RefuseLater();
   void Discard();
 
@@ -90,6 +111,8 @@ class BookieConnection : private ConnectionHandler {
   MonotonicTime not_before_;
   // The attempt that runs now; an earlier one that was dropped meanwhile sees another number.
   uint64_t attempt_ = 0;
+  std::string host_;  // of the attempt
+  std::unique_ptr<Timer> tls_timer_;
   TaskScope tasks_;
 };
 

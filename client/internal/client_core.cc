@@ -18,6 +18,9 @@ WireOptions WireOptionsOf(const ClientOptions& options) {
   WireOptions wire;
   wire.lane.connection.limits.frame_size_max_bytes = options.frame_size_max_bytes;
   wire.lane.connection.connect_timeout = options.connect_timeout;
+  wire.lane.connection.tls = options.tls;
+  wire.lane.connection.tls_verifies_name = options.tls_verifies_name;
+  wire.lane.connection.log = options.log;
   wire.lane.add_timeout = options.add_timeout;
   wire.lane.read_timeout = options.read_timeout;
   wire.lane.silence_max = 2 * std::max(options.add_timeout, options.read_timeout);

@@ -9,6 +9,8 @@
 
 #include "client/testing/fake_bookie.h"
 #include "common/wire/entry_packet.h"
+#include "common/wire/reply_codec.h"
+#include "simulation/sim_tls.h"
 #include "simulation/world.h"
 
 namespace stele::client {
@@ -316,6 +318,84 @@ TEST_F(WireBookieClientTest, StopAnswersEverythingNowAndLater) {
   RunFor(absl::Milliseconds(10));
   EXPECT_EQ(sink.replies.back(), "1:Stopped");
   EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Stopped"}));
+}
+
+// ---- TLS
+
+std::shared_ptr<const TlsCredentials> Credentials(std::string authority, std::string trusted) {
+  return std::make_shared<const simulation::SimTlsCredentials>(
+      simulation::SimTlsIdentity{.authority = std::move(authority), .hosts = {"b1"}},
+      std::move(trusted), false);
+}
+
+WireOptions WithTls(std::shared_ptr<const TlsCredentials> credentials) {
+  WireOptions options;
+  options.lane.connection.tls = std::move(credentials);
+  return options;
+}
+
+TEST_F(WireBookieClientTest, WithTlsNothingButTheWishForItGoesInClear) {
+  bookie_->SetTls(Credentials("house", "house"));
+  Connect(WithTls(Credentials("", "house")));
+  Sink sink;
+  Add(0, &sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies, (Replies{"0:Ok"}));
+  Call(wire::ReadLacRequest{.ledger = kLedger});
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Ok"}));
+  EXPECT_EQ(unreachable_, 0);
+  // On each connection; the rest came in the version of its lane.
+  EXPECT_EQ(bookie_->CountRequests([](const wire::Request& request) {
+    return request.header.operation == wire::Operation::kStartTls;
+  }),
+            2u);
+  EXPECT_EQ(CountVersion(wire::ProtocolVersion::kV2), 1u);
+}
+
+TEST_F(WireBookieClientTest, ABookieWithoutTlsOrOfAnotherAuthorityGetsNothing) {
+  for (const auto& tls : {std::shared_ptr<const TlsCredentials>(), Credentials("thieves", "")}) {
+    bookie_->SetTls(tls);
+    Connect(WithTls(Credentials("", "house")));
+    Sink sink;
+    Add(0, &sink);
+    RunFor(absl::Milliseconds(100));
+    EXPECT_EQ(sink.replies, (Replies{"0:ConnectionLost"}));
+    EXPECT_EQ(bookie_->ledger(kLedger).entries.size(), 0u);
+  }
+  EXPECT_EQ(unreachable_, 2);
+  EXPECT_EQ(CountVersion(wire::ProtocolVersion::kV2), 0u);
+}
+
+TEST_F(WireBookieClientTest, ABookieThatIsSilentAboutTlsIsGivenUp) {
+  bookie_->SetScript(Ignore);
+  WireOptions options = WithTls(Credentials("", "house"));
+  options.lane.connection.connect_timeout = absl::Seconds(1);
+  options.lane.add_timeout = absl::Seconds(60);
+  Connect(options);
+  Sink sink;
+  Add(0, &sink);
+  RunFor(absl::Seconds(2));
+  EXPECT_EQ(sink.replies, (Replies{"0:ConnectionLost"}));
+  EXPECT_EQ(unreachable_, 1);
+}
+
+TEST_F(WireBookieClientTest, TheLateReplyOfJavasBookieToStartTlsIsPassedOver) {
+  bookie_->SetTls(Credentials("house", "house"));
+  bookie_->SetScript([&](const wire::Request& request) {
+    const bool is_first = bookie_->requests().size() <= 2;
+    if (is_first && request.header.operation != wire::Operation::kStartTls) {
+      bookie_->Interject(wire::EncodeStatusOnly(
+          {.version = wire::ProtocolVersion::kV3, .operation = wire::Operation::kStartTls},
+          wire::ReplyCode::kIoError));
+    }
+    return FakeBookie::kServe;
+  });
+  Connect(WithTls(Credentials("", "house")));
+  Sink sink;
+  Add(0, &sink);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies, (Replies{"0:Ok"}));
 }
 
 TEST(CodeOfReplyTest, UnspecificRefusalsFollowTheOperation) {

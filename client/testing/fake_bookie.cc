@@ -28,6 +28,10 @@ class FakeBookie::Session : public ConnectionHandler,
   void Send(const wire::OutgoingFrame& frame) {
     if (connection_ != nullptr) connection_->Send(frame.head, frame.body);
   }
+  void StartTls(const wire::RequestHeader& header, std::shared_ptr<const TlsCredentials> tls) {
+    Send(wire::EncodeReply(header, wire::ReplyCode::kOk, wire::StartTlsReply{}));
+    connection_->StartTls({.credentials = std::move(tls)});
+  }
   void HangUp() {
     if (connection_ == nullptr) return;
     connection_->Close();
@@ -116,6 +120,10 @@ void FakeBookie::ReleaseLastFirst() {
   Release();
 }
 
+void FakeBookie::Interject(const wire::OutgoingFrame& frame) {
+  for (const std::shared_ptr<Session>& session : sessions_) session->Send(frame);
+}
+
 bool FakeBookie::Has(LedgerId id, EntryId entry) const {
   const auto place = ledgers_.find(id);
   return place != ledgers_.end() && place->second.entries.contains(entry);
@@ -128,6 +136,11 @@ size_t FakeBookie::CountRequests(const std::function<bool(const wire::Request&)>
 std::optional<wire::OutgoingFrame> FakeBookie::Serve(const std::shared_ptr<Session>& session,
                                                      const wire::Request& request) {
   const wire::RequestHeader& header = request.header;
+  if (std::holds_alternative<wire::StartTlsRequest>(request.body)) {
+    if (tls_ == nullptr) return wire::EncodeStatusOnly(header, wire::ReplyCode::kBadRequest);
+    session->StartTls(header, tls_);
+    return std::nullopt;
+  }
   if (const auto* add = std::get_if<wire::AddRequest>(&request.body)) return Add(header, *add);
   if (const auto* read = std::get_if<wire::ReadRequest>(&request.body)) {
     return Read(session, header, *read);

@@ -49,12 +49,17 @@ class FakeBookie : private AcceptHandler {
 
   Endpoint endpoint() const { return listener_->endpoint(); }
 
+  // From now on it has TLS.
+  void SetTls(std::shared_ptr<const TlsCredentials> tls) { tls_ = std::move(tls); }
+
   // Asked for each request that arrives from now on; none: serve everything.
   void SetScript(Script script) { script_ = std::move(script); }
   // Lets go what was held, in order of arrival or the other way round. The script is not asked
   // again.
   void Release();
   void ReleaseLastFirst();
+  // Sends a frame that nobody asked for on every connection.
+  void Interject(const wire::OutgoingFrame& frame);
   size_t held() const { return held_.size(); }
 
   // What it has.
@@ -105,6 +110,7 @@ class FakeBookie : private AcceptHandler {
   const Env env_;
   std::unique_ptr<Listener> listener_;
   std::set<std::shared_ptr<Session>> sessions_;
+  std::shared_ptr<const TlsCredentials> tls_;
   Script script_;
   std::vector<Held> held_;
   std::map<LedgerId, Ledger> ledgers_;

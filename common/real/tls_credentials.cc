@@ -3,7 +3,10 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstdio>
+#include <map>
+#include <string>
 #include <utility>
+#include <vector>
 
 #include <openssl/err.h>
 #include <openssl/pem.h>
@@ -178,21 +181,64 @@ absl::Status UseTrust(const TlsFiles& files, SSL_CTX* context) {
   return absl::OkStatus();
 }
 
-absl::Status UseProtocols(const TlsFiles& files, SSL_CTX* context) {
-  bool has_12 = files.protocols.empty();
-  bool has_13 = files.protocols.empty();
-  for (const std::string& name : files.protocols) {
-    if (name == "TLSv1.2") {
-      has_12 = true;
-    } else if (name == "TLSv1.3") {
-      has_13 = true;
-    } else {
-      return MakeError(ErrorCode::kConfig,
-                       StrCat(name, " is not spoken; only TLSv1.2 and TLSv1.3 are"));
-    }
+absl::Status Unspoken(const std::string& name, std::string_view spoken) {
+  return MakeError(ErrorCode::kConfig, StrCat(name, " is not spoken; only ", spoken));
+}
+
+struct Versions {
+  bool has_12 = true;
+  bool has_13 = true;
+};
+
+absl::StatusOr<Versions> VersionsOf(const std::vector<std::string>& protocols) {
+  if (protocols.empty()) return Versions();
+  Versions versions = {.has_12 = false, .has_13 = false};
+  for (const std::string& name : protocols) {
+    if (name != "TLSv1.2" && name != "TLSv1.3") return Unspoken(name, "TLSv1.2 and TLSv1.3 are");
+    (name == "TLSv1.2" ? versions.has_12 : versions.has_13) = true;
   }
-  SSL_CTX_set_min_proto_version(context, has_12 ? TLS1_2_VERSION : TLS1_3_VERSION);
-  SSL_CTX_set_max_proto_version(context, has_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
+  return versions;
+}
+
+// Leaves those that have a name in `wanted`, and the versions that they belong to.
+absl::Status NarrowCiphers(const std::vector<std::string>& wanted, SSL_CTX* context,
+                           Versions* versions) {
+  if (wanted.empty()) return absl::OkStatus();
+  std::map<std::string, const SSL_CIPHER*> spoken;
+  const STACK_OF(SSL_CIPHER)* const all = SSL_CTX_get_ciphers(context);
+  for (int i = 0; i < sk_SSL_CIPHER_num(all); ++i) {
+    const SSL_CIPHER* cipher = sk_SSL_CIPHER_value(all, i);
+    spoken[SSL_CIPHER_standard_name(cipher)] = cipher;
+  }
+  std::string of_12;
+  std::string of_13;
+  for (const std::string& name : wanted) {
+    const auto found = spoken.find(name);
+    if (found == spoken.end()) {
+      std::string names;
+      for (const auto& [known, cipher] : spoken) names += StrCat(names.empty() ? "" : ", ", known);
+      return Unspoken(name, names);
+    }
+    const bool is_13 = std::string_view(SSL_CIPHER_get_version(found->second)) == "TLSv1.3";
+    std::string& list = is_13 ? of_13 : of_12;
+    list += StrCat(list.empty() ? "" : ":", SSL_CIPHER_get_name(found->second));
+  }
+  SSL_CTX_set_ciphersuites(context, of_13.c_str());
+  if (!of_12.empty()) SSL_CTX_set_cipher_list(context, of_12.c_str());
+  versions->has_12 &= !of_12.empty();
+  versions->has_13 &= !of_13.empty();
+  return absl::OkStatus();
+}
+
+absl::Status UseProtocols(const TlsFiles& files, SSL_CTX* context) {
+  STELE_TRY(Versions versions, VersionsOf(files.protocols));
+  SSL_CTX_set_cipher_list(context, kCiphersOfTls12);
+  STELE_TRY_OK(NarrowCiphers(files.cipher_suites, context, &versions));
+  if (!versions.has_12 && !versions.has_13) {
+    return MakeError(ErrorCode::kConfig, "no cipher suite is of a protocol that is enabled");
+  }
+  SSL_CTX_set_min_proto_version(context, versions.has_12 ? TLS1_2_VERSION : TLS1_3_VERSION);
+  SSL_CTX_set_max_proto_version(context, versions.has_13 ? TLS1_3_VERSION : TLS1_2_VERSION);
   return absl::OkStatus();
 }
 
@@ -203,7 +249,6 @@ absl::StatusOr<std::shared_ptr<const TlsCredentials>> LoadTlsCredentials(const T
   OwnedContext context(SSL_CTX_new(TLS_method()));
   if (context == nullptr) return ConfigError("TLS", "OpenSSL cannot be used");
   STELE_TRY_OK(UseProtocols(files, context.get()));
-  SSL_CTX_set_cipher_list(context.get(), kCiphersOfTls12);
   SSL_CTX_set_options(context.get(), SSL_OP_NO_RENEGOTIATION | SSL_OP_NO_COMPRESSION |
                                          SSL_OP_NO_TICKET | SSL_OP_CIPHER_SERVER_PREFERENCE);
   // A connection lives long: nobody resumes sessions, so that no ticket key has to be kept.

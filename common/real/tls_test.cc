@@ -231,6 +231,30 @@ TEST_F(TlsTest, EndsWithoutACommonProtocolRefuse) {
   EXPECT_EQ(CodeOf(different.Talk()), ErrorCode::kUnauthorized);
 }
 
+TEST_F(TlsTest, CipherSuitesNarrowWhatIsSpoken) {
+  const auto with = [&](std::vector<std::string> suites) {
+    TlsFiles files = Files();
+    files.cipher_suites = std::move(suites);
+    return files;
+  };
+  const TlsFiles small = with({"TLS_AES_128_GCM_SHA256"});
+  const TlsFiles large = with({"TLS_AES_256_GCM_SHA384"});
+  const TlsFiles old =
+      with({"TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256", "TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256"});
+  for (const TlsFiles& files : {small, old, with({})}) {
+    Ends same = MakeEnds(Load(files), Load(files));
+    EXPECT_TRUE(same.Talk().ok());
+    EXPECT_TRUE(same.client->is_established() && same.server->is_established());
+  }
+  for (const TlsFiles& files : {large, old}) {
+    EXPECT_EQ(CodeOf(MakeEnds(Load(files), Load(small)).Talk()), ErrorCode::kUnauthorized);
+  }
+  ExpectConfigError(with({"TLS_RSA_WITH_AES_128_CBC_SHA"}), "only TLS_AES_128_GCM_SHA256, ");
+  TlsFiles nothing = small;
+  nothing.protocols = {"TLSv1.2"};
+  ExpectConfigError(nothing, "no cipher suite is of a protocol that is enabled");
+}
+
 TEST_F(TlsTest, FilesThatCannotBeUsedAreNamed) {
   TlsFiles files = Files();
   files.key_path = directory() + "/nothing.pem";

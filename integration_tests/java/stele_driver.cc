@@ -15,6 +15,7 @@
 #include <variant>
 #include <vector>
 
+#include "bookie/config/tls_keys.h"
 #include "client/real.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -394,6 +395,17 @@ Words WordsOf(const std::string& line) {
   return words;
 }
 
+// The keys of TLS are those of Apache's file of a client.
+absl::Status UseTls(const Options& arguments, client::ClientOptions& options) {
+  std::string text;
+  for (const auto& [key, value] : arguments) text += StrCat(key, "=", value, "\n");
+  STELE_TRY(const bookie::TlsSettings tls, bookie::ParseClientTls(text));
+  if (!tls.is_on) return absl::OkStatus();
+  STELE_TRY(options.tls, real::LoadTlsCredentials(tls.files));
+  options.tls_verifies_name = tls.verifies_server_name;
+  return absl::OkStatus();
+}
+
 int Main(int argc, char** argv) {
   const Options arguments = OptionsOf(Words(argv, argv + argc), 1);
   client::ClientOptions options;
@@ -401,6 +413,11 @@ int Main(int argc, char** argv) {
       absl::Milliseconds(Number(Get(arguments, "explicitLacInterval", "0")));
   options.add_timeout = absl::Seconds(Number(Get(arguments, "addEntryTimeoutSec", "5")));
   options.read_timeout = absl::Seconds(Number(Get(arguments, "readEntryTimeoutSec", "5")));
+  const absl::Status secured = UseTls(arguments, options);
+  if (!secured.ok()) {
+    std::cerr << secured << "\n";
+    return 1;
+  }
   auto connection = client::Connection::Open(arguments.at("metadataServiceUri"), options);
   if (!connection.ok()) {
     std::cerr << connection.status() << "\n";

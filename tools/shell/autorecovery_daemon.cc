@@ -13,6 +13,7 @@
 #include "common/real/signals.h"
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
+#include "tools/shell/client_config.h"
 #include "tools/shell/output.h"
 #include "tools/shell/service_manager.h"
 #include "tools/shell/text_file.h"
@@ -68,10 +69,11 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   options.ledgers_in_flight_max = static_cast<size_t>(command.ledgers_in_flight);
   options.log = log.get();
   options.client.log = log.get();
+  absl::Status status = UseClientConfig(shard, command.client_config_path, options.client);
+  if (!status.ok()) return fail(status);
   const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
   RunningAutorecovery running;
-  absl::Status status =
-      shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
+  status = shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
   if (status.ok() && !command.ready_file.empty()) {
     status = shard.RunUntil(
         ReplaceTextFile(shard.env().files, command.ready_file, StrCat(command.metadata_uri, "\n")));

@@ -28,7 +28,8 @@ Task<void> StopAutorecovery(RunningAutorecovery* running);
 
 struct AutorecoveryCommand {
   std::string metadata_uri;
-  std::string name;  // --name: what locks and votes say; empty: the host's
+  std::string client_config_path;  // --client-conf; empty: none
+  std::string name;                // --name: what locks and votes say; empty: the host's
   bool runs_auditor = true;
   bool runs_worker = true;
   int64_t ledgers_in_flight = 64;

@@ -18,6 +18,7 @@
 #include "common/real/process_limits.h"
 #include "common/real/shard.h"
 #include "common/real/signals.h"
+#include "common/real/tls_credentials.h"
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
 #include "metadata/service_uri.h"
@@ -176,6 +177,10 @@ absl::StatusOr<BookieSetup> MakeSetup(real::Shard& shard, const BookieCommand& c
         bookie::SetBookieKey(setting.substr(0, equals), setting.substr(equals + 1), setup.config));
   }
   STELE_TRY_OK(CheckUser(setup.config.permitted_users));
+  STELE_TRY_OK(bookie::CheckBookieConfig(setup.config));
+  if (setup.config.tls.is_on) {
+    STELE_TRY(setup.config.options.peers.tls, real::LoadTlsCredentials(setup.config.tls.files));
+  }
   SetDataDirectory(command.data_directory, setup.config.options);
   if (command.port >= 0) setup.config.options.listen.port = static_cast<uint16_t>(command.port);
   std::string& uri = setup.config.metadata_service_uri;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <functional>
+#include <string>
 
 #include "common/base/digest_type.h"
 #include "common/quorum/write_set.h"
@@ -33,7 +34,9 @@ void AddExplainCommand(CLI::App& ledger, Run& run);
 
 // --log.
 void AddLogFlag(CLI::App& command, LogFormat& format);
-// --metadata and --json.
+// --client-conf.
+void AddClientConfigFlag(CLI::App& command, std::string& path);
+// --metadata, --client-conf and --json.
 void AddCommonFlags(CLI::App& command, CommonOptions& options);
 // --password and --password-file.
 void AddPasswordFlags(CLI::App& command, PasswordOptions& options);

@@ -20,6 +20,7 @@ void AddDaemon(CLI::App& command, Run& run) {
                   "Metadata service URI: sqlite:///path/meta.db or "
                   "zk+hierarchical://host:2181/ledgers")
       ->envname("STELE_METADATA");
+  AddClientConfigFlag(command, options->client_config_path);
   command.add_option("--name", options->name, "What locks and votes say; default: the host's name");
   command.add_flag_callback(
       "--no-auditor", [options] { options->runs_auditor = false; }, "Run a worker only");

@@ -7,12 +7,20 @@
 
 namespace stele::shell {
 
+void AddClientConfigFlag(CLI::App& command, std::string& path) {
+  command
+      .add_option("--client-conf", path,
+                  "BookKeeper's configuration file of a client: its keys of TLS are used")
+      ->envname("STELE_CLIENT_CONF");
+}
+
 void AddCommonFlags(CLI::App& command, CommonOptions& options) {
   command
       .add_option("--metadata", options.metadata_uri,
                   "Metadata service URI: sqlite:///path/meta.db or "
                   "zk+hierarchical://host:2181/ledgers")
       ->envname("STELE_METADATA");
+  AddClientConfigFlag(command, options.client_config_path);
   command.add_flag_callback(
       "--json", [&options] { options.format = Format::kJson; }, "Print JSON, for programs");
 }

@@ -38,9 +38,11 @@ class Checker {
  public:
   static absl::StatusOr<std::unique_ptr<Checker>> Open(Session& session) {
     STELE_TRY(metadata::Cluster cluster, session.FindCluster());
+    STELE_TRY(client::ClientOptions options, session.Complete({}));
     std::unique_ptr<Checker> checker(new Checker(session));
-    STELE_TRY(checker->check_, session.shard().RunUntil(ClusterCheck::Open(
-                                   session.env(), session.store(), std::move(cluster), {})));
+    STELE_TRY(checker->check_,
+              session.shard().RunUntil(ClusterCheck::Open(session.env(), session.store(),
+                                                          std::move(cluster), std::move(options))));
     return checker;
   }
   ~Checker() {

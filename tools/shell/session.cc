@@ -6,6 +6,7 @@
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/drivers/open_metadata_store.h"
+#include "tools/shell/client_config.h"
 #include "tools/shell/text_log.h"
 
 namespace stele::shell {
@@ -48,11 +49,17 @@ absl::StatusOr<metadata::Cluster> Session::FindCluster() {
   return shard_->RunUntil(metadata::OpenCluster(store_.get(), uri_.root, uri_.layout));
 }
 
+absl::StatusOr<client::ClientOptions> Session::Complete(client::ClientOptions options) {
+  STELE_TRY_OK(UseClientConfig(*shard_, options_.client_config_path, options));
+  if (log_ == nullptr) log_ = MakeTextLog(LogFormat::kText, "");
+  options.log = log_.get();
+  return options;
+}
+
 absl::StatusOr<client::Client*> Session::Connect(client::ClientOptions options) {
   if (client_ != nullptr) return client_.get();
   STELE_TRY(metadata::Cluster cluster, FindCluster());
-  log_ = MakeTextLog(LogFormat::kText, "");
-  options.log = log_.get();
+  STELE_TRY(options, Complete(std::move(options)));
   STELE_TRY(client_, shard_->RunUntil(client::Client::Connect(env(), store_.get(),
                                                               std::move(cluster), options)));
   return client_.get();

@@ -22,6 +22,7 @@ namespace stele::shell {
 // The flags that all these commands share.
 struct CommonOptions {
   std::string metadata_uri;        // --metadata, or STELE_METADATA
+  std::string client_config_path;  // --client-conf, or STELE_CLIENT_CONF; empty: none
   Format format = Format::kTable;  // --json
 };
 
@@ -45,6 +46,9 @@ class Session {
 
   // The cluster that the URI names. kConfig: not initialised.
   absl::StatusOr<metadata::Cluster> FindCluster();
+
+  // `options` with what --client-conf says, and a log.
+  absl::StatusOr<client::ClientOptions> Complete(client::ClientOptions options);
 
   // A client of that cluster, on the shard; made once, closed with the session.
   absl::StatusOr<client::Client*> Connect(client::ClientOptions options = {});
