@@ -178,13 +178,23 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"ByApacheLong", BookieKind::kJava, "longhierarchical"}),
     [](const ::testing::TestParamInfo<Case>& info) { return info.param.name; });
 
+// "NAME HEX" with one spelling for bytes that have two: 4.18 writes 7 and 11 in octal, 4.17 as
+// letters. Readers of both know both.
+std::string WithOneSpelling(const std::string& line) {
+  const size_t space = line.find(' ');
+  if (space == std::string::npos) return line;
+  const std::string stored = absl::HexStringToBytes(line.substr(space + 1));
+  return line.substr(0, space + 1) +
+         absl::CEscape(absl::StrReplaceAll(stored, {{"\\007", "\\a"}, {"\\013", "\\v"}}));
+}
+
 // The recorder still gives what the golden bytes are.
 TEST(MetadataRecorderTest, TestDataIsWhatApacheStores) {
   const auto recorder = ChildProcess::Start({.argv = JavaCommand("MetadataRecorder", {})});
   std::ifstream golden("metadata/testdata/apache.txt");
   int lines = 0;
   for (std::string line; std::getline(golden, line); ++lines) {
-    EXPECT_EQ(recorder->ReadLine().value_or("nothing"), line);
+    EXPECT_EQ(WithOneSpelling(recorder->ReadLine().value_or("nothing")), WithOneSpelling(line));
   }
   EXPECT_EQ(lines, 35);
 }
