@@ -220,7 +220,8 @@ int WireWatch::CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledge
                         EntryId entry) const {
   int copies = 0;
   for (const std::string& bookie : HostsOf(metadata, entry)) {
-    copies += Has(bookie, ledger, entry) || damaged_.contains(bookie) ? 1 : 0;
+    const bool has = Has(bookie, ledger, entry) || HasShown(bookie, ledger, entry);
+    copies += has || damaged_.contains(bookie) ? 1 : 0;
   }
   return copies;
 }
