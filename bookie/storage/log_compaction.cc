@@ -20,6 +20,8 @@ namespace {
 
 // Index files written at a time: their syncs share the file system's commits.
 constexpr size_t kIndexWritesAtATime = 16;
+// With more records that are there twice, a log is kept.
+constexpr size_t kPassedOverMax = 1 << 20;
 
 // A location to write, unless the index has another than `from` by then.
 struct Move {
@@ -62,6 +64,7 @@ class Compaction {
   absl::btree_set<LedgerId> strays_;
   // Of those that were met; it only saves asking again.
   absl::flat_hash_map<LedgerId, LedgerFate> fates_;
+  std::vector<ScannedRecord> passed_over_;  // of which the log has another, better one
   bool may_hide_more_ = false;
   bool is_writing_ = false;  // the writer has copies that are not durable
   CompactedLog result_;
@@ -90,6 +93,10 @@ Task<absl::StatusOr<bool>> Compaction::MoveLive() {
     }
   }
   STELE_CO_TRY_OK(co_await WriteLocations());
+  for (const ScannedRecord& record : passed_over_) {
+    STELE_CO_TRY(const EntryLocation now, co_await LocationNow(record));
+    may_hide_more_ = may_hide_more_ || (!now.IsAbsent() && now.log() == source_);
+  }
   const bool is_whole = size == 0 || size >= kEntryLogHeaderSize;
   co_return is_whole&& reader.summary().damages == 0 && !may_hide_more_;
 }
@@ -124,6 +131,16 @@ Task<absl::Status> Compaction::Confirm(EntryLogReader* reader, EntryLocation els
   const absl::StatusOr<Buffer> other = co_await parts_.logs->Read(
       elsewhere, record.ledger, record.entry, kRecordSizeFieldBytes + record.size_bytes);
   if (!other.ok()) co_return co_await Copy(reader, elsewhere);
+  if (elsewhere.log() == source_) {
+    // This log has the entry twice, as after an attempt that was broken off, and will be removed:
+    // the other record is copied when it is visited, and the location of here must not come back.
+    if (passed_over_.size() < kPassedOverMax) {
+      passed_over_.push_back(record);
+    } else {
+      may_hide_more_ = true;
+    }
+    co_return absl::OkStatus();
+  }
   moves_.push_back({record.ledger, record.entry.value(), elsewhere, elsewhere});
   co_return absl::OkStatus();
 }
@@ -186,7 +203,7 @@ Task<absl::Status> Compaction::WriteLocations() {
 }
 
 // A flush may have written a newer location, or the ledger may have been deleted: then nothing is
-// to be changed.
+// to be changed. Of several copies of an entry one is as good as the other.
 Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
   const LedgerId ledger = moves.front().ledger;
   const LedgerLocks::Guard guard = co_await parts_.locks->Acquire(ledger);
@@ -198,6 +215,7 @@ Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
     STELE_CO_TRY(const EntryLocation now, co_await parts_.index->Find(ledger, EntryId(move.entry)));
     STELE_SOMETIMES(kCompactionOvertaken, now != move.from);
     if (now != move.from) continue;
+    if (!entries.empty() && entries.back() == move.entry) continue;
     entries.push_back(move.entry);
     locations.push_back(move.to.packed());
   }

@@ -1,4 +1,5 @@
 // Apache's administration tools on a cluster of our bookies.
+#include <regex>
 #include <string>
 
 #include <gtest/gtest.h>
@@ -65,12 +66,22 @@ TEST_F(ShellTest, RunsItsOwnTest) {
 }
 
 TEST_F(ShellTest, ReadsTheFilesOfOurBookie) {
-  const std::string ledger = Ledger();
+  // The shell reads the directories of bookie 0.
+  const auto client = cluster_->Connect(ClientKind::kStele);
+  const auto is_on_it = [&](const std::string& ledger) {
+    return absl::StrContains(client->Must("metadata " + ledger).Value("fragments"),
+                             cluster_->bookie_id(0));
+  };
+  while (!is_on_it(Ledger())) {
+  }
   // All that was written is in entry logs and indexes then.
   cluster_->Stop(0);
   ExpectShell({"lastmark"}, "LastLogMark");
-  ExpectShell({"listfilesondisc", "-journal", "-entrylog", "-index"}, ".log");
-  ExpectShell({"readlogmetadata", "0"}, "entryLogId");
+  const std::string files =
+      cluster_->RunShell({"listfilesondisc", "-journal", "-entrylog", "-index"}).text;
+  std::smatch log;
+  ASSERT_TRUE(std::regex_search(files, log, std::regex("([0-9a-f]+)\\.log"))) << files;
+  ExpectShell({"readlogmetadata", StrCat(std::stoll(log[1], nullptr, 16))}, "entryLogId");
   ExpectShell({"cookie_get", cluster_->bookie_id(0)}, cluster_->bookie_id(0));
   cluster_->Start(0);
 }
