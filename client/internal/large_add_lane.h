@@ -31,7 +31,7 @@ class LargeAddLane : private AddSink {
 
   static bool IsFor(const OutgoingAdd& add) { return add.size_bytes() >= kLargeAddBytes; }
 
-  // Each of the at most two attempts has a whole add_timeout.
+  // Each attempt has a whole add_timeout; at most two for this add, and for each that is larger.
   void Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag);
   void DropSink(AddSink* sink);
   void Stop();
