@@ -67,6 +67,7 @@ class Node final : public Bookie {
   Task<absl::Status> CheckpointReplayed();
   Task<absl::Status> FlushReplayed();
   Task<absl::Status> OpenJournals();
+  Task<absl::Status> WhenAllDurable();
   Task<absl::Status> Join();
   Task<void> WatchDisks();
   Task<void> CheckDisks();
@@ -260,9 +261,20 @@ Task<absl::Status> Node::OpenJournals() {
         log_->Write(LogLevel::kError, "checkpoint failed; it is tried again",
                     {{"error", ToStd(why.message())}});
       });
+  storage_->SetJournalWait([this] { return WhenAllDurable(); });
   storage_->SetFlushListener([this] { checkpointer_->Wake(); });
   storage_->SetRoomListener([this] { env_.executor->Post([this] { writes_->OnRoom(); }); });
   co_return absl::OkStatus();
+}
+
+// Everything appended until now is durable in all journals.
+Task<absl::Status> Node::WhenAllDurable() {
+  absl::Status first_error = absl::OkStatus();
+  for (const auto& log : logs_) {
+    absl::Status durable = co_await log->WhenAllDurable();
+    if (first_error.ok()) first_error = std::move(durable);
+  }
+  co_return first_error;
 }
 
 // Listens first and registers then: whoever finds this bookie in the registry can talk to it.
@@ -446,7 +458,7 @@ Task<absl::Status> Node::Stop() {
   co_await collector_->Stop();
   co_await scrubber_->Stop();
   // What was accepted becomes durable and is answered before the peers are dropped.
-  for (const auto& log : logs_) keep(co_await log->WhenAllDurable());
+  keep(co_await WhenAllDurable());
   keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));
   checkpointer_.reset();
   server_->Stop();

@@ -199,6 +199,12 @@ class LedgerStorage {
   // on. Once, while its state is in memory.
   virtual void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) = 0;
 
+  // What each flush waits for before it writes: everything put until now is durable in the
+  // journals. An error fails the flush. Without it an entry could be in an entry log that no replay
+  // brings again, and could not be told from one whose index was lost (JudgeReplayedStrays). Unset:
+  // there is nothing to wait for, as in a replay.
+  virtual void SetJournalWait(absl::AnyInvocable<Task<absl::Status>()> when_journalled) = 0;
+
   // Writes everything put before this call to entry logs and indexes, durable, fences and LACs
   // included. One at a time; a second call waits. After an error the data stays in memory, the next
   // call tries again, and the mark must not move.

@@ -37,9 +37,13 @@ Task<absl::Status> Storage::Flush() {
 }
 
 Task<absl::Status> Storage::FlushOlder() {
-  const auto header_of = [this](LedgerId ledger) { return HeaderOf(ledger); };
-  absl::Status flushed =
-      co_await FlushGeneration({env_, &writer_, index_.get(), &locks_}, older_.get(), header_of);
+  absl::Status flushed = absl::OkStatus();
+  if (when_journalled_) flushed = co_await when_journalled_();
+  if (flushed.ok()) {
+    const auto header_of = [this](LedgerId ledger) { return HeaderOf(ledger); };
+    flushed =
+        co_await FlushGeneration({env_, &writer_, index_.get(), &locks_}, older_.get(), header_of);
+  }
   if (!flushed.ok()) {
     ++failed_flushes_;
     // What was asked for has not happened: the next put may ask again.

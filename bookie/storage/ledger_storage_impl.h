@@ -93,6 +93,9 @@ class Storage : public LedgerStorage {
   void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) override {
     loss_listener_ = std::move(listener);
   }
+  void SetJournalWait(absl::AnyInvocable<Task<absl::Status>()> when_journalled) override {
+    when_journalled_ = std::move(when_journalled);
+  }
 
   Task<absl::Status> Flush() override;
   std::vector<LedgerId> Ledgers() const override;
@@ -200,6 +203,7 @@ class Storage : public LedgerStorage {
   absl::AnyInvocable<void()> room_listener_;
   absl::AnyInvocable<void()> flush_listener_;
   absl::AnyInvocable<void(LedgerId)> loss_listener_;
+  absl::AnyInvocable<Task<absl::Status>()> when_journalled_;
 };
 
 }  // namespace stele::bookie

@@ -98,6 +98,24 @@ TEST_F(StorageFlushTest, FlushesArePaddedSoThatAScanFindsTheNext) {
   EXPECT_EQ(Read(kLedger, EntryId(entry - 1))->size(), 2 * 4096u - 4095 - 4);
 }
 
+// An entry whose journal record is lost with a failing journal must leave nothing in the entry log:
+// no replay would bring it, and the ledger would count as one that lost its index.
+TEST_F(StorageFlushTest, NothingIsWrittenBeforeTheJournalsHaveIt) {
+  absl::Status journal = MakeError(ErrorCode::kIoError, "the journal failed");
+  storage->SetJournalWait([&]() -> Task<absl::Status> { co_return journal; });
+  PutEntries(kLedger, 0, 9, Payload());
+  EXPECT_EQ(Flush(), journal);
+  EXPECT_EQ(EntryLogFiles(0), std::vector<std::string>{});
+  EXPECT_FALSE(Exists(kIndexPath));
+  EXPECT_EQ(storage->Stats().failed_flushes, 1);
+  ExpectEntries(kLedger, 10, Payload());
+  journal = absl::OkStatus();
+  MustFlush();
+  PowerCut();
+  MustOpen();
+  ExpectEntries(kLedger, 10, Payload());
+}
+
 TEST_F(StorageFlushTest, F17WhileEveryDiskIsFullNothingMovesAndNothingIsLost) {
   PutEntries(kLedger, 0, 99, Payload());
   machine->disk().set_size_bytes(machine->disk().used_bytes() + 100'000);
