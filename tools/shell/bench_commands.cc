@@ -115,6 +115,9 @@ ExitCode RunBenchDevice(const BenchDeviceCommand& command) {
   records.push_back(LatencyRecord(StrCat("round trip ", command.options.request_size_bytes, " B, ",
                                          command.options.reply_size_bytes, " B back"),
                                   figures->round_trip_nanoseconds));
+  records.push_back(
+      LatencyRecord(StrCat("both, ", bench::kCopiesAwaited, " of ", bench::kCopies, " copies"),
+                    figures->copies_nanoseconds));
   PrintRecords(records, command.format, "");
   return ExitCode::kOk;
 }

@@ -50,7 +50,8 @@ void AddTakeOver(CLI::App& app, Run& run) {
 
 void AddBenchDevice(CLI::App& bench, Run& run) {
   CLI::App* command = bench.add_subcommand(
-      "device", "The floor: a durable 4 KiB write, and a round trip over loopback");
+      "device",
+      "The floor: a durable 4 KiB write, a round trip over loopback, and both for three copies");
   auto options = std::make_shared<BenchDeviceCommand>();
   options->options.directory = ".";
   command->add_option("--directory", options->options.directory,
