@@ -5,6 +5,7 @@
 #include <tuple>
 #include <utility>
 
+#include "autorecovery/internal/bookie_answers.h"
 #include "autorecovery/internal/ledger_check.h"
 #include "autorecovery/internal/ledger_scan.h"
 #include "client/internal/client_core.h"
@@ -126,6 +127,13 @@ Task<absl::StatusOr<std::vector<ClusterCheck::Reference>>> ClusterCheck::Referen
   std::sort(references.begin(), references.end(),
             [](const Reference& a, const Reference& b) { return a.ledger < b.ledger; });
   co_return references;
+}
+
+Task<absl::StatusOr<ClusterCheck::Space>> ClusterCheck::SpaceOf(BookieId bookie) {
+  STELE_CO_TRY(const wire::GetBookieInfoReply info,
+               co_await AskForSpace(&impl_->core().context(), bookie));
+  co_return Space{.total_bytes = info.total_disk_capacity_bytes.value_or(0),
+                  .free_bytes = info.free_disk_space_bytes.value_or(0)};
 }
 
 Task<void> ClusterCheck::Close() {

@@ -49,6 +49,14 @@ class ClusterCheck {
   };
   Task<absl::StatusOr<std::vector<Reference>>> ReferencesTo(BookieId bookie);
 
+  // Of the disks of a bookie's ledger directories, as it says itself.
+  //   errors   those of a bookie that does not answer
+  struct Space {
+    int64_t total_bytes = 0;
+    int64_t free_bytes = 0;
+  };
+  Task<absl::StatusOr<Space>> SpaceOf(BookieId bookie);
+
   Task<void> Close();
 
  private:

@@ -68,6 +68,7 @@ expect 0 "$stele" node drain bookie-3 --dry-run --json
 contains out '"ledgers_open": ?0'
 expect 0 "$stele" node status bookie-3
 contains out 'active'
+contains out '^disk_bytes_free +[1-9]'
 start_bookie 2
 wait_for "bookie 2 again" test -s ready-2
 expect 0 "$stele" node drain bookie-3 --json

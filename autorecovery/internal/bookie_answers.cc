@@ -52,6 +52,17 @@ Task<absl::StatusOr<wire::VerifiedEntry>> ReadCopy(client::ClientContext* contex
                               entry);
 }
 
+Task<absl::StatusOr<wire::GetBookieInfoReply>> AskForSpace(client::ClientContext* context,
+                                                           BookieId bookie) {
+  const client::Answer answer = co_await Ask(
+      context, bookie,
+      wire::GetBookieInfoRequest{.total_disk_capacity = true, .free_disk_space = true});
+  if (answer.code != ErrorCode::kOk) {
+    co_return MakeError(answer.code, StrCat("bookie ", bookie.value(), " does not tell its space"));
+  }
+  co_return std::get<wire::GetBookieInfoReply>(answer.body);
+}
+
 bool IsDefinite(ErrorCode code) {
   return client::IsNegative(code) || code == ErrorCode::kDigestMismatch ||
          code == ErrorCode::kReadFailed || code == ErrorCode::kUnknownLedgerState;

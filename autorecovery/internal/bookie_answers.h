@@ -10,6 +10,7 @@
 #include "common/async/task.h"
 #include "common/base/ids.h"
 #include "common/wire/availability.h"
+#include "common/wire/bookie_messages.h"
 #include "common/wire/entry_packet.h"
 
 namespace stele::autorecovery {
@@ -28,6 +29,11 @@ Task<absl::StatusOr<std::optional<wire::Availability>>> ListEntries(client::Clie
 Task<absl::StatusOr<wire::VerifiedEntry>> ReadCopy(client::ClientContext* context,
                                                    const client::LedgerKeys* keys, BookieId bookie,
                                                    LedgerId ledger, EntryId entry);
+
+// How much there is on its disks, and how much of it is free.
+//   errors   those of a bookie that does not answer
+Task<absl::StatusOr<wire::GetBookieInfoReply>> AskForSpace(client::ClientContext* context,
+                                                           BookieId bookie);
 
 // The bookie has spoken, and asking again would bring the same: it has no good copy.
 bool IsDefinite(ErrorCode code);

@@ -2,8 +2,10 @@
 // client can do the second half of a story, it does.
 #include <algorithm>
 #include <fstream>
+#include <iterator>
 #include <map>
 #include <memory>
+#include <regex>
 #include <set>
 #include <string>
 #include <vector>
@@ -45,7 +47,11 @@ class World {
 
   Driver& Client(ClientKind kind) {
     std::unique_ptr<Driver>& driver = drivers_[kind];
-    if (driver == nullptr) driver = cluster_->Connect(kind);
+    if (driver != nullptr) return *driver;
+    // As brokers of Pulsar do, which speak v2.
+    const bool has_many_channels = kind == ClientKind::kJavaV2;
+    driver = cluster_->Connect(
+        kind, std::vector<std::string>(has_many_channels, "numChannelsPerBookie=4"));
     return *driver;
   }
 
@@ -93,6 +99,8 @@ class ClientAndBookiesTest : public ::testing::TestWithParam<Pair> {
     return driver.Must(StrCat("create ", name, " ", options)).text;
   }
 
+  void ExpectOurToolsAskBookies(const std::string& ledger);
+
   // Which bookie holds position `position` of the last fragment.
   size_t BookieAt(const std::string& ledger, size_t position) {
     const std::string fragments = client().Must("metadata " + ledger).Value("fragments");
@@ -124,6 +132,20 @@ TEST_P(ClientAndBookiesTest, EntriesOfEachDigestTypeAreReadByBothClients) {
       EXPECT_EQ(metadata.Value("length"), "5000");
       EXPECT_EQ(metadata.Value("digest"), digest);
     }
+  }
+}
+
+TEST_P(ClientAndBookiesTest, ALedgerOfWhichNoBookieHasHeardIsEmpty) {
+  for (Driver* recoverer : {&client(), &other()}) {
+    const std::string ledger = Create(client(), "w", "e=3 w=3 a=2 password=pw");
+    for (Driver* reader : {&client(), &other()}) {
+      EXPECT_EQ(reader->Must(StrCat("open r ", ledger, " password=pw")).text, "-1 open");
+      EXPECT_EQ(reader->Must("read-lac r").text, "-1");
+      EXPECT_EQ(reader->Must("try-read-lac r").text, "-1");
+    }
+    EXPECT_EQ(recoverer->Must(StrCat("open r ", ledger, " password=pw recover=1")).text,
+              "-1 closed");
+    EXPECT_EQ(client().Do("append w 10 1 1").error, "LedgerFenced");
   }
 }
 
@@ -433,6 +455,28 @@ TEST_P(ClientAndBookiesTest, AllIsThereAfterAllBookiesWereKilled) {
   }
 }
 
+// By our client, on bookies of each kind: what a ledger's bookies have of it, and their disks.
+void ClientAndBookiesTest::ExpectOurToolsAskBookies(const std::string& ledger) {
+  const auto run = [&](std::vector<std::string> arguments) {
+    arguments.insert(arguments.end(), {"--metadata", cluster().metadata_uri()});
+    const Cluster::Output output = cluster().RunStele(arguments);
+    EXPECT_EQ(output.exit_code, 0) << output.text;
+    return output.text;
+  };
+  const std::string copies = run({"ledger", "explain", ledger});
+  const std::regex complete("\\bcomplete\\b");
+  EXPECT_EQ(std::distance(std::sregex_iterator(copies.begin(), copies.end(), complete), {}), 3)
+      << copies;
+  for (size_t i = 0; i < cluster().size(); ++i) {
+    const std::string space = run({"node", "status", cluster().bookie_id(i)});
+    const std::regex bytes("disk_bytes +([0-9]+)\ndisk_bytes_free +([0-9]+)");
+    std::smatch found;
+    ASSERT_TRUE(std::regex_search(space, found, bytes)) << space;
+    EXPECT_GT(std::stoll(found[1]), std::stoll(found[2]));
+    EXPECT_GT(std::stoll(found[2]), 0);
+  }
+}
+
 TEST_P(ClientAndBookiesTest, AdministratorsAskBookies) {
   const std::string ledger = Create(client(), "w", "e=3 w=2 a=2");
   client().Must("append w 10 7 1");
@@ -444,6 +488,7 @@ TEST_P(ClientAndBookiesTest, AdministratorsAskBookies) {
           .text,
       "5 0 2 3 5 6");
   EXPECT_EQ(admin.Must("admin-read " + ledger).text, "7");
+  if (GetParam().client == ClientKind::kStele) ExpectOurToolsAskBookies(ledger);
   EXPECT_EQ(admin.Must("admin-bookies").text, "writable=4 readonly=0 all=4");
   Driver& asking = is_v2() ? client() : admin;  // v2 asks on a v3 connection beside its own
   // Apache's client leaves out who does not answer in time, as a bookie that has just started.

@@ -152,7 +152,8 @@ void AddNode(CLI::App& app, Run& run) {
   undrain->callback(
       [=, &run] { run = [=] { return RunNodeUndrain(*undrain_common, *undrained); }; });
 
-  CLI::App* status = node->add_subcommand("status", "What metadata still gives to a bookie");
+  CLI::App* status =
+      node->add_subcommand("status", "Its disks, and what metadata still gives to it");
   const auto status_common = Common(*status);
   auto shown = std::make_shared<std::string>();
   status->add_option("BOOKIE", *shown, "Its id")->required();

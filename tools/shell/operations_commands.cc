@@ -293,8 +293,12 @@ absl::Status NodeStatus(Session& session, const BookieId& bookie) {
   STELE_TRY(std::vector<Record> reasons, Reasons(session, view, records));
   const bool is_draining = draining.contains(bookie);
   const bool is_named = !view.movable.empty() || !view.open.empty();
+  // Only one that answers can tell.
+  const auto space = session.shard().RunUntil((*checker)->SpaceOf(bookie));
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
+                  .Set("disk_bytes", space.ok() ? space->total_bytes : 0)
+                  .Set("disk_bytes_free", space.ok() ? space->free_bytes : 0)
                   .Set("state", std::string(!is_draining ? "active"
                                             : is_named   ? "draining"
                                                          : "drained"))
