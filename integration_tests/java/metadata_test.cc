@@ -1,4 +1,5 @@
 // What one side writes into ZooKeeper the other reads, and writes again.
+#include <csignal>
 #include <filesystem>
 #include <fstream>
 #include <memory>
@@ -12,6 +13,7 @@
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
+#include "absl/time/clock.h"
 #include "common/base/strings.h"
 #include "integration_tests/java/cluster.h"
 
@@ -95,6 +97,25 @@ TEST_P(MetadataTest, CookiesOfBothKindsAreTheSameOnDiskAndInZooKeeper) {
     ExpectCookieEverywhere(
         bookie, {cluster_->journal_directory(bookie), cluster_->ledger_directory(bookie)});
   }
+}
+
+// The file is unchanged; what it says of one machine is overridden from outside.
+TEST_P(MetadataTest, OurBookieStartsWithTheFileThatApacheShips) {
+  const std::string port = StrCat(PickFreePort());
+  const auto bookie = ChildProcess::Start(
+      {.argv = {"tools/shell/stele", "bookie", "--conf",
+                "bookie/config/testdata/apache_4.17.3.conf", "--metadata", cluster_->metadata_uri(),
+                "--data", cluster_->directory() + "/shipped", "--port", port, "--set",
+                "advertisedAddress=127.0.0.1", "--set", "allowLoopback=true", "--set",
+                "diskUsageThreshold=0.999"},
+       .output_path = cluster_->directory() + "/shipped.log"});
+  const absl::Time give_up = absl::Now() + absl::Minutes(1);
+  while (apaches_->Must("admin-bookies").Value("writable") != "4") {
+    ASSERT_TRUE(bookie->IsRunning() && absl::Now() < give_up)
+        << FileText(cluster_->directory() + "/shipped.log");
+  }
+  bookie->Signal(SIGTERM);
+  EXPECT_EQ(bookie->Wait(), 0);
 }
 
 // A ledger keeps the format in which it was made, whoever changes it.
