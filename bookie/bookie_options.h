@@ -42,7 +42,7 @@ struct BookieOptions {
   absl::Duration gc_interval = absl::Minutes(10);     // gcWaitTime
   CompactionOptions compaction;
   ScrubOptions scrub;
-  EntrySource* entry_source = nullptr;  // outlives the bookie; null: damage is found, not repaired
+  EntrySource entry_source;  // what it uses outlives the bookie; empty: damage is not repaired
   absl::Duration disk_check_interval = absl::Seconds(10);  // diskCheckInterval
   bool read_only_mode_enabled = true;                      // readOnlyModeEnabled
   bool force_read_only = false;                            // forceReadOnlyBookie

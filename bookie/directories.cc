@@ -71,7 +71,8 @@ Task<absl::Status> Directories::Lock() {
     auto lock = co_await files_->LockDirectory(directory);
     if (CodeOf(lock.status()) == ErrorCode::kOverloaded) {
       co_return MakeError(ErrorCode::kOverloaded,
-                          StrCat(directory, " is in use by another bookie process"));
+                          StrCat(directory, " is in use by another bookie process (",
+                                 ToStd(lock.status().message()), ")"));
     }
     if (!lock.ok()) co_return lock.status();
     locks_.push_back(*std::move(lock));

@@ -2,6 +2,8 @@
 // knows no client; the program that has both puts them together.
 #pragma once
 
+#include <functional>
+
 #include "absl/status/statusor.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
@@ -9,12 +11,8 @@
 
 namespace stele::bookie {
 
-class EntrySource {
- public:
-  virtual ~EntrySource() = default;
-  // The entry packet as a bookie stores it, of another bookie than this one, its digest verified.
-  // Any error: not to be had now.
-  virtual Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) = 0;
-};
+// Gives the entry packet as a bookie stores it, of another bookie than this one, its digest
+// verified. Any error: not to be had now. Empty: there are no peers to ask.
+using EntrySource = std::function<Task<absl::StatusOr<Buffer>>(LedgerId ledger, EntryId entry)>;
 
 }  // namespace stele::bookie

@@ -21,13 +21,13 @@ bool IsGone(const absl::Status& status) { return CodeOf(status) == ErrorCode::kN
 
 Scrubber::Scrubber(ScrubParts parts, BookieId self, ScrubOptions options,
                    absl::AnyInvocable<void()> on_too_much)
-    : parts_(parts),
+    : parts_(std::move(parts)),
       self_(std::move(self)),
       options_(options),
       on_too_much_(std::move(on_too_much)),
-      rate_(parts.env, options.bytes_per_second),
-      idle_(parts.env.executor),
-      scope_(parts.env.executor) {}
+      rate_(parts_.env, options.bytes_per_second),
+      idle_(parts_.env.executor),
+      scope_(parts_.env.executor) {}
 
 void Scrubber::Start() {
   if (options_.enabled) scope_.Spawn(Loop());
@@ -115,6 +115,7 @@ Task<absl::Status> Scrubber::ScrubLedger(LedgerId id) {
   Ledger ledger{.id = id};
   const absl::Status opened = co_await Open(&ledger);
   if (IsGone(opened)) co_return absl::OkStatus();
+  if (CodeOf(opened) == ErrorCode::kOverloaded) co_return opened;
   if (!opened.ok()) {
     OnDamage(id, kNoEntry, opened);
     co_return absl::OkStatus();
@@ -197,6 +198,7 @@ Task<absl::StatusOr<bool>> Scrubber::IsGood(Ledger* ledger, EntryId entry) {
   }
   const ErrorCode code = CodeOf(body.status());
   if (code == ErrorCode::kNoSuchLedger) co_return true;  // deleted meanwhile
+  if (code == ErrorCode::kOverloaded) co_return body.status();
   // In an uncertain ledger: it was lost with the index.
   if (code != ErrorCode::kUnknownLedgerState) OnDamage(ledger->id, entry, body.status());
   co_return false;
@@ -204,8 +206,8 @@ Task<absl::StatusOr<bool>> Scrubber::IsGood(Ledger* ledger, EntryId entry) {
 
 // True: a good copy is in storage; ReadBack() makes it durable.
 Task<bool> Scrubber::Repair(Ledger* ledger, EntryId entry) {
-  if (parts_.source == nullptr) co_return false;
-  const absl::StatusOr<Buffer> copy = co_await parts_.source->Fetch(ledger->id, entry);
+  if (!parts_.source) co_return false;
+  const absl::StatusOr<Buffer> copy = co_await parts_.source(ledger->id, entry);
   if (!copy.ok()) {
     parts_.log->Write(LogLevel::kWarning, "no copy of a damaged entry is to be had",
                       {{"ledger", ledger->id.value()},

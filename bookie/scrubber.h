@@ -42,12 +42,12 @@ struct ScrubStats {
   int64_t ledgers_uncertain = 0;  // in the last pass
 };
 
-// All outlive the scrubber.
+// What these point to and use outlives the scrubber.
 struct ScrubParts {
   Env env;
   LedgerStorage* storage;
   metadata::LedgerManager* ledgers;
-  EntrySource* source;  // null: damage is found and told, and not repaired
+  EntrySource source;  // empty: damage is found and told, and not repaired
   observe::Log* log;
 };
 

@@ -26,9 +26,8 @@ constexpr char kIndexFile[] = "/data/ledgers/current/0/7/7.idx";
 constexpr char kEntryLog[] = "/data/ledgers/current/0.log";
 
 // The other bookies of the ledger.
-class FakePeers final : public EntrySource {
- public:
-  Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) override {
+struct FakePeers {
+  Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) {
     ++asked;
     const auto found = copies.find({ledger, entry});
     if (found == copies.end()) co_return MakeError(ErrorCode::kReadFailed, "no peer has it");
@@ -42,9 +41,11 @@ Task<void> ScrubTask(Bookie* bookie, absl::Status* status) { *status = co_await 
 
 class ScrubberTest : public testing::Test {
  protected:
-  static BookieOptions Options(EntrySource* source) {
+  static BookieOptions Options(FakePeers* peers) {
     BookieOptions options = BookieWorld::DefaultOptions();
-    options.entry_source = source;
+    options.entry_source = [peers](LedgerId ledger, EntryId entry) {
+      return peers->Fetch(ledger, entry);
+    };
     return options;
   }
   void SetUp() override {

@@ -143,11 +143,16 @@ start_bookie 1
 wait_for "bookie 1 again" test -f ready-1
 expect 0 "$stele" ledger read "$written" --first 0 --last 9
 
-for i in 1 2 3; do
-  kill "${pid[$i]}"
-  wait_for "the end of bookie $i" sh -c "! kill -0 ${pid[$i]} 2> /dev/null"
-  contains "log-$i" ' stopped'
-  unset "pid[$i]"
-done
+# --- Rot on its disk: found by a scrub, and mended with a copy of another bookie.
+id=$("$stele" ledger create -E 3 -W 3 -A 3)
+expect 0 "$stele" ledger append "$id" < lines
+stop_bookie 1
+LC_ALL=C sed -i 's/line 250 of the input/LINE 250 of the input/' bookie-1/ledgers/current/*.log
+expect 1 grep -q 'line 250 of the input' bookie-1/ledgers/current/*.log
+start_bookie 1 --set localScrubInterval=1
+wait_for "damage to be found" grep -q 'damage on disk.*entry=249' log-1
+wait_for "damage to be mended" grep -q 'line 250 of the input' bookie-1/ledgers/current/*.log
+
+for i in 1 2 3; do stop_bookie $i; done
 [ "$failures" = 0 ] && echo "cli: all as expected"
 exit "$((failures > 0))"

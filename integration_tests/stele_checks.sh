@@ -42,10 +42,18 @@ wait_for() { # what, command...
   cat log-* >&2
   exit 1
 }
-start_bookie() { # number
-  rm -f "ready-$1"
-  "$stele" bookie --data "$work/bookie-$1" --port 0 --set "bookieId=bookie-$1" \
-    --set allowLoopback=true --ready-file "$work/ready-$1" 2>> "log-$1" &
-  pid[$1]=$!
+start_bookie() { # number, flags...
+  local number=$1
+  shift
+  rm -f "ready-$number"
+  "$stele" bookie --data "$work/bookie-$number" --port 0 --set "bookieId=bookie-$number" \
+    --set allowLoopback=true --ready-file "$work/ready-$number" "$@" 2>> "log-$number" &
+  pid[$number]=$!
   disown
+}
+stop_bookie() { # number
+  kill "${pid[$1]}"
+  wait_for "the end of bookie $1" sh -c "! kill -0 ${pid[$1]} 2> /dev/null"
+  contains "log-$1" ' stopped'
+  unset "pid[$1]"
 }

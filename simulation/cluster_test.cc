@@ -146,5 +146,33 @@ TEST(ClusterFenceTest, ALivingWriterIsStoppedByRecovery) {
   ExpectAllReadable(cluster, recoverer, ledger, oracle);
 }
 
+TEST(ClusterScrubTest, BookiesMendRotWithEachOthersCopies) {
+  const auto scrub = [](int, bookie::BookieOptions* options) {
+    options->scrub = {.enabled = true, .pause = absl::Seconds(5), .first = absl::Seconds(5)};
+  };
+  Cluster cluster({.bookies = 3, .scheduler = {.seed = 1}, .adjust_bookie = scrub});
+  Oracle oracle;
+  {
+    client::Client& client = cluster.NewClient("writer");
+    auto created = cluster.Get(client.CreateLedger().Replication(kThreeTwo).Create(UseFuture()));
+    ASSERT_TRUE(created.ok()) << created.status();
+    Writer writer(*std::move(created), &oracle);
+    writer.Start(5);
+    cluster.RunFor(absl::Milliseconds(500));
+    cluster.CrashClient("writer");
+  }
+  cluster.RunFor(absl::Seconds(3));  // the entries go to entry logs
+  for (int i = 0; i < 3; ++i) {
+    ASSERT_TRUE(cluster.machine(1)->disk().Rot("/data/ledgers/current/0.log").has_value());
+  }
+  cluster.RunUntil([&] { return cluster.bookie(1)->Status().scrub.passes >= 2; });
+  const bookie::ScrubStats found = cluster.bookie(1)->Status().scrub;
+  EXPECT_GT(found.damaged, 0);
+  EXPECT_EQ(found.repaired, found.damaged);
+  cluster.RunUntil([&] { return cluster.bookie(1)->Status().scrub.passes >= 4; });
+  EXPECT_EQ(cluster.bookie(1)->Status().scrub.damaged, found.damaged);
+  EXPECT_EQ(cluster.bookie(2)->Status().scrub.damaged, 0);
+}
+
 }  // namespace
 }  // namespace stele::simulation

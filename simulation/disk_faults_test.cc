@@ -193,7 +193,7 @@ TEST(DiskFaultsTest, NoSpaceAndNoDescriptorsAreErrorsOfTheirOperations) {
   rig.disk().faults().Arm(DiskFault::kNoSpace);
   EXPECT_EQ(rig.Open("/new"), ErrorCode::kDiskFull);
   rig.disk().faults().Arm(DiskFault::kNoDescriptors);
-  EXPECT_EQ(rig.Open("/new"), ErrorCode::kIoError);
+  EXPECT_EQ(rig.Open("/new"), ErrorCode::kOverloaded);
   rig.disk().set_files_max(1);
   ASSERT_EQ(rig.Open("/new"), ErrorCode::kOk);
   EXPECT_EQ(rig.Open("/newer"), ErrorCode::kDiskFull);

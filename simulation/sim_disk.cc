@@ -71,7 +71,8 @@ SimDisk::Trouble SimDisk::AskFaults(const FileRequest& request) {
     case DiskFault::kSyncFailsShows:
       return {MakeError(ErrorCode::kIoError, StrCat(request.path, ": input/output error")), fault};
     case DiskFault::kNoDescriptors:
-      return {MakeError(ErrorCode::kIoError, StrCat(request.path, ": too many open files")), fault};
+      return {MakeError(ErrorCode::kOverloaded, StrCat(request.path, ": too many open files")),
+              fault};
     case DiskFault::kNoSpace:
       return {MakeError(ErrorCode::kDiskFull, StrCat(request.path, ": no space left")), fault};
     default: return {absl::OkStatus(), fault};

@@ -42,14 +42,19 @@ Task<absl::StatusOr<std::optional<wire::Availability>>> ListEntries(client::Clie
   co_return std::optional<wire::Availability>(std::move(availability));
 }
 
+Task<absl::StatusOr<Buffer>> ReadPacket(client::ClientContext* context, BookieId bookie,
+                                        LedgerId ledger, EntryId entry) {
+  client::Answer answer =
+      co_await Ask(context, bookie, wire::ReadRequest{.ledger = ledger, .entry = entry});
+  if (answer.code != ErrorCode::kOk) co_return ErrorOf(answer.code, bookie, ledger);
+  co_return std::move(std::get<wire::ReadReply>(answer.body).body);
+}
+
 Task<absl::StatusOr<wire::VerifiedEntry>> ReadCopy(client::ClientContext* context,
                                                    const client::LedgerKeys* keys, BookieId bookie,
                                                    LedgerId ledger, EntryId entry) {
-  const client::Answer answer =
-      co_await Ask(context, bookie, wire::ReadRequest{.ledger = ledger, .entry = entry});
-  if (answer.code != ErrorCode::kOk) co_return ErrorOf(answer.code, bookie, ledger);
-  co_return wire::VerifyEntry(std::get<wire::ReadReply>(answer.body).body, keys->digester, ledger,
-                              entry);
+  STELE_CO_TRY(const Buffer packet, co_await ReadPacket(context, bookie, ledger, entry));
+  co_return wire::VerifyEntry(packet, keys->digester, ledger, entry);
 }
 
 Task<absl::StatusOr<wire::GetBookieInfoReply>> AskForSpace(client::ClientContext* context,

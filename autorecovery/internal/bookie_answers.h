@@ -8,6 +8,7 @@
 #include "client/internal/client_context.h"
 #include "client/internal/ledger_keys.h"
 #include "common/async/task.h"
+#include "common/base/buffer.h"
 #include "common/base/ids.h"
 #include "common/wire/availability.h"
 #include "common/wire/bookie_messages.h"
@@ -22,10 +23,14 @@ Task<absl::StatusOr<std::optional<wire::Availability>>> ListEntries(client::Clie
                                                                     BookieId bookie,
                                                                     LedgerId ledger);
 
-// One copy of one entry, with a digest that is right.
+// One copy of one entry as the bookie stores it; nothing is verified.
 //   errors   kNoSuchEntry, kNoSuchLedger   it does not have it
-//            kDigestMismatch               it has something else
 //            those of a bookie that does not answer, or cannot say
+Task<absl::StatusOr<Buffer>> ReadPacket(client::ClientContext* context, BookieId bookie,
+                                        LedgerId ledger, EntryId entry);
+
+// The same, with a digest that is right.
+//   errors   as ReadPacket, and kDigestMismatch: it has something else
 Task<absl::StatusOr<wire::VerifiedEntry>> ReadCopy(client::ClientContext* context,
                                                    const client::LedgerKeys* keys, BookieId bookie,
                                                    LedgerId ledger, EntryId entry);

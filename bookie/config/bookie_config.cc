@@ -162,6 +162,8 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
                                  [](C c, int64_t v) {
                                    c.options.scrub.enabled = v > 0;
                                    c.options.scrub.pause = absl::Seconds(v);
+                                   c.options.scrub.first =
+                                       std::min(ScrubOptions().first, absl::Seconds(v));
                                  })},
       {"minorCompactionThreshold",
        Set(ParseFraction, [](C c, int64_t v) { c.options.compaction.minor_threshold_ppm = v; })},

@@ -116,7 +116,11 @@ Task<absl::StatusOr<Buffer>> EntryLogs::Read(EntryLocation location, LedgerId le
   }
   absl::StatusOr<std::shared_ptr<File>> file = co_await readers_.Get(
       location.log().value(), PathOf(location.log(), found->second.directory));
-  if (!file.ok()) co_return error(ErrorCode::kIoError, ToStd(file.status().message()));
+  if (!file.ok()) {
+    const bool not_now = CodeOf(file.status()) == ErrorCode::kOverloaded;
+    co_return error(not_now ? ErrorCode::kOverloaded : ErrorCode::kIoError,
+                    ToStd(file.status().message()));
+  }
   STELE_CO_TRY(const Buffer start,
                co_await (*file)->ReadAt(location.record_offset(),
                                         std::max(size_guess_bytes, kRecordHeadBytes)));

@@ -173,7 +173,7 @@ class LedgerStorage {
   virtual bool SetMasterKey(LedgerId ledger, const wire::MasterKey& key) = 0;
 
   // The entry packet. kNoSuchLedger, kNoSuchEntry (certain), kUnknownLedgerState, kCorruptData,
-  // kIoError.
+  // kIoError; kOverloaded: no file can be opened now.
   virtual Task<absl::StatusOr<Buffer>> Read(LedgerId ledger, EntryId entry) = 0;
   // The entry packets of `first` and those behind it: at least one, and no more than the limits
   // allow. Fewer says nothing about the next one. Errors as Read, for `first`.

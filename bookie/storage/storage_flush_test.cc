@@ -98,11 +98,13 @@ TEST_F(StorageFlushTest, FlushesArePaddedSoThatAScanFindsTheNext) {
   EXPECT_EQ(Read(kLedger, EntryId(entry - 1))->size(), 2 * 4096u - 4095 - 4);
 }
 
+Task<absl::Status> Give(const absl::Status* status) { co_return *status; }
+
 // An entry whose journal record is lost with a failing journal must leave nothing in the entry log:
 // no replay would bring it, and the ledger would count as one that lost its index.
 TEST_F(StorageFlushTest, NothingIsWrittenBeforeTheJournalsHaveIt) {
   absl::Status journal = MakeError(ErrorCode::kIoError, "the journal failed");
-  storage->SetJournalWait([&]() -> Task<absl::Status> { co_return journal; });
+  storage->SetJournalWait([&] { return Give(&journal); });
   PutEntries(kLedger, 0, 9, Payload());
   EXPECT_EQ(Flush(), journal);
   EXPECT_EQ(EntryLogFiles(0), std::vector<std::string>{});

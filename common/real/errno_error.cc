@@ -22,6 +22,10 @@ absl::Status FileError(int error_number, std::string_view operation, std::string
     case EDQUOT: code = ErrorCode::kDiskFull; break;
     case ENOENT: code = ErrorCode::kNoSuchFile; break;
     case EEXIST: code = ErrorCode::kFileExists; break;
+    // Says nothing about the file.
+    case EMFILE:
+    case ENFILE:
+    case ENOMEM: code = ErrorCode::kOverloaded; break;
     default: break;
   }
   return MakeError(code, effect, Describe(error_number, operation, path));

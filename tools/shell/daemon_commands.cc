@@ -8,6 +8,7 @@
 #include <optional>
 #include <utility>
 
+#include "autorecovery/peer_copies.h"
 #include "bookie/bookie.h"
 #include "bookie/config/bookie_config.h"
 #include "bookie/config/properties.h"
@@ -40,6 +41,7 @@ constexpr int64_t kDescriptorsMin = 512;
 // One bookie with its store, on the shard that runs it.
 struct RunningBookie {
   std::unique_ptr<metadata::MetadataStore> store;
+  std::unique_ptr<autorecovery::PeerCopies> peers;  // null: nothing is scrubbed
   std::unique_ptr<Bookie> bookie;
 };
 
@@ -58,6 +60,22 @@ Task<absl::Status> InitIfMissing(metadata::MetadataStore* store, Random* random,
   co_return made;
 }
 
+// To other bookies this one is a client, with the same certificate.
+Task<absl::Status> ConnectPeers(Env env, const BookieSetup& setup, observe::Log* log,
+                                RunningBookie* into) {
+  const bookie::BookieOptions& options = setup.config.options;
+  client::ClientOptions as_client;
+  as_client.frame_size_max_bytes = options.server.transport.frame_size_max_bytes;
+  as_client.tls = options.peers.tls;
+  as_client.tls_verifies_name = setup.config.tls.verifies_server_name;
+  as_client.log = log;
+  STELE_CO_TRY(metadata::Cluster cluster,
+               co_await metadata::OpenCluster(into->store.get(), setup.uri.root, setup.uri.layout));
+  STELE_CO_TRY(into->peers, co_await autorecovery::PeerCopies::Start(
+                                env, into->store.get(), std::move(cluster), options.id, as_client));
+  co_return absl::OkStatus();
+}
+
 Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
                                absl::AnyInvocable<void(absl::Status)> on_fatal,
                                RunningBookie* into) {
@@ -68,16 +86,24 @@ Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
   if (setup.init_if_missing) {
     STELE_CO_TRY_OK(co_await InitIfMissing(into->store.get(), env.random, setup.uri));
   }
-  STELE_CO_TRY(into->bookie,
-               co_await Bookie::Start(env, into->store.get(), std::move(setup.config.options), log,
-                                      std::move(on_fatal)));
+  bookie::BookieOptions& options = setup.config.options;
+  if (options.scrub.enabled) {
+    STELE_CO_TRY_OK(co_await ConnectPeers(env, setup, log, into));
+    options.entry_source = [peers = into->peers.get()](LedgerId ledger, EntryId entry) {
+      return peers->Fetch(ledger, entry);
+    };
+  }
+  STELE_CO_TRY(into->bookie, co_await Bookie::Start(env, into->store.get(), std::move(options), log,
+                                                    std::move(on_fatal)));
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> StopBookie(RunningBookie* running) {
   absl::Status stopped = absl::OkStatus();
+  if (running->peers != nullptr) co_await running->peers->Stop();  // nobody waits for an answer
   if (running->bookie != nullptr) stopped = co_await running->bookie->Stop();
   running->bookie.reset();
+  running->peers.reset();
   if (running->store != nullptr) co_await running->store->Close();
   running->store.reset();
   co_return stopped;

@@ -1,0 +1,110 @@
+#include "autorecovery/peer_copies.h"
+
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "autorecovery/internal/bookie_answers.h"
+#include "client/internal/client_core.h"
+#include "common/async/completion.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "common/wire/entry_packet.h"
+
+namespace stele::autorecovery {
+
+class PeerCopies::Parts {
+ public:
+  Parts(Env env, metadata::MetadataStore* store, const metadata::Cluster& cluster, BookieId self,
+        client::ClientOptions options)
+      : env_(env), self_(std::move(self)), core_(env, store, cluster, std::move(options)) {}
+
+  Task<absl::Status> Start() { co_return co_await core_.Start(); }
+
+  Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) {
+    if (!known_.has_value() || known_->ledger != ledger) STELE_CO_TRY_OK(co_await Learn(ledger));
+    absl::StatusOr<Buffer> copy = co_await Ask(entry);
+    // The ensemble may have changed since.
+    if (!copy.ok()) known_.reset();
+    co_return copy;
+  }
+
+  Task<void> Stop() {
+    Completion<absl::Status> closed(env_.executor);
+    core_.StartClose([completer = closed.GetCompleter()](absl::Status status) mutable {
+      completer.Set(std::move(status));
+    });
+    (co_await closed).IgnoreError();  // what a client has to say about its end helps nobody
+  }
+
+ private:
+  struct Known {
+    LedgerId ledger;
+    metadata::LedgerMetadata metadata;
+    wire::Digester digester;
+  };
+
+  Task<absl::Status> Learn(LedgerId ledger) {
+    known_.reset();
+    STELE_CO_TRY(auto read, co_await core_.ReadMetadata(ledger));
+    const std::optional<std::string>& password = read.value.password();
+    if (!password.has_value()) {
+      co_return MakeError(ErrorCode::kUnsupported, StrCat("the metadata of ledger ", ledger.value(),
+                                                          " have no password: a copy from ",
+                                                          "another bookie could not be verified"));
+    }
+    wire::Digester digester(read.value.digest_type(), *password);
+    known_ = Known{ledger, std::move(read.value), std::move(digester)};
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::StatusOr<Buffer>> Ask(EntryId entry) {
+    const metadata::LedgerMetadata& metadata = known_->metadata;
+    const quorum::WriteSet write_set(entry, metadata.replication());
+    const std::vector<BookieId>& ensemble = metadata.FragmentOf(entry).ensemble;
+    std::string answers;
+    for (int i = 0; i < write_set.size(); ++i) {
+      const BookieId& peer = ensemble[static_cast<size_t>(write_set[i])];
+      if (peer == self_) continue;
+      absl::StatusOr<Buffer> packet =
+          co_await ReadPacket(&core_.context(), peer, known_->ledger, entry);
+      absl::Status status = packet.status();
+      if (status.ok()) {
+        status = wire::VerifyEntry(*packet, known_->digester, known_->ledger, entry).status();
+      }
+      if (status.ok()) co_return packet;
+      answers += StrCat(answers.empty() ? "" : ", ", peer.value(), ": ", NameOf(CodeOf(status)));
+    }
+    co_return MakeError(
+        ErrorCode::kReadFailed,
+        StrCat("no other bookie gives a good copy of entry ", entry.value(), " of ledger ",
+               known_->ledger.value(), " now (", answers.empty() ? "there is none" : answers, ")"));
+  }
+
+  const Env env_;
+  const BookieId self_;
+  client::ClientCore core_;
+  std::optional<Known> known_;  // of the last ledger; damage comes in runs
+};
+
+PeerCopies::PeerCopies(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+PeerCopies::~PeerCopies() = default;
+
+Task<absl::StatusOr<std::unique_ptr<PeerCopies>>> PeerCopies::Start(Env env,
+                                                                    metadata::MetadataStore* store,
+                                                                    metadata::Cluster cluster,
+                                                                    BookieId self,
+                                                                    client::ClientOptions options) {
+  auto parts = std::make_unique<Parts>(env, store, cluster, std::move(self), std::move(options));
+  STELE_CO_TRY_OK(co_await parts->Start());
+  co_return std::unique_ptr<PeerCopies>(new PeerCopies(std::move(parts)));
+}
+
+Task<absl::StatusOr<Buffer>> PeerCopies::Fetch(LedgerId ledger, EntryId entry) {
+  co_return co_await parts_->Fetch(ledger, entry);
+}
+
+Task<void> PeerCopies::Stop() { co_await parts_->Stop(); }
+
+}  // namespace stele::autorecovery
