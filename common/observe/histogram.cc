@@ -29,7 +29,8 @@ void Histogram::Record(int64_t value, int64_t times) {
 
 void Histogram::Add(const Histogram& other) {
   if (other.count_ == 0) return;
-  for (size_t i = 0; i < counts_.size(); ++i) counts_[i] += other.counts_[i];
+  const size_t end = BucketOf(other.max_) + 1;
+  for (size_t i = BucketOf(other.min_); i < end; ++i) counts_[i] += other.counts_[i];
   min_ = count_ == 0 ? other.min_ : std::min(min_, other.min_);
   max_ = std::max(max_, other.max_);
   count_ += other.count_;
@@ -42,7 +43,7 @@ int64_t Histogram::Percentile(int permyriad) const {
   if (count_ == 0) return 0;
   const int64_t wanted = std::max<int64_t>(1, (count_ * permyriad + 9'999) / 10'000);
   int64_t seen = 0;
-  for (size_t bucket = 0; bucket < counts_.size(); ++bucket) {
+  for (size_t bucket = BucketOf(min_); bucket < counts_.size(); ++bucket) {
     seen += counts_[bucket];
     if (seen >= wanted) return std::clamp(UpperValueOf(bucket), min_, max_);
   }

@@ -20,6 +20,8 @@ class UniqueFd {
 
   int get() const { return fd_; }
   bool IsOpen() const { return fd_ >= 0; }
+  // The caller owns it from now on.
+  int Release() { return std::exchange(fd_, -1); }
   void Close() {
     // Linux releases the descriptor even when close reports an error; nothing is retried.
     if (fd_ >= 0) close(std::exchange(fd_, -1));

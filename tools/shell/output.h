@@ -5,35 +5,18 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <utility>
-#include <variant>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "common/base/time.h"
+#include "common/observe/record.h"
 #include "common/seams/clock.h"
 
 namespace stele::shell {
 
-class Record;
-
-// A value of a result: text, number (shown with two decimals when it is a double), yes or no,
-// several texts, or results of its own.
-using Value =
-    std::variant<std::string, int64_t, double, bool, std::vector<std::string>, std::vector<Record>>;
-
-// One result: named values in order.
-class Record {
- public:
-  Record& Set(std::string name, Value value) {
-    fields_.emplace_back(std::move(name), std::move(value));
-    return *this;
-  }
-  const std::vector<std::pair<std::string, Value>>& fields() const { return fields_; }
-
- private:
-  std::vector<std::pair<std::string, Value>> fields_;
-};
+using observe::Record;
+using observe::ToJson;
+using observe::Value;
 
 enum class Format { kTable, kJson };
 
@@ -41,8 +24,6 @@ enum class Format { kTable, kJson };
 void PrintRecord(const Record& record, Format format);
 // Many of one kind: a table with a head, or a JSON array. `nothing`: said when there are none.
 void PrintRecords(const std::vector<Record>& records, Format format, std::string_view nothing);
-// The JSON text of a record, without a line's end.
-std::string ToJson(const Record& record);
 // One line for people: "name=value name=value", without its end.
 std::string ToLine(const Record& record);
 

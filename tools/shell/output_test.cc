@@ -8,17 +8,6 @@
 namespace stele::shell {
 namespace {
 
-TEST(OutputTest, JsonEscapesWhatOutsideTextMayContain) {
-  Record record;
-  record.Set("text", std::string("a\"b\\c\nd\x01"))
-      .Set("number", int64_t{-3})
-      .Set("yes", true)
-      .Set("list", std::vector<std::string>{"x", "y\t"});
-  EXPECT_EQ(ToJson(record),
-            "{\"text\": \"a\\\"b\\\\c\\nd\\u0001\", \"number\": -3, \"yes\": true, "
-            "\"list\": [\"x\", \"y\\t\"]}");
-}
-
 TEST(OutputTest, RecordsMayHoldRecords) {
   Record record;
   record.Set("rate", 2.0 / 3)

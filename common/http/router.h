@@ -1,0 +1,41 @@
+// Router: which function answers which path. Changes pass the guard first and are written to the
+// log, those that are refused too.
+#pragma once
+
+#include <string>
+#include <string_view>
+
+#include "absl/container/btree_map.h"
+#include "absl/functional/any_invocable.h"
+#include "common/async/task.h"
+#include "common/http/http.h"
+#include "common/observe/log.h"
+
+namespace stele::http {
+
+class Router final : public Handler {
+ public:
+  using Answerer = absl::AnyInvocable<Task<Response>(Request)>;
+
+  //   token   as for AdmitChange
+  Router(std::string token, observe::Log* log) : token_(std::move(token)), log_(log) {}
+
+  // What only looks, by GET.
+  void Get(std::string path, Answerer answerer);
+  // What changes something, by PUT.
+  void Put(std::string path, Answerer answerer);
+
+  Task<Response> Answer(Request request) override;
+
+ private:
+  struct Route {
+    Answerer get;  // null: none
+    Answerer put;
+  };
+
+  const std::string token_;
+  observe::Log* const log_;
+  absl::btree_map<std::string, Route> routes_;
+};
+
+}  // namespace stele::http
