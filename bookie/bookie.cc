@@ -5,6 +5,7 @@
 #include <set>
 #include <utility>
 
+#include "bookie/bookie_metrics.h"
 #include "bookie/checkpointer.h"
 #include "bookie/directories.h"
 #include "bookie/garbage_collector.h"
@@ -55,11 +56,16 @@ class Node final : public Bookie {
 
   Task<absl::Status> Open();
   BookieStatus Status() const override;
+  observe::MetricsText Metrics() const override;
   Task<absl::Status> Stop() override;
   Task<absl::Status> Scrub() override { return scrubber_->Run(); }
   Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) override {
     return collector_->Run(compact);
   }
+  void SuspendCompaction(CompactionKind kind, bool suspended) override {
+    collector_->compactor().SetSuspended(kind, suspended);
+  }
+  Task<absl::Status> SetReadOnly(bool read_only) override;
 
  private:
   Task<absl::Status> OpenStorage();
@@ -73,6 +79,7 @@ class Node final : public Bookie {
   Task<void> CheckDisks();
   Task<absl::StatusOr<std::vector<DirectorySpace>>> SpaceOf(std::vector<std::string> directories);
   Task<void> SetMode(bool read_only);
+  Task<void> ChangeMode(Completer<bool> admitted);
   void OnTooMuchDamage();
   void OnJournalDiskFull(bool is_full);
   void Fail(absl::Status why);
@@ -103,7 +110,9 @@ class Node final : public Bookie {
   DiskRules disk_rules_;
   DiskTotals disk_totals_;
   std::vector<std::string> full_directories_;
-  bool damaged_ = false;   // the scrubber found too much
+  std::vector<DirectorySpace> ledger_spaces_;
+  bool damaged_ = false;  // the scrubber found too much
+  bool operator_wants_read_only_ = false;
   int full_journals_ = 0;  // journals that could not prepare their next file
   std::unique_ptr<Checkpointer> checkpointer_;
   std::unique_ptr<WriteService> writes_;
@@ -335,15 +344,63 @@ BookieStatus Node::Status() const {
       .id = options_.id,
       .endpoint = options_.advertised,
       .mode = Mode(),
+      .registered = registration_->registered(),
+      .is_stopping = stopping_,
+      .takes_high_priority_writes = admission_.high_priority_allowed,
+      .is_forced_read_only = options_.force_read_only,
+      .is_read_only_by_operator = operator_wants_read_only_,
       .full_directories = full_directories_,
+      .ledger_directories = ledger_spaces_,
+      .journals = static_cast<int>(logs_.size()),
       .disk = disk_totals_,
+      .storage = storage_->Stats(),
+      .memtable_max_bytes = 2 * options_.memtable_max_bytes,
       .ledgers = storage_->Stats().ledgers,
       .connections = server_->connections(),
+      .adds_stalled = writes_->stalled(),
       .recovered = recovered_,
       .garbage = collector_->stats(),
       .scrub = scrubber_->stats(),
+      .is_collecting_garbage = collector_->is_running(),
+      .compacting = collector_->compactor().running(),
+      .minor_compaction_suspended = collector_->compactor().IsSuspended(CompactionKind::kMinor),
+      .major_compaction_suspended = collector_->compactor().IsSuspended(CompactionKind::kMajor),
       .was_unclean = directories_->was_unclean(),
   };
+}
+
+observe::MetricsText Node::Metrics() const {
+  observe::MetricsText text(env_.clock->Now());
+  ExportStatus(Status(), text);
+  server_->Export(text);
+  if (checkpointer_ != nullptr) checkpointer_->Export(text);
+  for (size_t i = 0; i < logs_.size(); ++i) {
+    logs_[i]->journal()->Export(static_cast<int>(i), text);
+  }
+  return text;
+}
+
+Task<absl::Status> Node::SetReadOnly(bool read_only) {
+  if (stopping_) co_return MakeError(ErrorCode::kStopped, "the bookie is stopping");
+  if (read_only && !options_.read_only_mode_enabled) {
+    co_return MakeError(ErrorCode::kInvalidArgument, "readOnlyModeEnabled is false");
+  }
+  if (!read_only && options_.force_read_only) {
+    co_return MakeError(ErrorCode::kInvalidArgument, "forceReadOnlyBookie is true");
+  }
+  operator_wants_read_only_ = read_only;
+  // In this scope, so that nothing comes back here when the node is gone.
+  Completion<bool> admitted(env_.executor);
+  scope_.Spawn(ChangeMode(admitted.GetCompleter()));
+  co_await admitted;
+  co_return absl::OkStatus();
+}
+
+Task<void> Node::ChangeMode(Completer<bool> admitted) {
+  co_await CheckDisks();
+  admitted.Set(true);
+  if (stopping_ || admission_.read_only == registered_read_only_) co_return;
+  co_await SetMode(admission_.read_only);
 }
 
 Task<void> Node::WatchDisks() {
@@ -380,6 +437,7 @@ Task<void> Node::CheckDisks() {
                                             : journals.status();
     co_return Fail(WithContext(why, "disk check"));
   }
+  ledger_spaces_ = *ledgers;
   disk_totals_ = {};
   std::set<uint64_t> devices;
   for (const DirectorySpace& directory : *ledgers) {
@@ -392,8 +450,8 @@ Task<void> Node::CheckDisks() {
   const DiskDecision decision = disk_rules_.Decide(*all, *journals);
   full_directories_ = decision.full;
   admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
-  admission_.read_only =
-      decision.read_only || options_.force_read_only || full_journals_ > 0 || damaged_;
+  admission_.read_only = decision.read_only || options_.force_read_only || full_journals_ > 0 ||
+                         damaged_ || operator_wants_read_only_;
 }
 
 // Registration follows the mode; admission has changed before, so no write slips in between.
@@ -403,9 +461,10 @@ Task<void> Node::SetMode(bool read_only) {
   std::string full;
   for (const std::string& directory : full_directories_)
     full += (full.empty() ? "" : ", ") + directory;
-  const char* why = damaged_    ? "disks lose data: read-only"
-                    : read_only ? "disks are full: read-only"
-                                : "disks have space: writable";
+  const char* why = damaged_                                    ? "disks lose data: read-only"
+                    : !read_only                                ? "writable again"
+                    : operator_wants_read_only_ && full.empty() ? "the operator wants it: read-only"
+                                                                : "disks are full: read-only";
   log_->Write(LogLevel::kWarning, why, {{"full_directories", std::string_view(full)}});
   if (read_only && !options_.read_only_mode_enabled) {
     co_return Fail(

@@ -20,6 +20,7 @@
 #include "bookie/scrubber.h"
 #include "common/async/task.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 #include "metadata/bookie_registration.h"
 #include "metadata/metadata_store.h"
@@ -30,13 +31,27 @@ struct BookieStatus {
   BookieId id;
   Endpoint endpoint;
   metadata::BookieMode mode = metadata::BookieMode::kWritable;
+  std::optional<metadata::BookieMode> registered;  // may lag behind; nullopt: not registered now
+  bool is_stopping = false;
+  bool takes_high_priority_writes = true;  // also while read-only
+  bool is_forced_read_only = false;        // by configuration
+  bool is_read_only_by_operator = false;
   std::vector<std::string> full_directories;
+  std::vector<DirectorySpace> ledger_directories;  // at the last check
+  int journals = 0;
   DiskTotals disk;
+  StorageStats storage;
+  uint64_t memtable_max_bytes = 0;  // of both generations
   int64_t ledgers = 0;
   size_t connections = 0;
+  size_t adds_stalled = 0;      // that wait for memory
   RecoveredJournals recovered;  // by this start
   GarbageStats garbage;
   ScrubStats scrub;
+  bool is_collecting_garbage = false;
+  std::optional<CompactionKind> compacting;
+  bool minor_compaction_suspended = false;
+  bool major_compaction_suspended = false;
   bool was_unclean = false;  // the process before ended without a last checkpoint
 };
 
@@ -54,6 +69,8 @@ class Bookie {
       absl::AnyInvocable<void(absl::Status)> on_fatal);
 
   virtual BookieStatus Status() const = 0;
+  // All measurements, under BookKeeper's names where it has one (bookie_metrics.h).
+  virtual observe::MetricsText Metrics() const = 0;
 
   // Finishes what is accepted, writes a last checkpoint, leaves the cluster. Await before
   // destroying; destroying without is what a crash does. Once: kStopped for who comes later.
@@ -66,6 +83,13 @@ class Bookie {
   // not known a grace period ago either. `compact`: then compacts entry logs, due or not. kStopped:
   // the bookie stops meanwhile.
   virtual Task<absl::Status> CollectGarbage(std::optional<CompactionKind> compact) = 0;
+  // Compactor::SetSuspended.
+  virtual void SuspendCompaction(CompactionKind kind, bool suspended) = 0;
+
+  // true: takes no entries until it is told otherwise or the process ends. false: takes them again,
+  // unless full or damaged disks forbid it. Completes when admission has changed; the registration
+  // follows. kInvalidArgument: the configuration forbids it.
+  virtual Task<absl::Status> SetReadOnly(bool read_only) = 0;
 };
 
 }  // namespace stele::bookie

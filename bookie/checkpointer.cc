@@ -43,7 +43,9 @@ Task<absl::Status> Checkpointer::Run(Trim trim) {
   for (const MarkedLog& marked : logs_) marks.push_back(marked.log->journal()->DurableMark());
   absl::Status status = absl::OkStatus();
   if (marks != written_) {
+    const MonotonicTime begun = env_.clock->Now();
     status = co_await storage_->Flush();
+    flushes_.Record(status.ok(), begun, env_.clock->Now());
     for (size_t i = 0; status.ok() && i < logs_.size(); ++i) {
       status = co_await logs_[i].mark->Write(marks[i]);
       if (status.ok() && trim == Trim::kYes)

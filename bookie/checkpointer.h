@@ -17,6 +17,7 @@
 #include "common/async/notification.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 
 namespace stele::bookie {
@@ -45,6 +46,8 @@ class Checkpointer {
   enum class Trim { kYes, kNo };
   Task<absl::Status> Run(Trim trim);
 
+  void Export(observe::MetricsText& into) const { into.OfLatency("bookie_flush", {}, flushes_); }
+
  private:
   Task<void> Loop();
 
@@ -54,6 +57,7 @@ class Checkpointer {
   std::vector<MarkedLog> logs_;
   absl::AnyInvocable<void(absl::Status)> on_failed_;
   std::vector<JournalMark> written_;  // per journal, by this process
+  observe::Latency flushes_;
   bool running_ = false;
   bool wanted_ = false;
   Notification wake_;

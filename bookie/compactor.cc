@@ -27,7 +27,7 @@ Task<void> Compactor::Stop() {
 
 Task<absl::Status> Compactor::Spend(uint64_t bytes) {
   for (;;) {
-    if (stopping_ || suspended_) co_return MakeError(ErrorCode::kStopped, "compaction stops");
+    if (MustEnd()) co_return MakeError(ErrorCode::kStopped, "compaction stops");
     const absl::Duration delay = rate_.Delay();
     if (delay <= absl::ZeroDuration()) break;
     co_await SleepFor(env_.executor, env_.clock, delay);
@@ -37,17 +37,20 @@ Task<absl::Status> Compactor::Spend(uint64_t bytes) {
 }
 
 Task<absl::Status> Compactor::RunIfDue(AreLedgersGone* are_gone) {
-  const std::optional<CompactionKind> due = plan_.Due(env_.clock->Now());
+  std::optional<CompactionKind> due = plan_.Due(env_.clock->Now());
+  if (due == CompactionKind::kMajor && major_suspended_) due = CompactionKind::kMinor;
   // The reserve may have been used for something else.
-  if (!due.has_value() || suspended_) co_return co_await reserve_.Fill();
+  if (!due.has_value() || IsSuspended(*due)) co_return co_await reserve_.Fill();
   co_return co_await Run(*due, are_gone);
 }
 
 Task<absl::Status> Compactor::Run(CompactionKind kind, AreLedgersGone* are_gone) {
   ++(kind == CompactionKind::kMinor ? stats_.minor_runs : stats_.major_runs);
   const CompactionStats before = stats_;
+  running_ = kind;
   const absl::Status done = co_await RunOver(plan_.Choose(kind, storage_->EntryLogUsages()),
                                              plan_.TimeMax(kind), are_gone);
+  running_.reset();
   plan_.OnDone(kind, env_.clock->Now());
   if (stats_.logs_removed != before.logs_removed) {
     log_->Write(observe::LogLevel::kInfo, "compaction gave space back",
@@ -69,7 +72,7 @@ Task<absl::Status> Compactor::RunOver(std::vector<EntryLogUsage> logs, absl::Dur
   for (const EntryLogUsage& usage : logs) {
     const bool time_is_up =
         time_max > absl::ZeroDuration() && env_.clock->Now() - begin >= time_max;
-    if (stopping_ || suspended_ || time_is_up) break;
+    if (MustEnd() || time_is_up) break;
     if (on_reserve && usage.live_bytes > reserve_.bytes()) continue;
     absl::Status done = co_await CompactOne(usage, are_gone);
     if (CodeOf(done) == ErrorCode::kDiskFull && !on_reserve) {

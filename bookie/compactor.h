@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -44,8 +45,14 @@ class Compactor final : private BackgroundPace {
   // Now. kStopped: it was told to stop; kDiskFull: not even the reserve was enough.
   Task<absl::Status> Run(CompactionKind kind, AreLedgersGone* are_gone);
 
-  // Until the next call no run begins, and one that runs ends. The operator's switch.
-  void SetSuspended(bool suspended) { suspended_ = suspended; }
+  // The operator's switch. Suspended: no run of that kind begins, and one that runs ends.
+  void SetSuspended(CompactionKind kind, bool suspended) {
+    (kind == CompactionKind::kMinor ? minor_suspended_ : major_suspended_) = suspended;
+  }
+  bool IsSuspended(CompactionKind kind) const {
+    return kind == CompactionKind::kMinor ? minor_suspended_ : major_suspended_;
+  }
+  std::optional<CompactionKind> running() const { return running_; }
   // Ends for good, at once but for index writes that have begun: those must not come later than
   // what others write. Await before destroying.
   Task<void> Stop();
@@ -54,6 +61,7 @@ class Compactor final : private BackgroundPace {
 
  private:
   Task<absl::Status> Spend(uint64_t bytes) override;
+  bool MustEnd() const { return stopping_ || (running_.has_value() && IsSuspended(*running_)); }
   Task<absl::Status> RunOver(std::vector<EntryLogUsage> logs, absl::Duration time_max,
                              AreLedgersGone* are_gone);
   Task<absl::Status> CompactOne(EntryLogUsage usage, AreLedgersGone* are_gone);
@@ -64,7 +72,9 @@ class Compactor final : private BackgroundPace {
   SpaceReserve reserve_;
   LedgerStorage* storage_;
   observe::Log* log_;
-  bool suspended_ = false;
+  bool minor_suspended_ = false;
+  bool major_suspended_ = false;
+  std::optional<CompactionKind> running_;
   bool stopping_ = false;
   bool moving_ = false;  // index files may be being written
   Notification moved_;

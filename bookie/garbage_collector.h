@@ -74,6 +74,8 @@ class GarbageCollector {
   Task<void> Stop();
 
   Compactor& compactor() { return compactor_; }
+  const Compactor& compactor() const { return compactor_; }
+  bool is_running() const { return running_; }
   GarbageStats stats() const;
 
  private:

@@ -137,6 +137,13 @@ std::string LiveBookie::log() const {
   return ReadFile(directory_ + "/log.before") + ReadFile(directory_ + "/log.now");
 }
 
+Endpoint LiveBookie::http_endpoint() const {
+  const std::string text = ReadFile(directory_ + "/log.now");
+  const size_t line = text.find("admin port host=127.0.0.1 port=");
+  if (line == std::string::npos) return {};
+  return {"127.0.0.1", static_cast<uint16_t>(std::stoi(text.substr(text.find("port=", line) + 5)))};
+}
+
 int64_t LiveBookie::BadInputs(const std::string& reason) const {
   const std::string wanted = StrCat("bad input in all reason=", reason, " count=");
   const std::string text = ReadFile(directory_ + "/log.now");

@@ -38,6 +38,8 @@ class LiveBookie {
   ~LiveBookie();
 
   Endpoint endpoint() const { return endpoint_; }
+  // The admin port, from what the running process said. Its host is empty when it is off.
+  Endpoint http_endpoint() const;
   const std::string& directory() const { return directory_; }
   bool IsRunning() { return process_->IsRunning(); }
   void Signal(int signal) { process_->Signal(signal); }

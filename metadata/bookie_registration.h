@@ -67,6 +67,9 @@ class BookieRegistration {
   // Removes the registration.
   Task<absl::Status> Unregister();
 
+  // How this process is registered in the present session, as far as it knows; nullopt: not.
+  std::optional<BookieMode> registered() const { return held_; }
+
  private:
   Task<absl::Status> Request(std::optional<BookieMode> mode);
   // Makes what is what is wanted, whenever there is reason to look.

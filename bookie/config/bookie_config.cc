@@ -203,6 +203,13 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
            [](C c, int64_t v) { c.options.server.transport.frame_size_max_bytes = v; })},
       {"maxBatchReadSize", Set(Integer(1, 256 * kMiB),
                                [](C c, int64_t v) { c.options.reads.batch_size_max_bytes = v; })},
+      {"httpServerEnabled", Set(ParseBool, [](C c, bool v) { c.http_is_on = v; })},
+      {"httpServerHost", Set(ParseText, [](C c, std::string v) { c.http_at.host = std::move(v); })},
+      {"httpServerPort", Set(Integer(0, 65535), [](C c, int64_t v) { c.http_at.port = v; })},
+      {"httpServerTlsEnable",
+       MustBe("false", "bind the admin port to an address that only a proxy with TLS reaches")},
+      {"stele.httpTokenFile",
+       Set(ParseText, [](C c, std::string v) { c.http_token_path = std::move(v); })},
       {"bookieAuthProviderFactoryClass", SetAuthProvider},
       {"authorizedRoles",
        Set(ParseNames, [](C c, auto v) { c.options.peers.authorized_roles = std::move(v); })},
@@ -294,6 +301,7 @@ void SetUriFromOldKeys(const std::vector<Property>& properties, BookieConfig& co
 }  // namespace
 
 absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieConfig& config) {
+  if (!value.empty() && key.size() <= kKeySizeMax) config.settings[std::string(key)] = value;
   if (const auto setter = Setters().find(key); setter != Setters().end()) {
     // Apache's file has keys with nothing behind the sign: they mean the default.
     if (value.empty()) return absl::OkStatus();

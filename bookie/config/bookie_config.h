@@ -4,6 +4,7 @@
 // not have begin with "stele.".
 #pragma once
 
+#include <map>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -30,8 +31,13 @@ struct BookieConfig {
   int64_t partial_frames_max_bytes = 256 << 20;       // stele.partialFramesMaxBytes
   absl::Duration first_byte_max = absl::Seconds(10);  // stele.firstByteMs
   int64_t accepts_per_second_max = 500;               // stele.acceptsPerSecondMax
-  TlsSettings tls;               // the program reads its files into options.peers.tls
-  bool roles_are_asked = false;  // bookieAuthProviderFactoryClass is BookieAuthZFactory
+  // The admin port (common/real/http_server.h).
+  bool http_is_on = false;                 // httpServerEnabled
+  Endpoint http_at = {"127.0.0.1", 8080};  // httpServerHost, httpServerPort
+  std::string http_token_path;             // stele.httpTokenFile; empty: no changes over HTTP
+  TlsSettings tls;                         // the program reads its files into options.peers.tls
+  bool roles_are_asked = false;            // bookieAuthProviderFactoryClass is BookieAuthZFactory
+  std::map<std::string, std::string> settings;  // the keys that were set, as they were written
   std::vector<std::string>
       warnings;  // keys without effect, unknown keys under kWarn; one line each
 };

@@ -91,6 +91,24 @@ TEST(BookieConfigTest, BadValuesNameTheKey) {
             "diskUsageLwmThreshold must not be above diskUsageThreshold");
 }
 
+TEST(BookieConfigTest, TheAdminPortIsOffAndLocalUnlessItIsAskedFor) {
+  const auto none = ParseBookieConfig("", UnknownKeys::kRefuse);
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->http_is_on);
+  EXPECT_EQ(none->http_at, (Endpoint{"127.0.0.1", 8080}));
+  const auto config = ParseBookieConfig(
+      "httpServerEnabled=true\nhttpServerHost=0.0.0.0\nhttpServerPort=8000\n"
+      "httpServerTlsEnable=false\nstele.httpTokenFile=/t\n",
+      UnknownKeys::kRefuse);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->http_is_on);
+  EXPECT_EQ(config->http_at, (Endpoint{"0.0.0.0", 8000}));
+  EXPECT_EQ(config->http_token_path, "/t");
+  EXPECT_EQ(config->settings.at("httpServerPort"), "8000");
+  // Whoever asks for TLS must not get a port in clear.
+  EXPECT_NE(ErrorOf("httpServerTlsEnable=true\n"), "");
+}
+
 TEST(BookieConfigTest, WeakerDurabilityIsRefused) {
   EXPECT_EQ(ErrorOf("journalSyncData=false\n"),
             "line 1: journalSyncData: only 'true' is supported: an acknowledged entry is on disk");

@@ -5,10 +5,11 @@ namespace {
 
 // Why a key has no effect here.
 constexpr std::string_view kDbStorage = "DbLedgerStorage is not supported";
-constexpr std::string_view kNotYet = "not supported yet";
 constexpr std::string_view kAutorecovery = "belongs to autorecovery, which is a process of its own";
 constexpr std::string_view kJvm = "tunes the Java virtual machine";
 constexpr std::string_view kMetrics = "metrics have one form here";
+constexpr std::string_view kMetricsPort = "metrics are at /metrics of httpServerPort";
+constexpr std::string_view kHttpTls = "belongs to httpServerTlsEnable, which is refused";
 constexpr std::string_view kShards = "one thread per shard does all the work";
 constexpr std::string_view kJournal = "the journal adapts by itself: pre-zeroed files, direct I/O";
 constexpr std::string_view kCompaction =
@@ -129,15 +130,15 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"gcOverreplicatedLedgerMaxConcurrentRequests", kCompaction},
       {"gcOverreplicatedLedgerWaitTime", kCompaction},
       {"gcWaitTime", {}},
-      {"httpServerClass", kNotYet},
-      {"httpServerEnabled", kNotYet},
-      {"httpServerHost", kNotYet},
-      {"httpServerKeyStorePassword", kNotYet},
-      {"httpServerKeyStorePath", kNotYet},
-      {"httpServerPort", kNotYet},
-      {"httpServerTlsEnable", kNotYet},
-      {"httpServerTrustStorePassword", kNotYet},
-      {"httpServerTrustStorePath", kNotYet},
+      {"httpServerClass", kOther},
+      {"httpServerEnabled", {}},
+      {"httpServerHost", {}},
+      {"httpServerKeyStorePassword", kHttpTls},
+      {"httpServerKeyStorePath", kHttpTls},
+      {"httpServerPort", {}},
+      {"httpServerTlsEnable", kRefused},
+      {"httpServerTrustStorePassword", kHttpTls},
+      {"httpServerTrustStorePath", kHttpTls},
       {"ignoreExtraServerComponentsStartupFailures", kTableService},
       {"inFlightReadEntryNumInLedgerChecker", kAutorecovery},
       {"indexDirectories", {}},
@@ -212,8 +213,8 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"permittedStartupUsers", {}},
       {"persistBookieStatusEnabled", kOther},
       {"preserveMdcForTaskExecution", kOther},
-      {"prometheusStatsHttpAddress", kMetrics},
-      {"prometheusStatsHttpPort", kMetrics},
+      {"prometheusStatsHttpAddress", kMetricsPort},
+      {"prometheusStatsHttpPort", kMetricsPort},
       {"prometheusStatsLatencyRolloverSeconds", kMetrics},
       {"readBufferSizeBytes", kOther},
       {"readEntryTimeoutSec", kClientSide},
@@ -249,6 +250,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"stele.connectionsPerAddressMax", {}},
       {"stele.firstByteMs", {}},
       {"stele.frameDeadlineMs", {}},
+      {"stele.httpTokenFile", {}},
       {"stele.longPollsMax", {}},
       {"stele.partialFramesMaxBytes", {}},
       {"stele.sendStallMs", {}},

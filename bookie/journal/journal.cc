@@ -106,6 +106,24 @@ class GroupCommitJournal : public Journal {
 
   bool has_room() const override { return pending_bytes_ < options_.pending_max_bytes; }
 
+  void Export(int index, observe::MetricsText& into) const override {
+    const std::string label = std::to_string(index);
+    const observe::MetricsText::Labels labels = {{"journalIndex", label}};
+    into.OfLatency("bookie_journal_JOURNAL_SYNC", labels, sync_);
+    into.OfSizes("bookie_journal_JOURNAL_FORCE_WRITE_BATCH_ENTRIES", labels, batch_records_);
+    into.OfSizes("bookie_journal_JOURNAL_FORCE_WRITE_BATCH_BYTES", labels, batch_bytes_);
+    into.Counter("bookie_journal_JOURNAL_WRITE_BYTES", labels, batch_bytes_.sum());
+    into.Gauge("bookie_journal_JOURNAL_MEMORY_USED", labels, static_cast<int64_t>(pending_bytes_));
+    into.Gauge("bookie_journal_JOURNAL_MEMORY_MAX", labels,
+               static_cast<int64_t>(options_.pending_max_bytes));
+    // They go down, and are counters nevertheless: dashboards know them so.
+    into.Counter("bookie_journal_JOURNAL_QUEUE_SIZE", labels,
+                 static_cast<int64_t>(last_record_ - submitted_record_));
+    into.Counter("bookie_journal_JOURNAL_FORCE_WRITE_QUEUE_SIZE", labels,
+                 static_cast<int64_t>(in_flight_.size()));
+    into.Gauge("stele_journal_disk_full", labels, disk_is_full_ ? 1 : 0);
+  }
+
   JournalMark DurableMark() const override { return durable_mark_; }
 
   Task<absl::Status> Trim(JournalMark mark) override {
@@ -233,13 +251,20 @@ class GroupCommitJournal : public Journal {
                                 .durable_sequence = submitted.durable_sequence,
                                 .file_id = file_->id});
     submitted.buffer = std::move(batch);
+    if (!submitted.buffer->empty()) {
+      const MonotonicTime now = env_.clock->Now();
+      batch_records_.Record(now, static_cast<int64_t>(submitted.buffer->record_count()));
+      batch_bytes_.Record(now, static_cast<int64_t>(submitted.buffer->records_size_bytes()));
+    }
     scope_.Spawn(WriteBatch(submitted.sequence, file_, offset, std::move(bytes)));
     if (!is_closing_) StartPreparing();
   }
 
   Task<void> WriteBatch(uint64_t sequence, std::shared_ptr<JournalFile> file, uint64_t offset,
                         Buffer bytes) {
+    const MonotonicTime begun = env_.clock->Now();
     const absl::Status written = co_await file->file->WriteAt(offset, std::move(bytes));
+    sync_.Record(written.ok(), begun, env_.clock->Now());
     if (!written.ok()) {
       Fail(WithContext(written, StrCat("writing ", file->path, " at offset ", offset)));
       co_return;
@@ -392,6 +417,10 @@ class GroupCommitJournal : public Journal {
   bool claim_timer_is_armed_ = false;
   uint64_t claim_timer_saw_batch_ = 0;
   std::unique_ptr<Timer> claim_timer_;
+
+  observe::Latency sync_;           // one write of a batch, which is durable then
+  observe::Summary batch_records_;  // of batches with records
+  observe::Summary batch_bytes_;
 
   Notification changed_;
   std::shared_ptr<GroupCommitJournal*> link_;

@@ -25,6 +25,7 @@
 #include "bookie/journal/journal_mark.h"
 #include "common/async/task.h"
 #include "common/base/buffer.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 
 namespace stele::bookie {
@@ -76,6 +77,9 @@ class Journal {
 
   // False: more than pending_max_bytes wait.
   virtual bool has_room() const = 0;
+
+  // With the label journalIndex="`index`".
+  virtual void Export(int index, observe::MetricsText& into) const = 0;
 
   // The end of the last durable batch.
   virtual JournalMark DurableMark() const = 0;

@@ -20,4 +20,10 @@ void BadInput::LogTotals() const {
   }
 }
 
+void BadInput::Export(observe::MetricsText& into) const {
+  for (const auto& [reason, seen] : reasons_) {
+    into.Counter("stele_bad_input_total", {{"reason", reason}}, seen.count);
+  }
+}
+
 }  // namespace stele::bookie

@@ -9,6 +9,7 @@
 #include "absl/container/btree_map.h"
 #include "absl/time/time.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/clock.h"
 
 namespace stele::bookie {
@@ -26,6 +27,7 @@ class BadInput {
 
   // All counts as lines of the log: what a stopping node leaves behind.
   void LogTotals() const;
+  void Export(observe::MetricsText& into) const;
 
  private:
   struct Reason {

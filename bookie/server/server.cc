@@ -29,6 +29,7 @@ Server::Server(Env env, WriteService* writes, ReadService* reads, ServerLimits l
       limits_(limits),
       requirements_(std::move(requirements)),
       disk_totals_(std::move(disk_totals)),
+      metrics_(env.clock),
       bad_input_(env.clock, log) {}
 
 Server::~Server() { DropPeers(); }
@@ -52,21 +53,34 @@ void Server::DropPeers() {
 void Server::OnAccept(std::unique_ptr<Connection> connection) {
   const std::string& peer = connection->peer();
   if (connections_.size() >= limits_.connections_max) {
-    return OnBadInput("too_many_connections", peer);
+    return RefuseConnection("too_many_connections", peer);
   }
   const std::string address = AddressOf(peer);
   const auto of_address = connections_by_address_.find(address);
   if (of_address != connections_by_address_.end() &&
       of_address->second >= limits_.connections_per_address_max) {
-    return OnBadInput("too_many_connections_of_address", peer);
+    return RefuseConnection("too_many_connections_of_address", peer);
   }
   ++connections_by_address_[address];
   const uint64_t number = next_connection_++;
   auto accepted = std::make_shared<ServerConnection>(
-      env_.executor, this, limits_.connection, &requirements_, std::move(connection),
+      env_.executor, this, limits_.connection, &requirements_, &metrics_, std::move(connection),
       [this, number](ServerConnection* closed) { OnClosed(number, closed); });
   connections_.emplace(number, accepted);
   accepted->Start();
+}
+
+void Server::RefuseConnection(std::string_view reason, std::string_view peer) {
+  ++connections_refused_;
+  OnBadInput(reason, peer);
+}
+
+void Server::Export(observe::MetricsText& into) const {
+  metrics_.Export(into);
+  bad_input_.Export(into);
+  into.Gauge("stele_conn_open", {}, static_cast<int64_t>(connections_.size()));
+  into.Gauge("stele_conn_max", {}, static_cast<int64_t>(limits_.connections_max));
+  into.Counter("stele_conn_rejected_total", {}, connections_refused_);
 }
 
 void Server::OnClosed(uint64_t number, ServerConnection* closed) {

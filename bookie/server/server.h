@@ -10,6 +10,7 @@
 #include "absl/status/status.h"
 #include "bookie/server/bad_input.h"
 #include "bookie/server/read_service.h"
+#include "bookie/server/request_metrics.h"
 #include "bookie/server/server_connection.h"
 #include "bookie/server/write_service.h"
 #include "common/seams/env.h"
@@ -47,6 +48,7 @@ class Server final : public RequestRouter, private AcceptHandler {
   void Stop();
 
   size_t connections() const { return connections_.size(); }
+  void Export(observe::MetricsText& into) const;
 
  private:
   void OnAccept(std::unique_ptr<Connection> connection) override;
@@ -56,6 +58,7 @@ class Server final : public RequestRouter, private AcceptHandler {
     bad_input_.Count(reason, peer);
   }
   void DropPeers();
+  void RefuseConnection(std::string_view reason, std::string_view peer);
   void OnClosed(uint64_t number, ServerConnection* closed);
   wire::GetBookieInfoReply BookieInfo(const wire::GetBookieInfoRequest& request);
 
@@ -65,12 +68,14 @@ class Server final : public RequestRouter, private AcceptHandler {
   ServerLimits limits_;
   const PeerRequirements requirements_;
   absl::AnyInvocable<DiskTotals()> disk_totals_;
+  RequestMetrics metrics_;
   std::unique_ptr<Listener> listener_;
   // By order of arrival, so that who is served first after an overload does not depend on
   // addresses.
   std::map<uint64_t, std::shared_ptr<ServerConnection>> connections_;
   uint64_t next_connection_ = 0;
   absl::flat_hash_map<std::string, size_t> connections_by_address_;  // looked up only
+  int64_t connections_refused_ = 0;
   BadInput bad_input_;
 };
 

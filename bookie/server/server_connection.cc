@@ -12,12 +12,13 @@ namespace stele::bookie {
 
 ServerConnection::ServerConnection(Executor* executor, RequestRouter* router,
                                    ConnectionLimits limits, const PeerRequirements* requirements,
-                                   std::unique_ptr<Connection> connection,
+                                   RequestMetrics* metrics, std::unique_ptr<Connection> connection,
                                    absl::AnyInvocable<void(ServerConnection*)> on_closed)
     : executor_(executor),
       router_(router),
       limits_(limits),
       requirements_(requirements),
+      metrics_(metrics),
       gate_(requirements),
       connection_(std::move(connection)),
       on_closed_(std::move(on_closed)) {}
@@ -34,6 +35,7 @@ bool ServerConnection::CanTakeWork() const {
 void ServerConnection::OnFrames(std::span<Buffer> frames) {
   const std::shared_ptr<ServerConnection> keep = shared_from_this();
   size_t taken = 0;
+  taken_at_ = metrics_->Now();
   if (held_frames_.empty()) {
     while (taken < frames.size() && !closed_ && CanTakeWork()) {
       const Buffer& frame = frames[taken++];
@@ -47,6 +49,7 @@ void ServerConnection::OnFrames(std::span<Buffer> frames) {
 
 void ServerConnection::Update() {
   const std::shared_ptr<ServerConnection> keep = shared_from_this();
+  if (!held_frames_.empty()) taken_at_ = metrics_->Now();
   while (!closed_ && !held_frames_.empty() && CanTakeWork()) {
     const Buffer frame = std::move(held_frames_.front());
     held_frames_.pop_front();
@@ -112,6 +115,7 @@ void ServerConnection::TakeFrame(const Buffer& frame, bool is_last) {
 }
 
 void ServerConnection::TakeRequest(wire::Request request) {
+  request.header.arrived = taken_at_;
   if (const auto* add = std::get_if<wire::AddRequest>(&request.body); add != nullptr) {
     ++adds_in_flight_;
     add_bytes_in_flight_ += add->body.size();
@@ -124,6 +128,7 @@ void ServerConnection::TakeRequest(wire::Request request) {
       if (request.header.operation == wire::Operation::kBatchRead) ++batches_in_flight_;
     }
   }
+  metrics_->OnRequest(request.header);
   router_->Route(shared_from_this(), std::move(request));
 }
 
@@ -171,6 +176,7 @@ void ServerConnection::ReplyToAdd(const wire::RequestHeader& header, wire::Reply
                                   LedgerId ledger, EntryId entry, size_t body_size) {
   --adds_in_flight_;
   add_bytes_in_flight_ -= body_size;
+  metrics_->OnReply(header, code, body_size);
   if (closed_) return;
   SendFrame(wire::EncodeAddReply(header, code, ledger, entry));
   if (paused_ || peer_finished_) UpdateLater();
@@ -181,8 +187,9 @@ void ServerConnection::Reply(const wire::RequestHeader& header, wire::ReplyCode 
   const bool is_batch = header.operation == wire::Operation::kBatchRead;
   if (!header.is_long_poll) --requests_in_flight_;
   if (is_batch) --batches_in_flight_;
-  if (closed_) return;
+  if (closed_) return metrics_->OnReply(header, code, 0);
   const wire::OutgoingFrame frame = wire::EncodeReply(header, code, body);
+  metrics_->OnReply(header, code, frame.body.size());
   (is_batch ? batch_size_ : reply_size_).OnReply(frame.head.size() + frame.body.size());
   SendFrame(frame);
   if (paused_ || peer_finished_) UpdateLater();

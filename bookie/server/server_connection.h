@@ -15,6 +15,7 @@
 #include "absl/status/status.h"
 #include "bookie/server/peer_gate.h"
 #include "bookie/server/reply_sink.h"
+#include "bookie/server/request_metrics.h"
 #include "common/async/executor.h"
 #include "common/base/buffer.h"
 #include "common/seams/transport.h"
@@ -58,10 +59,11 @@ class ServerConnection final : public ConnectionHandler,
                                public ReplySink,
                                public std::enable_shared_from_this<ServerConnection> {
  public:
-  // `requirements` outlive the connection.
+  // `requirements` and `metrics` outlive the connection.
   // on_closed: the peer is gone; called once, from the ready queue or a transport callback.
   ServerConnection(Executor* executor, RequestRouter* router, ConnectionLimits limits,
-                   const PeerRequirements* requirements, std::unique_ptr<Connection> connection,
+                   const PeerRequirements* requirements, RequestMetrics* metrics,
+                   std::unique_ptr<Connection> connection,
                    absl::AnyInvocable<void(ServerConnection*)> on_closed);
 
   void Start();
@@ -103,6 +105,7 @@ class ServerConnection final : public ConnectionHandler,
   RequestRouter* router_;
   ConnectionLimits limits_;
   const PeerRequirements* requirements_;
+  RequestMetrics* metrics_;
   PeerGate gate_;
   std::unique_ptr<Connection> connection_;
   absl::AnyInvocable<void(ServerConnection*)> on_closed_;
@@ -111,6 +114,7 @@ class ServerConnection final : public ConnectionHandler,
   size_t add_bytes_in_flight_ = 0;
   int adds_in_flight_ = 0;
   int requests_in_flight_ = 0;
+  MonotonicTime taken_at_;     // the frames that are being taken
   int batches_in_flight_ = 0;  // among them
   ReplySizeGuess batch_size_{kBatchSizeFirstGuess};
   ReplySizeGuess reply_size_{kReplySizeFirstGuess};

@@ -60,6 +60,8 @@ class WriteService {
   void OnRoom();
 
   bool is_overloaded() const { return overloaded_; }
+  // Adds that wait for memory.
+  size_t stalled() const { return stalled_.size(); }
 
  private:
   struct StalledAdd {

@@ -5,13 +5,13 @@
 #include <utility>
 #include <vector>
 
+#include "autorecovery/repair_backlog.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/autorecovery_records.h"
 #include "metadata/autorecovery_settings.h"
 #include "metadata/cluster_paths.h"
-#include "metadata/leader_election.h"
 #include "metadata/underreplicated_queue.h"
 
 namespace stele::shell {
@@ -46,49 +46,32 @@ std::vector<std::string> Names(const std::map<BookieId, absl::Time>& bookies) {
 }
 
 absl::Status Status(Session& session) {
-  STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
-  AutorecoverySettings settings = SettingsOf(session);
-  auto& shard = session.shard();
-  STELE_TRY(const bool enabled, shard.RunUntil(settings.IsEnabled()));
-  STELE_TRY(const auto delay, shard.RunUntil(settings.RecoveryDelay()));
-  STELE_TRY(const auto auditor, shard.RunUntil(metadata::CurrentLeader(
-                                    session.store(), ClusterPaths(session.uri().root))));
-  metadata::UnderreplicatedQueue queue = QueueOf(session);
-  STELE_TRY(const auto tasks, shard.RunUntil(queue.List(kTasksMax)));
-  STELE_TRY(const auto locked, shard.RunUntil(queue.Locked()));
-  STELE_TRY(const auto quarantined, shard.RunUntil(records.Quarantined()));
-  STELE_TRY(const auto lost, shard.RunUntil(records.Lost()));
-  STELE_TRY(const auto draining, shard.RunUntil(records.Draining()));
-  STELE_TRY(const auto workers, shard.RunUntil(records.Workers()));
-  STELE_TRY(const metadata::RepairLimits limits, shard.RunUntil(records.Limits()));
-  size_t worst = 0;
-  absl::Time oldest = absl::InfiniteFuture();
-  for (const metadata::RepairTask& task : tasks) {
-    worst = std::max(worst, task.mark.replicas.size());
-    oldest = std::min(oldest, task.mark.marked_at.value_or(absl::InfiniteFuture()));
-  }
-  const absl::Duration age =
-      oldest == absl::InfiniteFuture()
-          ? absl::ZeroDuration()
-          : std::max(session.env().clock->WallNow() - oldest, absl::ZeroDuration());
+  STELE_TRY(metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY(const autorecovery::RepairBacklog backlog,
+            session.shard().RunUntil(autorecovery::ReadRepairBacklog(session.env(), session.store(),
+                                                                     std::move(cluster))));
+  const absl::Duration age = backlog.OldestAge(session.env().clock->WallNow());
+  const metadata::RepairLimits& limits = backlog.limits;
   Record record;
-  record.Set("enabled", enabled)
-      .Set("auditor", auditor.value_or(""))
-      .Set("workers", static_cast<int64_t>(workers.size()))
-      .Set("recovery_delay_seconds", delay.has_value() ? absl::ToInt64Seconds(*delay) : int64_t{-1})
-      .Set("lost_bookies", Names(lost))
-      .Set("draining_bookies", Names(draining))
-      .Set("ledgers_marked", static_cast<int64_t>(tasks.size()))
-      .Set("ledgers_locked", static_cast<int64_t>(locked.size()))
-      .Set("ledgers_quarantined", static_cast<int64_t>(quarantined.size()))
-      .Set("replicas_missing_at_most", static_cast<int64_t>(worst))
+  record.Set("enabled", backlog.enabled)
+      .Set("auditor", backlog.auditor.value_or(""))
+      .Set("workers", static_cast<int64_t>(backlog.workers.size()))
+      .Set("recovery_delay_seconds", backlog.recovery_delay.has_value()
+                                         ? absl::ToInt64Seconds(*backlog.recovery_delay)
+                                         : int64_t{-1})
+      .Set("lost_bookies", Names(backlog.lost))
+      .Set("draining_bookies", Names(backlog.draining))
+      .Set("ledgers_marked", static_cast<int64_t>(backlog.tasks.size()))
+      .Set("ledgers_locked", static_cast<int64_t>(backlog.locked.size()))
+      .Set("ledgers_quarantined", static_cast<int64_t>(backlog.quarantined.size()))
+      .Set("replicas_missing_at_most", backlog.ReplicasMissingMax())
       .Set("oldest_mark_seconds", absl::ToInt64Seconds(age))
       .Set("limit_cluster", limits.cluster)
       .Set("limit_source", limits.source)
       .Set("limit_target", limits.target)
       .Set("limit_check", limits.check);
   PrintRecord(record, session.options().format);
-  if (enabled && !auditor.has_value()) {
+  if (backlog.enabled && !backlog.auditor.has_value()) {
     return MakeError(ErrorCode::kNotEnoughBookies,
                      "nobody is auditor: start one with stele autorecovery");
   }

@@ -1,11 +1,13 @@
 #include "tools/shell/autorecovery_daemon.h"
 
 #include <array>
+#include <charconv>
 #include <string>
 #include <utility>
 
 #include <unistd.h>
 
+#include "autorecovery/admin/autorecovery_routes.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -13,6 +15,7 @@
 #include "common/real/signals.h"
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
+#include "tools/shell/admin_port.h"
 #include "tools/shell/client_config.h"
 #include "tools/shell/output.h"
 #include "tools/shell/service_manager.h"
@@ -26,6 +29,25 @@ std::string HostName() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
+absl::StatusOr<AdminPortOptions> AdminPortOf(const AutorecoveryCommand& command) {
+  AdminPortOptions options{.is_on = !command.http_address.empty(),
+                           .token_path = command.http_token_path};
+  if (!options.is_on) return options;
+  const size_t colon = command.http_address.rfind(':');
+  int port = -1;
+  if (colon != std::string::npos) {
+    const char* const end = command.http_address.data() + command.http_address.size();
+    const auto [stop, error] = std::from_chars(command.http_address.data() + colon + 1, end, port);
+    if (error != std::errc() || stop != end) port = -1;
+  }
+  if (port < 0 || port > 65535) {
+    return MakeError(ErrorCode::kConfig,
+                     StrCat("--http ", command.http_address, ": expected HOST:PORT"));
+  }
+  options.at = {command.http_address.substr(0, colon), static_cast<uint16_t>(port)};
+  return options;
+}
+
 }  // namespace
 
 Task<absl::Status> StartAutorecovery(Env env, metadata::ServiceUri uri,
@@ -33,11 +55,10 @@ Task<absl::Status> StartAutorecovery(Env env, metadata::ServiceUri uri,
                                      RunningAutorecovery* into) {
   STELE_CO_TRY(into->store, co_await metadata::OpenMetadataStore(uri, env.executor, env.clock,
                                                                  {.create_if_missing = false}));
-  STELE_CO_TRY(metadata::Cluster cluster,
+  STELE_CO_TRY(into->cluster,
                co_await metadata::OpenCluster(into->store.get(), uri.root, uri.layout));
-  STELE_CO_TRY(into->autorecovery,
-               co_await autorecovery::AutoRecovery::Start(env, into->store.get(),
-                                                          std::move(cluster), std::move(options)));
+  STELE_CO_TRY(into->autorecovery, co_await autorecovery::AutoRecovery::Start(
+                                       env, into->store.get(), *into->cluster, std::move(options)));
   co_return absl::OkStatus();
 }
 
@@ -73,18 +94,27 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   if (!status.ok()) return fail(status);
   const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
   RunningAutorecovery running;
+  autorecovery::AutorecoveryRoutes routes(shard.env());
+  absl::StatusOr<AdminPortOptions> admin_options = AdminPortOf(command);
+  if (!admin_options.ok()) return fail(admin_options.status());
+  auto admin = AdminPort::Open(
+      &shard, *std::move(admin_options), [&](http::Router& router) { routes.AddTo(router); },
+      log.get());
+  if (!admin.ok()) return fail(admin.status());
   status = shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
   if (status.ok() && !command.ready_file.empty()) {
     status = shard.RunUntil(
         ReplaceTextFile(shard.env().files, command.ready_file, StrCat(command.metadata_uri, "\n")));
   }
   if (status.ok()) {
+    routes.SetRunning(running.autorecovery.get(), running.store.get(), *running.cluster);
     log->Write(observe::LogLevel::kInfo, "autorecovery runs");
     TellServiceManager("READY=1");
     shard.Run();
     log->Write(observe::LogLevel::kInfo, "stopping");
     TellServiceManager("STOPPING=1");
   }
+  admin->reset();  // and with it the answers that use the store
   shard.RunUntil(StopAutorecovery(&running));
   return status.ok() ? ExitCode::kOk : fail(status);
 }

@@ -2,11 +2,14 @@
 #pragma once
 
 #include <memory>
+#include <optional>
+#include <string>
 
 #include "absl/status/status.h"
 #include "autorecovery/auto_recovery.h"
 #include "common/async/task.h"
 #include "common/seams/env.h"
+#include "metadata/cluster_init.h"
 #include "metadata/metadata_store.h"
 #include "metadata/service_uri.h"
 #include "tools/shell/exit_code.h"
@@ -17,6 +20,7 @@ namespace stele::shell {
 // With its store, on the shard that runs it.
 struct RunningAutorecovery {
   std::unique_ptr<metadata::MetadataStore> store;
+  std::optional<metadata::Cluster> cluster;
   std::unique_ptr<autorecovery::AutoRecovery> autorecovery;
 };
 
@@ -33,6 +37,8 @@ struct AutorecoveryCommand {
   bool runs_auditor = true;
   bool runs_worker = true;
   int64_t ledgers_in_flight = 64;
+  std::string http_address;     // --http HOST:PORT; empty: no admin port
+  std::string http_token_path;  // --http-token-file
   std::string ready_file;
   LogFormat log_format = LogFormat::kText;
 };

@@ -9,6 +9,7 @@
 #include <utility>
 
 #include "autorecovery/peer_copies.h"
+#include "bookie/admin/bookie_routes.h"
 #include "bookie/bookie.h"
 #include "bookie/config/bookie_config.h"
 #include "bookie/config/properties.h"
@@ -23,6 +24,7 @@
 #include "metadata/cluster_init.h"
 #include "metadata/drivers/open_metadata_store.h"
 #include "metadata/service_uri.h"
+#include "tools/shell/admin_port.h"
 #include "tools/shell/autorecovery_daemon.h"
 #include "tools/shell/host_address.h"
 #include "tools/shell/output.h"
@@ -266,6 +268,12 @@ ExitCode RunBookie(BookieCommand command) {
 
   absl::Status fatal = absl::OkStatus();
   RunningBookie running;
+  BookieConfig& config = setup->config;
+  bookie::BookieRoutes routes(shard.executor(), config.settings, log.get());
+  const auto admin = AdminPort::Open(
+      &shard, {config.http_is_on, config.http_at, config.http_token_path},
+      [&](http::Router& router) { routes.AddTo(router); }, log.get());
+  if (!admin.ok()) return fail(admin.status());
   const real::StopSignals signals(&shard, StopOnSignal(&shard));
   const absl::Status started = shard.RunUntil(StartBookie(
       shard.env(), *std::move(setup), log.get(),
@@ -275,6 +283,7 @@ ExitCode RunBookie(BookieCommand command) {
       },
       &running));
   if (!started.ok()) return fail(started);
+  routes.SetBookie(running.bookie.get());
   if (!command.ready_file.empty()) {
     const Endpoint at = running.bookie->Status().endpoint;
     const absl::Status written = shard.RunUntil(ReplaceTextFile(
@@ -287,6 +296,7 @@ ExitCode RunBookie(BookieCommand command) {
   if (!fatal.ok()) return fail(fatal);
   log->Write(LogLevel::kInfo, "stopping");
   TellServiceManager("STOPPING=1");
+  routes.SetBookie(nullptr);
   const absl::Status stopped = shard.RunUntil(StopBookie(&running));
   if (!stopped.ok()) return fail(stopped);
   log->Write(LogLevel::kInfo, "stopped");

@@ -30,6 +30,10 @@ void AddDaemon(CLI::App& command, Run& run) {
       .add_option("--ledgers-in-flight", options->ledgers_in_flight,
                   "Ledgers repaired at the same time; default 64")
       ->check(CLI::Range(1, 4096));
+  command.add_option("--http", options->http_address,
+                     "HOST:PORT of the admin port (probes, /metrics); default: none");
+  command.add_option("--http-token-file", options->http_token_path,
+                     "The token that changes over HTTP need; default: no changes");
   command.add_option("--ready-file", options->ready_file, "Written once it runs");
   AddLogFlag(command, options->log_format);
   command.callback([options, &command, &run] {

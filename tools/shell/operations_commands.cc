@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "autorecovery/repair_backlog.h"
 #include "autorecovery/restart_check.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -354,19 +355,13 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
 
 absl::Status Gate(Session& session, const GateCommand& command) {
   STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
-  autorecovery::RestartQuestion question;
+  STELE_TRY(const autorecovery::RepairBacklog backlog,
+            session.shard().RunUntil(
+                autorecovery::ReadRepairBacklog(session.env(), session.store(), cluster)));
+  autorecovery::RestartQuestion question{.bookies = backlog.bookies,
+                                         .under_repair = backlog.UnderRepair()};
   for (const std::string& bookie : command.bookies) question.stopping.insert(BookieId(bookie));
-  STELE_TRY(const auto registry, OpenRegistry(session));
-  question.bookies = registry->bookies();
   question.rules.copies_min = static_cast<int>(command.copies_min);
-  metadata::UnderreplicatedQueue queue(
-      session.env(), session.store(), metadata::ClusterPaths(session.uri().root), "stele",
-      {.give_up_at = session.env().clock->Now() + absl::Seconds(10)});
-  STELE_TRY(const auto tasks, session.shard().RunUntil(queue.List(SIZE_MAX)));
-  for (const auto& task : tasks) question.under_repair.insert(task.ledger);
-  metadata::AutorecoveryRecords records(session.store(), cluster);
-  STELE_TRY(const auto quarantined, session.shard().RunUntil(records.Quarantined()));
-  question.under_repair.insert(quarantined.begin(), quarantined.end());
   metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);
   STELE_TRY(const autorecovery::RestartVerdict verdict,
             session.shard().RunUntil(autorecovery::CheckRestart(&ledgers, std::move(question))));

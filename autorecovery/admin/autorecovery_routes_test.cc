@@ -1,0 +1,185 @@
+#include "autorecovery/admin/autorecovery_routes.h"
+
+#include <memory>
+#include <string>
+
+#include <gtest/gtest.h>
+
+#include "autorecovery/internal/testing/repair_cluster.h"
+#include "common/base/strings.h"
+#include "common/observe/testing/metrics_reader.h"
+
+namespace stele::autorecovery {
+namespace {
+
+using observe::MetricsReader;
+
+constexpr char kToken[] = "0123456789abcdef";
+constexpr quorum::Replication kThreeTwo{
+    .ensemble_size = 3, .write_quorum_size = 3, .ack_quorum_size = 2};
+
+class NoLog final : public observe::Log {
+ public:
+  void Write(observe::LogLevel, std::string_view,
+             std::initializer_list<observe::LogField>) override {}
+};
+
+Task<void> Keep(Task<http::Response> task, http::Response* into) {
+  *into = co_await std::move(task);
+}
+
+Task<void> FindCluster(metadata::MetadataStore* store, absl::StatusOr<metadata::Cluster>* into) {
+  *into = co_await metadata::OpenCluster(store, "/ledgers", std::nullopt);
+}
+
+class AutorecoveryRoutesTest : public testing::Test {
+ protected:
+  void SetUp() override {
+    repair_.StartAutorecovery("a");
+    simulation::SimProcess* const process = repair_.process("a");
+    store_ = repair_.world().NewMetadataStore(process);
+    routes_ = std::make_unique<AutorecoveryRoutes>(repair_.world().env(process));
+    router_ = std::make_unique<http::Router>(kToken, &log_);
+    routes_->AddTo(*router_);
+    repair_.cluster().RunUntil(
+        [&] { return repair_.autorecovery("a").auditor_status().is_leader; });
+    repair_.cluster().RunFor(absl::Seconds(10));  // its worker registers itself
+    EXPECT_TRUE(repair_.world().RunToEnd(process, FindCluster(store_.get(), &cluster_)).ok());
+    ASSERT_TRUE(cluster_.ok()) << cluster_.status();
+  }
+  void Serve(const std::string& name = "a") {
+    routes_->SetRunning(&repair_.autorecovery(name), store_.get(), *cluster_);
+  }
+
+  http::Response Ask(std::string method, std::string_view target, std::string body = "") {
+    http::Request request{.method = std::move(method),
+                          .target = *http::ParseTarget(target),
+                          .body = std::move(body),
+                          .authorization = StrCat("Bearer ", kToken)};
+    http::Response response;
+    const absl::Status ran = repair_.world().RunToEnd(
+        repair_.process("a"), Keep(router_->Answer(std::move(request)), &response));
+    EXPECT_TRUE(ran.ok()) << ran;
+    return response;
+  }
+  std::string Get(std::string_view target) { return Ask("GET", target).body; }
+  MetricsReader Metrics() {
+    auto metrics = MetricsReader::Parse(Get("/metrics"));
+    EXPECT_TRUE(metrics.ok()) << metrics.status();
+    return metrics.ok() ? *std::move(metrics) : MetricsReader();
+  }
+
+  RepairCluster repair_{1, 4};
+  NoLog log_;
+  std::unique_ptr<metadata::MetadataStore> store_;
+  absl::StatusOr<metadata::Cluster> cluster_ = absl::UnknownError("not looked for");
+  std::unique_ptr<AutorecoveryRoutes> routes_;
+  std::unique_ptr<http::Router> router_;
+};
+
+TEST_F(AutorecoveryRoutesTest, BeforeItRunsOnlyTheProbesOfLifeAnswer) {
+  EXPECT_EQ(Ask("GET", "/healthz").status, 200);
+  EXPECT_EQ(Ask("GET", "/readyz").status, 503);
+  EXPECT_EQ(Ask("GET", "/metrics").status, 503);
+  EXPECT_EQ(Ask("PUT", "/api/v1/autorecovery/status?enabled=false").status, 503);
+  Serve();
+  EXPECT_EQ(Ask("GET", "/readyz").status, 200);
+  routes_->Clear();
+  EXPECT_EQ(Ask("GET", "/readyz").status, 503);
+}
+
+TEST_F(AutorecoveryRoutesTest, MeasurementsShowWhatIsLeftAndWhatWasDone) {
+  Serve();
+  const LedgerId ledger = repair_.WriteLedger(kThreeTwo, 20);
+  MetricsReader metrics = Metrics();
+  EXPECT_EQ(metrics.Value("stele_auditor_leader"), "1");
+  EXPECT_EQ(metrics.Value("stele_bookies{state=\"writable\"}"), "4");
+  EXPECT_EQ(metrics.Value("stele_ur_ledgers{state=\"marked\"}"), "0");
+  EXPECT_EQ(metrics.Value("stele_ur_oldest_seconds"), "0");
+  EXPECT_EQ(metrics.Value("stele_autorecovery_workers"), "1");
+
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(false)).ok());
+  const BookieId dead = RepairCluster::Id(repair_.BookieAt(ledger, 0, 0));
+  EXPECT_TRUE(repair_.Mark(ledger, {dead}));
+  // What was read a moment ago is good enough.
+  EXPECT_EQ(Metrics().Value("stele_ur_ledgers{state=\"marked\"}"), "0");
+  repair_.cluster().RunFor(absl::Seconds(31));
+  metrics = Metrics();
+  EXPECT_EQ(metrics.Value("stele_ur_ledgers{state=\"marked\"}"), "1");
+  EXPECT_EQ(metrics.Value("stele_ur_replicas_missing_max"), "1");
+  EXPECT_EQ(metrics.Value("stele_autorecovery_enabled"), "0");
+  EXPECT_NE(metrics.Value("stele_ur_oldest_seconds"), "0");
+
+  repair_.NameInstead(ledger, 0, dead);
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(true)).ok());
+  repair_.RunUntilRepaired();
+  EXPECT_EQ(Metrics().Value("replication_worker_NUM_FULL_OR_PARTIAL_LEDGERS_REPLICATED"), "1");
+}
+
+TEST_F(AutorecoveryRoutesTest, WhatTheClusterLacksIsShownByTheLeaderAlone) {
+  Serve();
+  repair_.StartAutorecovery("b");
+  repair_.cluster().RunFor(absl::Seconds(10));
+  ASSERT_FALSE(repair_.autorecovery("b").auditor_status().is_leader);
+  Serve("b");
+  const MetricsReader metrics = Metrics();
+  EXPECT_EQ(metrics.Value("stele_auditor_leader"), "0");
+  EXPECT_FALSE(metrics.names().contains("stele_ur_ledgers"));
+  EXPECT_FALSE(metrics.names().contains("stele_backlog_known"));
+}
+
+TEST_F(AutorecoveryRoutesTest, ApachesPaths) {
+  Serve();
+  const std::string v1 = "/api/v1/autorecovery/";
+  EXPECT_EQ(Get(v1 + "status"), "{\"enabled\": true}\n");
+  EXPECT_EQ(Ask("PUT", v1 + "status?enabled=false").body, "{\"enabled\": false}\n");
+  EXPECT_EQ(Get(v1 + "status"), "{\"enabled\": false}\n");
+  EXPECT_EQ(Ask("PUT", v1 + "status?enabled=maybe").status, 400);
+  EXPECT_EQ(Get(v1 + "who_is_auditor"), "Auditor: a\n");
+
+  EXPECT_EQ(Ask("GET", v1 + "list_under_replicated_ledger").status, 404);
+  EXPECT_TRUE(repair_.Mark(LedgerId(5), {BookieId("x:1"), BookieId("y:1")}));
+  EXPECT_TRUE(repair_.Mark(LedgerId(3), {BookieId("y:1")}));
+  const std::string list = v1 + "list_under_replicated_ledger";
+  EXPECT_EQ(Get(list), "[3, 5]\n");
+  EXPECT_EQ(Get(list + "?missingreplica=x:1"), "[5]\n");
+  EXPECT_EQ(Get(list + "?missingreplica=y%3A1&excludingmissingreplica=x:1"), "[3]\n");
+  EXPECT_EQ(Get(list + "?printmissingreplica=true"),
+            "{\"3\": [\"y:1\"], \"5\": [\"x:1\", \"y:1\"]}\n");
+
+  const std::string delay = v1 + "lost_bookie_recovery_delay";
+  EXPECT_EQ(Ask("PUT", delay, "{\"delay_seconds\": 300}").status, 200);
+  EXPECT_EQ(Get(delay), "lostBookieRecoveryDelay value: 300\n");
+  for (const std::string body : {"", "{}", "{\"delay_seconds\": -1}", "{\"delay_seconds\": 1e12}",
+                                 "{\"delay_seconds\": \"1\"}", "{\"delay_seconds\": 1.5}"}) {
+    EXPECT_EQ(Ask("PUT", delay, body).status, 400) << body;
+  }
+  EXPECT_EQ(Get(delay), "lostBookieRecoveryDelay value: 300\n");
+  EXPECT_EQ(Ask("PUT", v1 + "status?enabled=true").body, "{\"enabled\": true}\n");
+  repair_.cluster().Kill(4);
+  repair_.cluster().RunFor(absl::Seconds(30));
+  const int64_t audits = repair_.autorecovery("a").auditor_status().audits;
+  EXPECT_EQ(Ask("PUT", v1 + "trigger_audit").status, 200);
+  repair_.cluster().RunUntil(
+      [&] { return repair_.autorecovery("a").auditor_status().audits > audits; });
+}
+
+TEST_F(AutorecoveryRoutesTest, TheGateSaysWhetherABookieMayBeStopped) {
+  Serve();
+  const LedgerId ledger = repair_.WriteLedger(kThreeTwo, 5);
+  EXPECT_EQ(Ask("GET", "/restartz").status, 400);
+  const std::string b =
+      StrCat("/restartz?bookie=", RepairCluster::Id(repair_.BookieAt(ledger, 0, 0)).value());
+  http::Response response = Ask("GET", b);
+  EXPECT_EQ(response.status, 200) << response.body;
+  EXPECT_EQ(response.body,
+            "{\"granted\": true, \"ledgers\": 1, \"ledgers_touched\": 1, \"refusals\": []}\n");
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(false)).ok());
+  EXPECT_TRUE(repair_.Mark(ledger, {BookieId("x:1")}));
+  response = Ask("GET", b);
+  EXPECT_EQ(response.status, 503);
+  EXPECT_NE(response.body.find("\"code\": \"G5\""), std::string::npos) << response.body;
+}
+
+}  // namespace
+}  // namespace stele::autorecovery

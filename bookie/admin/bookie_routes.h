@@ -1,0 +1,63 @@
+// BookieRoutes: what a bookie answers over HTTP: probes, measurements, BookKeeper's paths below
+// /api/v1/bookie with their bodies. Pure: the bookie's shard calls it, sockets are elsewhere.
+// Source: docs/HTTP.md; bodies follow Apache's.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "bookie/bookie.h"
+#include "common/async/task.h"
+#include "common/async/task_scope.h"
+#include "common/http/http.h"
+#include "common/http/router.h"
+#include "common/observe/log.h"
+
+namespace stele::bookie {
+
+class BookieRoutes {
+ public:
+  // settings: the keys that were set, as they were written. Values of secret ones are not shown.
+  BookieRoutes(Executor* executor, std::map<std::string, std::string> settings, observe::Log* log);
+
+  // `router` does not outlive it.
+  void AddTo(http::Router& router);
+
+  // Null until it has started, and again before it is destroyed: then all but the probes answer
+  // 503.
+  void SetBookie(Bookie* bookie) { bookie_ = bookie; }
+
+ private:
+  using Answer = http::Response (BookieRoutes::*)(const http::Request&);
+
+  http::Router::Answerer When(Answer answer);
+  Task<http::Response> AnswerNow(Answer answer, http::Request request);
+
+  http::Response Ready(const http::Request&);
+  http::Response Started(const http::Request&);
+  http::Response Metrics(const http::Request&);
+  http::Response Settings(const http::Request&);
+  http::Response Info(const http::Request&);
+  http::Response State(const http::Request&);
+  http::Response ReadOnlyState(const http::Request&);
+  http::Response GarbageState(const http::Request&);
+  http::Response GarbageDetails(const http::Request&);
+  http::Response SuspendedState(const http::Request&);
+  http::Response StartGarbage(const http::Request& request);
+  http::Response Suspend(const http::Request& request);
+  http::Response Resume(const http::Request& request);
+  http::Response SwitchCompaction(const http::Request& request, std::string_view verb,
+                                  bool suspended);
+  Task<http::Response> SetReadOnly(http::Request request);
+  Task<void> CollectGarbage(std::optional<CompactionKind> compact);
+
+  const std::map<std::string, std::string> settings_;
+  observe::Log* const log_;
+  Bookie* bookie_ = nullptr;
+  bool is_in_forced_gc_ = false;
+  TaskScope scope_;
+};
+
+}  // namespace stele::bookie
