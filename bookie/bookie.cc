@@ -8,6 +8,7 @@
 #include "bookie/bookie_metrics.h"
 #include "bookie/checkpointer.h"
 #include "bookie/directories.h"
+#include "bookie/disk_watch.h"
 #include "bookie/garbage_collector.h"
 #include "bookie/journal/last_mark.h"
 #include "bookie/server/durable_log.h"
@@ -77,7 +78,9 @@ class Node final : public Bookie {
   Task<absl::Status> Join();
   Task<void> WatchDisks();
   Task<void> CheckDisks();
-  Task<absl::StatusOr<std::vector<DirectorySpace>>> SpaceOf(std::vector<std::string> directories);
+  Task<std::vector<DirectorySpace>> SpaceOf(std::vector<std::string> directories);
+  Task<void> ProbeNowAndThen();
+  void LookAtProbes();
   Task<void> SetMode(bool read_only);
   Task<void> ChangeMode(Completer<bool> admitted);
   void OnTooMuchDamage();
@@ -109,6 +112,8 @@ class Node final : public Bookie {
   WriteAdmission admission_;
   DiskRules disk_rules_;
   DiskTotals disk_totals_;
+  std::unique_ptr<DiskWatch> disk_watch_;
+  std::set<std::string> failed_directories_;
   std::vector<std::string> full_directories_;
   std::vector<DirectorySpace> ledger_spaces_;
   bool damaged_ = false;  // the scrubber found too much
@@ -133,12 +138,14 @@ Task<absl::Status> Node::Open() {
   STELE_CO_TRY_OK(co_await OpenStorage());
   STELE_CO_TRY_OK(co_await RecoverJournals());
   STELE_CO_TRY_OK(co_await OpenJournals());
+  disk_watch_ = std::make_unique<DiskWatch>(env_, directories_->all_currents());
   co_await CheckDisks();
   STELE_CO_TRY_OK(co_await Join());
   checkpointer_->Start();
   collector_->Start();
   scrubber_->Start();
   scope_.Spawn(WatchDisks());
+  scope_.Spawn(ProbeNowAndThen());
   co_return absl::OkStatus();
 }
 
@@ -412,12 +419,42 @@ Task<void> Node::WatchDisks() {
   }
 }
 
-Task<absl::StatusOr<std::vector<DirectorySpace>>> Node::SpaceOf(
-    std::vector<std::string> directories) {
+// Beside WatchDisks, which asks a disk for its space and hangs with it.
+Task<void> Node::ProbeNowAndThen() {
+  while (!stopping_) {
+    disk_watch_->BeginRound();
+    co_await SleepFor(env_.executor, env_.clock, options_.disk_check_interval);
+    LookAtProbes();
+  }
+}
+
+// A disk that does not answer is given up together with the process: what waits for it would wait
+// for ever, and clients go to other bookies. One that fails may be one of several.
+void Node::LookAtProbes() {
+  for (const DirectoryHealth& health : disk_watch_->health()) {
+    if (health.rounds_without_answer * options_.disk_check_interval >= options_.disk_hang_max) {
+      return Fail(MakeError(ErrorCode::kIoError,
+                            StrCat(health.directory, ": the disk has not answered for ",
+                                   absl::FormatDuration(options_.disk_hang_max))));
+    }
+    const std::string_view directory = health.directory;
+    if (health.status.ok() && failed_directories_.erase(health.directory) > 0) {
+      log_->Write(LogLevel::kWarning, "a directory works again", {{"directory", directory}});
+    }
+    if (!health.status.ok() && failed_directories_.insert(health.directory).second) {
+      log_->Write(LogLevel::kError, "a directory fails: it counts as full",
+                  {{"directory", directory}, {"error", ToStd(health.status.message())}});
+    }
+  }
+}
+
+// What fails has no space.
+Task<std::vector<DirectorySpace>> Node::SpaceOf(std::vector<std::string> directories) {
   std::vector<DirectorySpace> spaces;
   for (std::string& directory : directories) {
-    STELE_CO_TRY(const DiskSpace space, co_await env_.files->Space(directory));
-    spaces.push_back({std::move(directory), space});
+    const absl::StatusOr<DiskSpace> space = co_await env_.files->Space(directory);
+    const bool fails = !space.ok() || failed_directories_.contains(directory);
+    spaces.push_back({std::move(directory), fails ? DiskSpace{} : *space});
   }
   co_return spaces;
 }
@@ -431,23 +468,21 @@ Task<void> Node::CheckDisks() {
   const auto ledgers = co_await SpaceOf(directories_->ledger_currents());
   const auto all = co_await SpaceOf(std::move(data));
   const auto journals = co_await SpaceOf(directories_->journal_currents());
-  if (!ledgers.ok() || !all.ok() || !journals.ok()) {
-    const absl::Status& why = !ledgers.ok() ? ledgers.status()
-                              : !all.ok()   ? all.status()
-                                            : journals.status();
-    co_return Fail(WithContext(why, "disk check"));
+  const auto works = [](const DirectorySpace& ledger) { return ledger.space.total_bytes > 0; };
+  if (std::none_of(ledgers.begin(), ledgers.end(), works)) {
+    co_return Fail(MakeError(ErrorCode::kIoError, "no ledger directory can be used"));
   }
-  ledger_spaces_ = *ledgers;
+  ledger_spaces_ = ledgers;
   disk_totals_ = {};
   std::set<uint64_t> devices;
-  for (const DirectorySpace& directory : *ledgers) {
+  for (const DirectorySpace& directory : ledgers) {
     if (!devices.insert(directory.space.device).second) continue;
     disk_totals_.total_bytes += directory.space.total_bytes;
     disk_totals_.free_bytes += directory.space.free_bytes;
   }
   // It takes nothing and is not registered any more, whatever the disks say.
   if (stopping_) co_return;
-  const DiskDecision decision = disk_rules_.Decide(*all, *journals);
+  const DiskDecision decision = disk_rules_.Decide(all, journals);
   full_directories_ = decision.full;
   admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
   admission_.read_only = decision.read_only || options_.force_read_only || full_journals_ > 0 ||

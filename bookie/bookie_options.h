@@ -44,8 +44,10 @@ struct BookieOptions {
   ScrubOptions scrub;
   EntrySource entry_source;  // what it uses outlives the bookie; empty: damage is not repaired
   absl::Duration disk_check_interval = absl::Seconds(10);  // diskCheckInterval
-  bool read_only_mode_enabled = true;                      // readOnlyModeEnabled
-  bool force_read_only = false;                            // forceReadOnlyBookie
+  // A disk that does not answer for so long ends the bookie. stele.diskHangMaxSec
+  absl::Duration disk_hang_max = absl::Seconds(60);
+  bool read_only_mode_enabled = true;  // readOnlyModeEnabled
+  bool force_read_only = false;        // forceReadOnlyBookie
   DiskRuleOptions disk_rules;
   ServerLimits server;
   // tls*, stele.tlsRequired, bookieAuthProviderFactoryClass, authorizedRoles

@@ -63,11 +63,15 @@ Task<absl::Status> Directories::Prepare(std::vector<std::string> roots,
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Directories::Lock() {
+std::vector<std::string> Directories::all_currents() const {
   std::set<std::string> all(journals_.begin(), journals_.end());
   all.insert(ledgers_.begin(), ledgers_.end());
   all.insert(indexes_.begin(), indexes_.end());
-  for (const std::string& directory : all) {
+  return {all.begin(), all.end()};
+}
+
+Task<absl::Status> Directories::Lock() {
+  for (const std::string& directory : all_currents()) {
     auto lock = co_await files_->LockDirectory(directory);
     if (CodeOf(lock.status()) == ErrorCode::kOverloaded) {
       co_return MakeError(ErrorCode::kOverloaded,

@@ -20,6 +20,8 @@ namespace stele::bookie {
 class Directories {
  public:
   // The `current` directories below the configured roots, in the configured order.
+  // All of the three below, each once.
+  std::vector<std::string> all_currents() const;
   const std::vector<std::string>& journal_currents() const { return journals_; }
   const std::vector<std::string>& ledger_currents() const { return ledgers_; }
   // Those of the ledgers when no index directories are configured.

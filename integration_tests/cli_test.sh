@@ -148,10 +148,10 @@ id=$("$stele" ledger create -E 3 -W 3 -A 3)
 expect 0 "$stele" ledger append "$id" < lines
 stop_bookie 1
 LC_ALL=C sed -i 's/line 250 of the input/LINE 250 of the input/' bookie-1/ledgers/current/*.log
-expect 1 grep -q 'line 250 of the input' bookie-1/ledgers/current/*.log
+expect 1 grep -rq 'line 250 of the input' bookie-1/ledgers
 start_bookie 1 --set localScrubInterval=1
 wait_for "damage to be found" grep -q 'damage on disk.*entry=249' log-1
-wait_for "damage to be mended" grep -q 'line 250 of the input' bookie-1/ledgers/current/*.log
+wait_for "damage to be mended" grep -rq 'line 250 of the input' bookie-1/ledgers
 
 for i in 1 2 3; do stop_bookie $i; done
 [ "$failures" = 0 ] && echo "cli: all as expected"

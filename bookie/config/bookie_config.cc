@@ -220,6 +220,8 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
       {"stele.connectionsPerAddressMax",
        Set(Integer(1, 1'000'000),
            [](C c, int64_t v) { c.options.server.connections_per_address_max = v; })},
+      {"stele.diskHangMaxSec",
+       Set(Integer(1, 86'400), [](C c, int64_t v) { c.options.disk_hang_max = absl::Seconds(v); })},
       {"stele.firstByteMs", Set(Integer(1, 3'600'000),
                                 [](C c, int64_t v) { c.first_byte_max = absl::Milliseconds(v); })},
       {"stele.frameDeadlineMs", Set(Integer(1, 3'600'000),

@@ -248,6 +248,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"stele.acceptsPerSecondMax", {}},
       {"stele.connectionsMax", {}},
       {"stele.connectionsPerAddressMax", {}},
+      {"stele.diskHangMaxSec", {}},
       {"stele.firstByteMs", {}},
       {"stele.frameDeadlineMs", {}},
       {"stele.httpTokenFile", {}},

@@ -293,7 +293,8 @@ ExitCode RunBookie(BookieCommand command) {
   TellServiceManager("READY=1");
   shard.Run();
   // After a failure nothing that is in memory may be believed: the next start replays the journal.
-  if (!fatal.ok()) return fail(fatal);
+  // As in a crash the process ends where it stands; tidying up would wait for a disk that hangs.
+  if (!fatal.ok()) std::_Exit(static_cast<int>(fail(fatal)));
   log->Write(LogLevel::kInfo, "stopping");
   TellServiceManager("STOPPING=1");
   routes.SetBookie(nullptr);
