@@ -100,6 +100,7 @@ std::string RawPeer::Receive(size_t size) {
   while (bytes.size() < size) {
     const size_t wanted = std::min(sizeof(block), size - bytes.size());
     const ssize_t got = Uninterrupted([&] { return recv(fd_.get(), block, wanted, 0); });
+    EXPECT_FALSE(got < 0 && errno == EAGAIN) << "the other end neither sends nor closes";
     if (got <= 0) break;
     bytes.append(block, static_cast<size_t>(got));
   }
