@@ -117,11 +117,15 @@ TEST_F(AutorecoveryTest, AuditorsFollowEachOther) {
   while (!absl::StrContains(Stele({"autorecovery", "status"}).text, "ours")) {
     ASSERT_LT(absl::Now(), give_up);
   }
-  const auto second = cluster_->StartAutorecovery(BookieKind::kJava);
+  auto second = cluster_->StartAutorecovery(BookieKind::kJava);
   AwaitRepair(LedgerWithoutBookie(3), 3);
   cluster_->StartAllThatAreDown();
   first.reset();
   AwaitRepair(LedgerWithoutBookie(1), 1);
+  cluster_->StartAllThatAreDown();
+  first = cluster_->StartAutorecovery(BookieKind::kStele, {"--name", "ours"});
+  second.reset();
+  AwaitRepair(LedgerWithoutBookie(2), 2);
 }
 
 }  // namespace

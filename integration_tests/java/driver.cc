@@ -2,6 +2,7 @@
 
 #include <cstdio>
 #include <cstdlib>
+#include <fstream>
 #include <utility>
 
 #include <gtest/gtest.h>
@@ -56,7 +57,8 @@ std::vector<std::string> JavaCommand(const std::string& main_class,
 }
 
 Driver::Driver(ClientKind kind, const std::string& metadata_uri, std::vector<std::string> settings,
-               const std::string& log_path) {
+               const std::string& log_path)
+    : log_path_(log_path) {
   settings.push_back("metadataServiceUri=" + metadata_uri);
   std::vector<std::string> command;
   if (kind == ClientKind::kStele) {
@@ -87,7 +89,14 @@ void Driver::Send(const std::string& command) {
 Answer Driver::Receive() {
   const auto line = process_->ReadLine(kPatience);
   if (!line.has_value()) {
-    std::fprintf(stderr, "no answer to '%s'\n", sent_.c_str());
+    std::fprintf(stderr, "no answer to '%s'; log:\n", sent_.c_str());
+    std::ifstream log(log_path_);
+    for (std::string said; std::getline(log, said);) std::fprintf(stderr, "%s\n", said.c_str());
+    // Java says what its threads do, and goes on.
+    process_->Signal(SIGQUIT);
+    while (const auto said = process_->ReadLine(absl::Seconds(2))) {
+      std::fprintf(stderr, "%s\n", said->c_str());
+    }
     std::abort();
   }
   Answer answer = {.ok = line->starts_with("ok")};

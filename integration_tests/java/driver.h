@@ -50,7 +50,8 @@ class Driver {
   Driver(ClientKind kind, const std::string& metadata_uri, std::vector<std::string> settings,
          const std::string& log_path);
 
-  // Carries one command out. Aborts the test when there is no answer in time.
+  // Carries one command out. Aborts the test when there is no answer in time, and tells what the
+  // driver has said.
   Answer Do(const std::string& command);
   // The two halves of Do().
   void Send(const std::string& command);
@@ -63,6 +64,7 @@ class Driver {
   void Resume() { process_->Signal(SIGCONT); }
 
  private:
+  const std::string log_path_;
   std::unique_ptr<ChildProcess> process_;
   std::string sent_;
 };
