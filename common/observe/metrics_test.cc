@@ -66,10 +66,12 @@ TEST(MetricsTextTest, NamesAndLabelsMayHoldAnything) {
 TEST(MetricsTextTest, DecimalsAreExact) {
   MetricsText text(At(0));
   text.Gauge("a", {}, 7, 2);
+  text.Gauge("aa", {}, 42, 2);
   text.Gauge("b", {}, -12345, 2);
   text.Gauge("c", {}, 100, 2);
   EXPECT_EQ(text.ToString(),
-            "# TYPE a gauge\na 0.07\n# TYPE b gauge\nb -123.45\n# TYPE c gauge\nc 1.00\n");
+            "# TYPE a gauge\na 0.07\n# TYPE aa gauge\naa 0.42\n# TYPE b gauge\nb -123.45\n# TYPE c "
+            "gauge\nc 1.00\n");
 }
 
 TEST(MetricsTextTest, LatenciesAreSummariesInMillisecondsByOutcome) {

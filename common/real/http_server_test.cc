@@ -167,6 +167,7 @@ TEST_F(HttpServerTest, ConnectionsAreBoundedAndTheirPlacesComeBack) {
   second.Send("GET /2 HTTP/1.1\r\n\r\n");
   EXPECT_NE(second.Receive(15).size(), 0u);
   RawPeer third(at());
+  third.Send("GET /3 HTTP/1.1\r\n\r\n");
   EXPECT_EQ(third.ReceiveAll(), "");
   first->Finish();
   first->ReceiveAll();  // ends when the server has let it go
