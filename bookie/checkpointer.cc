@@ -1,8 +1,15 @@
 #include "bookie/checkpointer.h"
 
+#include <algorithm>
 #include <utility>
 
 namespace stele::bookie {
+namespace {
+
+// After a failure, however long the interval is: adds may wait for the room that a flush makes.
+constexpr absl::Duration kRetryPauseMax = absl::Seconds(2);
+
+}  // namespace
 
 Checkpointer::Checkpointer(Env env, absl::Duration interval, LedgerStorage* storage,
                            std::vector<MarkedLog> logs,
@@ -31,7 +38,8 @@ Task<void> Checkpointer::Loop() {
     const absl::Status done = co_await Run(Trim::kYes);
     if (done.ok()) continue;
     on_failed_(done);
-    co_await SleepFor(env_.executor, env_.clock, interval_);
+    co_await SleepFor(env_.executor, env_.clock, std::min(interval_, kRetryPauseMax));
+    wanted_ = true;
   }
 }
 

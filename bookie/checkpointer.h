@@ -30,8 +30,8 @@ struct MarkedLog {
 
 class Checkpointer {
  public:
-  // All pointers outlive it. on_failed: a checkpoint failed; it is tried again after the interval,
-  // and the data stays in the journal meanwhile.
+  // All pointers outlive it. on_failed: a checkpoint failed; it is tried again soon, and the data
+  // stays in the journal meanwhile.
   Checkpointer(Env env, absl::Duration interval, LedgerStorage* storage,
                std::vector<MarkedLog> logs, absl::AnyInvocable<void(absl::Status)> on_failed);
 

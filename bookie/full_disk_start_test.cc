@@ -101,5 +101,20 @@ TEST_F(FullDiskStartTest, F18WithoutAReserveItServesFromMemoryAndKeepsTheJournal
   ExpectEntries(kEntries);
 }
 
+// Beside the starts: adds wait for room that a failed flush owes them.
+TEST_F(FullDiskStartTest, AFailedFlushIsTriedAgainSoonHoweverLongTheInterval) {
+  world_.options().memtable_max_bytes = 64 << 10;
+  Start();
+  FullLedgerDisk full;
+  world_.machine()->disk().set_faults(&full);
+  simulation::Scheduler& scheduler = world_.world().scheduler();
+  const MonotonicTime begin = scheduler.Now();
+  scheduler.CallAfter(scheduler.world(), absl::Seconds(5),
+                      [this] { world_.machine()->disk().set_faults(nullptr); });
+  Add(0, 200, 1'000);
+  EXPECT_GT(scheduler.Now(), begin + absl::Seconds(5));
+  EXPECT_LT(scheduler.Now(), begin + absl::Seconds(15));
+}
+
 }  // namespace
 }  // namespace stele::bookie
