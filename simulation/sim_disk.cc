@@ -85,6 +85,11 @@ void SimDisk::StallFor(absl::Duration duration) {
   scheduler_->faults().Count("disk.stall");
 }
 
+absl::Duration SimDisk::stall_left() const {
+  return absl::Nanoseconds(
+      std::max<int64_t>(stalled_until_nanoseconds_ - scheduler_->Now().nanoseconds(), 0));
+}
+
 absl::Duration SimDisk::DrawLatency(size_t transfer_bytes) {
   const auto spread = static_cast<uint64_t>(absl::ToInt64Nanoseconds(options_.latency_spread));
   const uint64_t transfer_nanoseconds =
@@ -93,8 +98,12 @@ absl::Duration SimDisk::DrawLatency(size_t transfer_bytes) {
   const absl::Duration latency =
       options_.latency_min +
       absl::Nanoseconds(static_cast<int64_t>(random_.Below(spread + 1) + transfer_nanoseconds));
-  const int64_t stall = stalled_until_nanoseconds_ - scheduler_->Now().nanoseconds();
-  return latency * slowness_ + absl::Nanoseconds(std::max<int64_t>(stall, 0));
+  absl::Duration uneven = absl::ZeroDuration();
+  if (unevenness_max_ > absl::ZeroDuration()) {
+    const auto most = static_cast<uint64_t>(absl::ToInt64Nanoseconds(unevenness_max_));
+    uneven = absl::Nanoseconds(static_cast<int64_t>(random_.Below(most + 1)));
+  }
+  return latency * slowness_ + uneven;
 }
 
 SimDisk::InodeRef SimDisk::NewInode(bool is_directory) {

@@ -133,6 +133,8 @@ class SimDisk {
   void set_files_max(uint64_t files) { files_max_ = files; }
   // Every operation takes so many times as long.
   void set_slowness(int64_t factor) { slowness_ = factor; }
+  // Every operation takes up to so much longer, each by itself: they overtake each other.
+  void set_unevenness_max(absl::Duration delay) { unevenness_max_ = delay; }
   // No operation completes before this time is over, or before the disk is let go. It does not
   // hinder a kill.
   void StallFor(absl::Duration duration);
@@ -181,6 +183,7 @@ class SimDisk {
   };
   Trouble AskFaults(const FileRequest& request);
   absl::Duration DrawLatency(size_t transfer_bytes);
+  absl::Duration stall_left() const;
   bool is_hung() const { return hung_; }
   bool is_read_only() const { return read_only_; }
 
@@ -267,6 +270,7 @@ class SimDisk {
   PowerCutMode power_cut_mode_ = PowerCutMode::kAnything;
   uint64_t files_max_ = UINT64_MAX;
   int64_t slowness_ = 1;
+  absl::Duration unevenness_max_ = absl::ZeroDuration();
   int64_t stalled_until_nanoseconds_ = 0;
   bool hung_ = false;
   bool read_only_ = false;

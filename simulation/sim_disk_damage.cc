@@ -224,6 +224,7 @@ void SimDisk::Heal() {
   disk_faults_.Clear();
   files_max_ = UINT64_MAX;
   slowness_ = 1;
+  unevenness_max_ = absl::ZeroDuration();
   stalled_until_nanoseconds_ = 0;
   hung_ = false;
   read_only_ = false;

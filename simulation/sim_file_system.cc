@@ -61,7 +61,7 @@ Announced Announce(Place place, FileRequest request) {
   return result;
 }
 
-// How often a hung disk is looked at.
+// How often a hung or stalled disk is looked at.
 constexpr absl::Duration kHungPoll = absl::Seconds(1);
 
 template <typename T, typename Outcome>
@@ -70,9 +70,12 @@ void FinishAfter(Place place, absl::Duration delay, Completer<T> completer, Outc
   place.disk->scheduler()->CallAfter(place.executor, delay,
                                      [place, completer = std::move(completer),
                                       outcome = std::move(outcome), dies_after]() mutable {
-                                       if (place.disk->is_hung()) {
-                                         FinishAfter<T>(place, kHungPoll, std::move(completer),
-                                                        std::move(outcome), dies_after);
+                                       absl::Duration wait = place.disk->stall_left();
+                                       if (place.disk->is_hung()) wait = kHungPoll;
+                                       if (wait > absl::ZeroDuration()) {
+                                         FinishAfter<T>(place, std::min(wait, kHungPoll),
+                                                        std::move(completer), std::move(outcome),
+                                                        dies_after);
                                          return;
                                        }
                                        T result = outcome();

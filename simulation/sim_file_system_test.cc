@@ -1,6 +1,8 @@
 #include "simulation/sim_file_system.h"
 
+#include <algorithm>
 #include <map>
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -213,6 +215,44 @@ TEST(PowerCutTest, EachWriteIsDurableWhenCompletedAndTearsBySectorWhenInFlight) 
   EXPECT_TRUE(torn_kinds.contains(0));
   EXPECT_TRUE(torn_kinds.contains(64));
   EXPECT_GT(torn_kinds.size(), 8u);
+}
+
+Task<void> WriteBlock(File* file, int block, std::vector<int>* completed) {
+  STELE_CO_ASSERT_OK(
+      co_await file->WriteAt(static_cast<uint64_t>(block) * 4'096, AlignedBlock(4'096, 'x')));
+  completed->push_back(block);
+}
+
+Task<void> OpenDirect(Env env, std::unique_ptr<File>* file) {
+  STELE_CO_ASSIGN(*file, co_await env.files->Open("/f", kCreateDirect));
+}
+
+TEST(StalledDiskTest, TheHealLetsGoWhatIsUnderWay) {
+  Rig rig(1);
+  std::unique_ptr<File> file;
+  rig.Run(OpenDirect(rig.env, &file));
+  rig.machine->disk().StallFor(absl::Minutes(1));
+  std::vector<int> completed;
+  rig.process->Spawn(WriteBlock(file.get(), 0, &completed));
+  ASSERT_TRUE(rig.world.scheduler().RunFor(absl::Seconds(10)).ok());
+  EXPECT_TRUE(completed.empty());
+  rig.machine->disk().Heal();
+  ASSERT_TRUE(rig.world.scheduler().RunFor(absl::Seconds(2)).ok());
+  EXPECT_EQ(completed.size(), 1u);
+}
+
+TEST(UnevenDiskTest, WritesOvertakeEachOther) {
+  Rig rig(1);
+  std::unique_ptr<File> file;
+  rig.Run(OpenDirect(rig.env, &file));
+  rig.machine->disk().set_unevenness_max(absl::Milliseconds(100));
+  std::vector<int> completed;
+  for (int block = 0; block < 10; ++block) {
+    rig.process->Spawn(WriteBlock(file.get(), block, &completed));
+  }
+  ASSERT_TRUE(rig.world.scheduler().RunFor(absl::Milliseconds(200)).ok());
+  EXPECT_EQ(completed.size(), 10u);
+  EXPECT_FALSE(std::is_sorted(completed.begin(), completed.end()));
 }
 
 Task<void> MoveBetweenDirectories(Env env) {

@@ -201,6 +201,10 @@ void SimLink::Append(Side side, Item::Kind kind, Buffer frame, bool follows) {
       network_->scheduler()->faults().Count("network.flip");
       frame = WithOneBitChanged(frame, &network_->random());
     }
+    if (kind == Item::Kind::kFrame && network_->random().Chance(conditions->resets, 1'000)) {
+      network_->scheduler()->faults().Count("network.flaky");
+      network_->ResetLater(shared_from_this(), DrawDelayFrom(side));
+    }
   }
   int64_t arrival = end.last_arrival_nanoseconds;
   if (!follows) {

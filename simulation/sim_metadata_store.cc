@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/drivers/node_path.h"
 #include "simulation/sim_metadata_client.h"
@@ -275,11 +276,17 @@ void SimMetadataServer::Heal() {
   watch_delay_max_ = absl::ZeroDuration();
   lose_replies_.clear();
   lose_requests_.clear();
+  failing_reads_.clear();
   const std::set<std::string> disconnected = std::exchange(disconnected_, {});
   for (const std::shared_ptr<SimMetadataClient>& client : clients_) {
     if (disconnected.contains(client->executor()->process()->name())) client->OnRestored();
   }
   Start();
+}
+
+bool SimMetadataServer::FailsRead(const SimMetadataClient& client) {
+  const auto found = failing_reads_.find(client.executor()->process()->name());
+  return found != failing_reads_.end() && random_.Chance(found->second, 1'000);
 }
 
 bool SimMetadataServer::TakeOne(std::map<std::string, int>* counts,
@@ -299,6 +306,11 @@ std::optional<MetadataReply> SimMetadataServer::OnRequest(const SimMetadataClien
   if (write && TakeOne(&lose_requests_, client)) {
     scheduler_->faults().Count("metadata.lost_request");
     return std::nullopt;
+  }
+  if (!write && FailsRead(client)) {
+    scheduler_->faults().Count("metadata.failed_read");
+    return MetadataReply{
+        MakeError(ErrorCode::kMetadataUnavailable, StrCat(request.path, ": not now"))};
   }
   MetadataReply reply = tree_.Apply(
       client.session(), request,

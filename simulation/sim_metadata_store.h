@@ -95,6 +95,11 @@ class SimMetadataServer {
   void LoseReplies(SimProcess* process, int count) { lose_replies_[process->name()] += count; }
   void LoseRequests(SimProcess* process, int count) { lose_requests_[process->name()] += count; }
 
+  // So many in a thousand of what the process reads end with kMetadataUnavailable.
+  void FailReads(SimProcess* process, uint64_t thousandths) {
+    failing_reads_[process->name()] = thousandths;
+  }
+
   size_t open_sessions() const { return sessions_.size(); }
 
   // Null: none. Must outlive its use here.
@@ -136,6 +141,7 @@ class SimMetadataServer {
   }
   void Disarm(uint64_t session, const WatchKey& key, uint64_t watch);
   void OnChange(SimMetadataTree::Changed what, const std::string& path);
+  bool FailsRead(const SimMetadataClient& client);
   bool TakeOne(std::map<std::string, int>* counts, const SimMetadataClient& client);
   std::vector<std::shared_ptr<SimMetadataClient>> ClientsOf(const SimProcess* process) const;
   // The connection of the client breaks; it comes back after a moment.
@@ -157,6 +163,7 @@ class SimMetadataServer {
   absl::Duration watch_delay_max_ = absl::ZeroDuration();
   std::map<std::string, int> lose_replies_;
   std::map<std::string, int> lose_requests_;
+  std::map<std::string, uint64_t> failing_reads_;  // by process, in thousandths
   std::map<WatchKey, std::set<std::pair<uint64_t, uint64_t>>> watches_;  // session, watch
 };
 

@@ -123,6 +123,16 @@ ErrorCode GetCode(Rig& rig, SimProcess* process, MetadataStore* store, std::stri
   return *outcome.code;
 }
 
+TEST(SimMetadataTest, ReadsMayFailAndWritesGoOn) {
+  Rig rig;
+  rig.server().FailReads(rig.a, 1'000);
+  EXPECT_EQ(Create(rig, rig.a, rig.store_a, "/x").code, ErrorCode::kOk);
+  EXPECT_EQ(GetCode(rig, rig.a, rig.store_a, "/x"), ErrorCode::kMetadataUnavailable);
+  EXPECT_EQ(GetCode(rig, rig.b, rig.store_b, "/x"), ErrorCode::kOk);
+  rig.server().Heal();
+  EXPECT_EQ(GetCode(rig, rig.a, rig.store_a, "/x"), ErrorCode::kOk);
+}
+
 TEST(SimMetadataTest, ALostReplyHidesAWriteThatWasApplied) {
   Rig rig;
   rig.server().LoseReplies(rig.a, 1);

@@ -51,6 +51,8 @@ struct LinkConditions {
   absl::Duration zombie_delay_max = absl::Seconds(120);
   // Of connections whose sender dies: the receiver hears nothing until it sends.
   uint64_t silent_deaths = 0;
+  // Of frames behind which their connection is reset, sometimes before they arrive.
+  uint64_t resets = 0;
   // Of frames that arrive with one bit changed. TCP's checksum makes this rare.
   uint64_t flips = 0;
   // What happens to attempts to connect.

@@ -391,6 +391,25 @@ TEST(SimNetworkTest, FlippedBitsArrive) {
   EXPECT_LT(whole, 80);
 }
 
+TEST(SimNetworkTest, AFlakyLinkBreaksItsConnectionsBehindAFrame) {
+  Rig rig(1);
+  rig.world.network().SetConditions("client", "server", {.resets = 500});
+  int broken = 0;
+  for (int i = 0; i < 20; ++i) {
+    rig.client_log.closed.reset();
+    ASSERT_EQ(rig.Connect(), ErrorCode::kOk);
+    rig.client->connection()->Send("frame", Buffer());
+    rig.Run(absl::Seconds(1));
+    if (!rig.client_log.closed.has_value()) continue;
+    EXPECT_EQ(*rig.client_log.closed, ErrorCode::kConnectionLost);
+    ++broken;
+  }
+  EXPECT_GT(broken, 0);
+  EXPECT_LT(broken, 20);
+  EXPECT_LT(rig.server_log.frames.size(), 20u);
+  EXPECT_GT(rig.server_log.frames.size(), 0u);
+}
+
 TEST(SimNetworkTest, AttemptsToConnectFailInTheWaysOfTheWorld) {
   using Connect = LinkConditions::Connect;
   Rig rig(1);

@@ -84,6 +84,15 @@ void CheckAllAckedEntriesAreReadable(const LedgerCalls& ledger, Violations* viol
       reporter.Report(*call, "a ledger that nobody deleted is said to be missing");
     }
   }
+  if (ledger.MayBeDeleted()) return;
+  for (const Mark& mark : ledger.history().marks()) {
+    if (mark.kind == Mark::Kind::kReckoning) CheckReckoning(ledger, mark.at, &reporter);
+  }
+}
+
+// Whatever is lost: who cannot tell may not close.
+void CheckEndKeepsAcknowledged(const LedgerCalls& ledger, Violations* violations) {
+  Reporter reporter("EndKeepsAcknowledged", violations);
   for (const LedgerCalls::End& end : ledger.ends()) {
     for (auto acked = ledger.acked().upper_bound(end.last); acked != ledger.acked().end();
          ++acked) {
@@ -92,10 +101,6 @@ void CheckAllAckedEntriesAreReadable(const LedgerCalls& ledger, Violations* viol
                       ", acknowledged at ", acked->second->ended_nanoseconds, " ns");
       break;
     }
-  }
-  if (ledger.MayBeDeleted()) return;
-  for (const Mark& mark : ledger.history().marks()) {
-    if (mark.kind == Mark::Kind::kReckoning) CheckReckoning(ledger, mark.at, &reporter);
   }
 }
 
@@ -333,6 +338,7 @@ void CheckReadContract(const LedgerCalls& ledger, Violations* violations) {
 const std::vector<LedgerChecker>& LedgerCheckers() {
   static const auto* const kCheckers = new std::vector<LedgerChecker>{
       {"AllAckedEntriesAreReadable", CheckAllAckedEntriesAreReadable, false},
+      {"EndKeepsAcknowledged", CheckEndKeepsAcknowledged, true},
       {"AckedPrefix", CheckAckedPrefix, true},
       {"ReadersAgree", CheckReadersAgree, true},
       {"NoOutOfOrderEntries", CheckNoOutOfOrderEntries, true},

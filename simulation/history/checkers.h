@@ -41,7 +41,8 @@ struct LedgerChecker {
   bool holds_beyond_budget;
 };
 
-// G1 AllAckedEntriesAreReadable   what is acknowledged is never missing, other, or cut off
+// G1 AllAckedEntriesAreReadable   what is acknowledged is never missing or other
+// G1 EndKeepsAcknowledged         no end cuts off what is acknowledged
 // G2 AckedPrefix                  a writer's acknowledgements are 0, 1, 2, ...; none after an error
 // G3 ReadersAgree                 an entry has one content
 // G4 NoOutOfOrderEntries          what is read was appended there, and not refused

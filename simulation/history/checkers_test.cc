@@ -103,7 +103,7 @@ std::vector<Story> Stories() {
        kBegin,
        "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
        "11 r 10 ok lac=0 state=closed last=0 length=100\n",
-       {"AllAckedEntriesAreReadable", "LacIsTrue"}},
+       {"EndKeepsAcknowledged", "LacIsTrue"}},
       {"ALedgerIsSaidToBeMissing",
        kBegin,
        "10 r 10 invoke open ledger=7 handle=2\n11 r 10 error NoSuchLedgerMetadata none\n",
@@ -124,7 +124,7 @@ std::vector<Story> Stories() {
        "7 w 4 invoke force ledger=7 handle=1\n8 w 4 ok\n"
        "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
        "11 r 10 ok lac=0 state=closed last=0 length=100\n",
-       {"AllAckedEntriesAreReadable"}},
+       {"EndKeepsAcknowledged"}},
 
       // G2
       {"AnAckIsLeftOut",
@@ -156,7 +156,7 @@ std::vector<Story> Stories() {
        "7 w 4 invoke close ledger=7 handle=1\n8 w 4 ok last=1\n"
        "9 w 5 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n"
        "10 w 5 ok entry=2 lac=2\n",
-       {"AckedPrefix", "AllAckedEntriesAreReadable", "LacIsTrue"}},
+       {"AckedPrefix", "EndKeepsAcknowledged", "LacIsTrue"}},
 
       // G3, G4
       {"TwoReadersTwoTruths",
@@ -265,7 +265,7 @@ std::vector<Story> Stories() {
        "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n"
        "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
        "11 r 10 ok lac=1 state=closed last=1 length=200\n12 w 4 ok entry=2 lac=2\n",
-       {"NoLateAck", "AllAckedEntriesAreReadable", "LacIsTrue"}},
+       {"NoLateAck", "EndKeepsAcknowledged", "LacIsTrue"}},
 
       // The rest
       {"AReadWithAHole",
@@ -336,6 +336,21 @@ TEST(BeyondBudgetTest, LossIsAllowedAndInventionIsNot) {
                                      "13 r 11 ok 0=raw/1/100\n");
   ASSERT_TRUE(invented.ok()) << invented.status();
   EXPECT_EQ(CheckHistory(*invented, beyond).size(), 1u);
+}
+
+TEST(BeyondBudgetTest, WhoCannotTellMayNotCloseBelowWhatWasAcknowledged) {
+  const auto refused = ParseHistory(std::string(kBegin) +
+                                    "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
+                                    "11 r 10 error RecoveryFailed none\n");
+  ASSERT_TRUE(refused.ok()) << refused.status();
+  EXPECT_EQ(CheckHistory(*refused, {.beyond_budget = true}).size(), 0u);
+  const auto cut = ParseHistory(std::string(kBegin) +
+                                "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
+                                "11 r 10 ok lac=0 state=closed last=0 length=100\n");
+  ASSERT_TRUE(cut.ok()) << cut.status();
+  const Violations violations = CheckHistory(*cut, {.beyond_budget = true});
+  ASSERT_EQ(violations.size(), 1u);
+  EXPECT_EQ(violations[0].checker, "EndKeepsAcknowledged");
 }
 
 }  // namespace

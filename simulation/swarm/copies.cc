@@ -20,8 +20,9 @@ using wire::ReplyCode;
 
 // Entries that all bookies together are asked to read; every entry is asked for by listing.
 constexpr int64_t kReadsMax = 3'000;
-// Above every end.
-constexpr int64_t kLateEntry = 1'000'000'000;
+// Above every end, and near enough: an index file grows up to there, and a simulated disk has no
+// holes.
+constexpr int64_t kLateEntry = 1'000'000;
 
 std::map<LedgerId, metadata::LedgerMetadata> ClosedLedgers(const WireWatch& watch) {
   std::map<LedgerId, metadata::LedgerMetadata> closed;
@@ -90,7 +91,7 @@ class CopyAudit::Questions {
         }
         continue;
       }
-      ++audit_->copies_[{ledger, entry}];
+      audit_->copies_[{ledger, entry}].insert(host_);
       if (++number % audit_->stride_ == 0) STELE_CO_TRY_OK(co_await ReadEntry(requests, entry));
     }
     // The answer is for WireWatch.
@@ -160,14 +161,18 @@ void CopyAudit::CheckQuorums(const Hazards& hazards, const std::set<LedgerId>& r
     const int needed = is_repaired ? metadata.replication().write_quorum_size
                                    : metadata.replication().ack_quorum_size;
     for (EntryId entry(0); entry <= metadata.last_entry(); entry = entry.Next()) {
-      int copies = copies_[{ledger, entry}];
+      const std::set<std::string>& have = copies_[{ledger, entry}];
+      int copies = static_cast<int>(have.size());
+      std::string missing;
       for (const std::string& host : WireWatch::HostsOf(metadata, entry)) {
-        copies += hazards.is_excused(host) && !(is_repaired && hazards.is_gone(host)) ? 1 : 0;
+        const bool excused = hazards.is_excused(host) && !(is_repaired && hazards.is_gone(host));
+        copies += excused ? 1 : 0;
+        if (!excused && !have.contains(host)) missing += StrCat(" ", host);
       }
       if (copies >= needed) continue;
       stage_->Violate(is_repaired ? "CopiesAreBack" : "AllCommittedEntriesReachAckQuorum",
                       StrCat("ledger ", ledger.value(), " entry ", entry.value(), " has ", copies,
-                             " copies in the end, and needs ", needed));
+                             " copies in the end, and needs ", needed, "; it is not on", missing));
       return;
     }
   }

@@ -45,8 +45,8 @@ class CopyAudit {
   const WireWatch* watch_;
   const std::map<LedgerId, metadata::LedgerMetadata> ledgers_;  // closed, and not deleted
   std::map<Where, history::PayloadTag> acknowledged_;
-  std::map<Where, int> copies_;
-  int64_t stride_ = 1;  // each so-manieth entry is read
+  std::map<Where, std::set<std::string>> copies_;  // the hosts that have it
+  int64_t stride_ = 1;                             // each so-manieth entry is read
 };
 
 }  // namespace stele::simulation

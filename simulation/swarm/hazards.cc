@@ -19,6 +19,8 @@ constexpr char kData[] = "/data";
 constexpr absl::Duration kSupervisorPause = absl::Seconds(2);
 // Watches are late by this much at most.
 constexpr absl::Duration kWatchDelayMax = absl::Seconds(5);
+// Of frames on a flaky link: their connection breaks behind them.
+constexpr uint64_t kFlakyThousandths = 150;
 // A process that is to stop in order and does not is killed.
 constexpr absl::Duration kStopPatience = absl::Seconds(30);
 
@@ -94,7 +96,8 @@ bool Hazards::Apply(const Fault& fault) {
     case FaultKind::kHalfOpen:
     case FaultKind::kSlowLink:
     case FaultKind::kShutWindow:
-    case FaultKind::kSwizzle: return ApplyToNetwork(fault);
+    case FaultKind::kSwizzle:
+    case FaultKind::kFlakyLink: return ApplyToNetwork(fault);
     case FaultKind::kStoreCut:
     case FaultKind::kStoreDown:
     case FaultKind::kStoreFlap:
@@ -102,7 +105,8 @@ bool Hazards::Apply(const Fault& fault) {
     case FaultKind::kStoreLoseRequest:
     case FaultKind::kExpire:
     case FaultKind::kStoreSlow:
-    case FaultKind::kWatchLate: return ApplyToStore(fault);
+    case FaultKind::kWatchLate:
+    case FaultKind::kStoreErrs: return ApplyToStore(fault);
     default: return IsDestructive(fault.kind) ? Damage(fault) : ApplyToDisk(fault);
   }
 }
@@ -240,6 +244,14 @@ bool Hazards::ApplyToLink(const Fault& fault, const std::string& a, const std::s
       });
       return true;
     }
+    case FaultKind::kFlakyLink:
+      network.SetConditions(a, b, {.resets = kFlakyThousandths});
+      network.SetConditions(b, a, {.resets = kFlakyThousandths});
+      After(time, [&network, a, b] {
+        network.SetConditions(a, b, {});
+        network.SetConditions(b, a, {});
+      });
+      return true;
     default: return false;
   }
 }
@@ -277,6 +289,10 @@ bool Hazards::ApplyToStore(const Fault& fault) {
     case FaultKind::kStoreLoseReply: store.LoseReplies(process, count); return true;
     case FaultKind::kStoreLoseRequest: store.LoseRequests(process, count); return true;
     case FaultKind::kExpire: store.Expire(process); return true;
+    case FaultKind::kStoreErrs:
+      store.FailReads(process, static_cast<uint64_t>(fault.b));
+      After(time, [&store, process] { store.FailReads(process, 0); });
+      return true;
     default: return false;
   }
 }
@@ -306,6 +322,10 @@ bool Hazards::ApplyToDisk(const Fault& fault) {
     case FaultKind::kDiskSlow:
       disk.set_slowness(std::max(1, times));
       After(time, [&disk] { disk.set_slowness(1); });
+      return true;
+    case FaultKind::kDiskUneven:
+      disk.set_unevenness_max(absl::Milliseconds(fault.b));
+      After(time, [&disk] { disk.set_unevenness_max(absl::ZeroDuration()); });
       return true;
     case FaultKind::kDiskSync: disk.faults().Arm(DiskFault::kSyncFails); return true;
     case FaultKind::kDiskSyncShows: disk.faults().Arm(DiskFault::kSyncFailsShows); return true;
@@ -370,6 +390,7 @@ void Hazards::Up(int bookie) {
   Node& node = nodes_.at(bookie);
   if (node.up || node.lost) return;
   node.up = true;
+  actors_->OnBookieUp(bookie);
   cluster_->Restart(bookie);
 }
 

@@ -25,6 +25,8 @@ class ActorControl {
   virtual SimProcess* process(int64_t number) = 0;
   virtual void Crash(int64_t number) = 0;
   virtual void Restart(int64_t number) = 0;
+  // A bookie is about to start again.
+  virtual void OnBookieUp(int bookie) = 0;
 };
 
 class Hazards {

@@ -4,6 +4,7 @@
 #include <string>
 #include <utility>
 
+#include "bookie/testing/wire_client.h"
 #include "common/base/endian.h"
 #include "common/base/strings.h"
 #include "common/wire/request_codec.h"
@@ -28,6 +29,15 @@ std::string Noise(const RoleContext& context, size_t size) {
   std::string bytes;
   for (size_t i = 0; i < size; ++i) bytes.push_back(static_cast<char>(context.Below(256)));
   return bytes;
+}
+
+// An add that a bookie takes, or an entry that it has, with other bytes.
+std::string AddAgain(const RoleContext& context) {
+  const bookie::LedgerRequests requests{.ledger = LedgerId(kForeignLedgers + 100)};
+  wire::Request request = requests.Add(static_cast<int64_t>(context.Below(3)), Noise(context, 8));
+  request.header.version = wire::ProtocolVersion::kV3;
+  const auto frame = wire::EncodeRequest(request);
+  return StrCat(frame->head, frame->body.view());
 }
 
 // A request of the right form, and then perhaps damaged. Its ledger is none of ours: the first who
@@ -61,6 +71,11 @@ std::string NearlyRight(const RoleContext& context) {
   return bytes;
 }
 
+std::string DrawBytes(const RoleContext& context) {
+  if (context.Chance(1, 3)) return Noise(context, 1 + context.Below(200));
+  return context.Chance(1, 3) ? AddAgain(context) : NearlyRight(context);
+}
+
 }  // namespace
 
 Task<void> PlayIntruder(RoleContext context) {
@@ -75,9 +90,7 @@ Task<void> PlayIntruder(RoleContext context) {
     (*connected)->Start(&deaf);
     const uint64_t frames = 1 + context.Below(10);
     for (uint64_t i = 0; i < frames && !deaf.is_closed; ++i) {
-      const std::string bytes =
-          context.Chance(1, 3) ? Noise(context, 1 + context.Below(200)) : NearlyRight(context);
-      (*connected)->Send(bytes, Buffer());
+      (*connected)->Send(DrawBytes(context), Buffer());
       co_await context.Think(absl::Milliseconds(50));
     }
   }

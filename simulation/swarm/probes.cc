@@ -21,6 +21,9 @@ constexpr absl::Duration kPause = absl::Seconds(1);
 constexpr absl::Duration kSettleTime = absl::Seconds(10);
 constexpr int64_t kReadEntriesMax = 100;
 constexpr int kProbeEntries = 3;
+// A bookie that does not serve by then will be started again.
+constexpr int kRollTries = 40;
+constexpr absl::Duration kRollPause = absl::Milliseconds(50);
 
 Task<absl::Status> AppendOne(Caller caller, std::shared_ptr<RecordedWriter> writer) {
   Completion<absl::Status> told(caller.env.executor);
@@ -102,6 +105,21 @@ Task<std::string> FindMissingCopy(Env env, const WireWatch* watch, const Hazards
 }
 
 }  // namespace
+
+Task<void> CallRoll(Env env, const WireWatch* watch, std::string host) {
+  bookie::WireClient wire(env, wire::ProtocolVersion::kV3);
+  bool connected = false;
+  for (int i = 0; i < kRollTries && !connected; ++i) {
+    co_await SleepFor(env.executor, env.clock, kRollPause);
+    connected = (co_await wire.Connect({host, kBookiePort})).ok();
+  }
+  if (!connected) co_return;
+  for (const auto& [ledger, entry] : watch->RollCall(host)) {
+    const bookie::LedgerRequests requests{
+        .ledger = ledger, .password = "", .digest_type = DigestType::kCrc32};
+    if (!(co_await wire.Call(requests.Read(entry.value()))).ok()) co_return;
+  }
+}
 
 Task<void> AwaitCopies(Env env, const WireWatch* watch, const Hazards* hazards,
                        std::set<LedgerId> ledgers, ProbeResult* result) {

@@ -17,6 +17,10 @@ struct ProbeResult {
   std::string failure;  // empty: all went well
 };
 
+// Calls the roll of a bookie that has just been started, as soon as it serves. WireWatch says who
+// is on it, and judges the answers.
+Task<void> CallRoll(Env env, const WireWatch* watch, std::string host);
+
 // One ledger from its creation to its end: each operation must succeed. Tries again until it does.
 Task<void> ProbeWork(Caller caller, quorum::Replication replication, ProbeResult* result);
 

@@ -32,6 +32,8 @@ constexpr absl::Duration kRepairTime = absl::Minutes(15);
 // Of a ledger that cannot be opened or read, a second apart.
 constexpr int kReadTries = 60;
 constexpr int kReadTriesBeyond = 2;
+// Of bookies that flush late.
+constexpr absl::Duration kLateFlush = absl::Minutes(1);
 
 // What bookies say, into the lines of the stage.
 class StageLog final : public observe::Log {
@@ -59,6 +61,7 @@ class Run final : public ActorControl {
   SimProcess* process(int64_t number) override;
   void Crash(int64_t number) override;
   void Restart(int64_t number) override;
+  void OnBookieUp(int bookie) override;
 
  private:
   struct Cast {
@@ -103,6 +106,8 @@ class Run final : public ActorControl {
   std::unique_ptr<WireWatch> watch_;
   std::unique_ptr<Hazards> hazards_;
   Cluster cluster_;
+  // Nothing happens to it.
+  SimProcess* inspector_ = nullptr;
   std::map<int64_t, Cast> cast_;
   std::vector<std::unique_ptr<ProbeResult>> probes_;
   std::set<LedgerId> repaired_;  // by autorecovery, completely
@@ -121,6 +126,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
   stage_.set_on_acknowledged(
       [this](LedgerId ledger, EntryId entry) { watch_->OnAcknowledged(ledger, entry); });
   hazards_ = std::make_unique<Hazards>(&stage_, &cluster_, this, watch_.get());
+  inspector_ = cluster_.world().AddProcess(cluster_.world().AddMachine("inspector"), "inspector");
   stage_.SetScheduler(&cluster_.world().scheduler());
   if (options.listener) {
     stage_.set_listener([this](std::string_view line) { options_.listener(line); });
@@ -147,6 +153,7 @@ Run::~Run() {
   for (auto& [number, cast] : cast_) {
     if (cast.process->alive()) cast.process->Crash();
   }
+  inspector_->Crash();
 }
 
 ClusterOptions Run::OptionsOf() {
@@ -165,7 +172,8 @@ ClusterOptions Run::OptionsOf() {
   };
   options.adjust_bookie = [this](int bookie, bookie::BookieOptions* to) {
     to->gc_interval = absl::Seconds(30);
-    if (scenario_.small_bookies == 0) return;
+    if (scenario_.small_bookies == 2) to->flush_interval = kLateFlush;
+    if (scenario_.small_bookies != 1) return;
     to->journal_size_max_bytes = 6 << 20;
     to->journal_batch_max_bytes = 16 << 10;
     to->entry_log_size_max_bytes = 256 << 10;
@@ -219,6 +227,12 @@ void Run::Restart(int64_t number) {
   if (cast.process->alive()) return;
   cast.process->Restart();
   StartActor(&cast);
+}
+
+void Run::OnBookieUp(int bookie) {
+  const std::string& host = cluster_.process(bookie)->name();
+  watch_->OnRestart(host);
+  inspector_->Spawn(CallRoll(cluster_.world().env(inspector_), watch_.get(), host));
 }
 
 Caller Run::CallerOf(SimProcess* process, client::Client* client) {

@@ -50,6 +50,9 @@ const std::vector<FaultClass>& FaultClasses() {
       {"meta", {FaultKind::kStoreSlow, FaultKind::kWatchLate}},
       {"clock", {FaultKind::kWallClock, FaultKind::kClockRate}},
       {"collect", {FaultKind::kCollect}},
+      {"net", {FaultKind::kFlakyLink}},
+      {"meta", {FaultKind::kStoreErrs}},
+      {"crash", {FaultKind::kDiskUneven}},
   };
   return *kClasses;
 }
@@ -154,7 +157,8 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kReset:
     case FaultKind::kZombie:
     case FaultKind::kHalfOpen:
-    case FaultKind::kSlowLink: {
+    case FaultKind::kSlowLink:
+    case FaultKind::kFlakyLink: {
       const int64_t other = DrawTarget(random, scenario, fault.kind);
       return other != fault.a ? other : (fault.a == 1 ? 2 : 1);
     }
@@ -174,6 +178,8 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kCollect: return static_cast<int64_t>(random.Below(3));
     case FaultKind::kStoreSlow:
     case FaultKind::kDiskSlow: return LogUniform(random, 2, 200);
+    case FaultKind::kDiskUneven: return LogUniform(random, 2, 500);
+    case FaultKind::kStoreErrs: return LogUniform(random, 50, 900);
     case FaultKind::kStoreFlap: return LogUniform(random, 20, 15'000);
     default: return 0;
   }
@@ -247,6 +253,16 @@ class FaultDrawer {
     if (IsDestructive(fault.kind) && within_budget) fault.a = victim_;
     if (fault.kind == FaultKind::kLose && within_budget && std::exchange(lost_, true)) return;
     scenario_->faults.push_back(fault);
+    if (fault.kind == FaultKind::kDiskUneven) AddPowerCut(stream, fault);
+  }
+
+  // What the order of writes was good for shows when the power fails in the midst of it.
+  void AddPowerCut(SimRandom& stream, const Fault& uneven) {
+    scenario_->faults.push_back({.kind = FaultKind::kPower,
+                                 .at_ms = uneven.at_ms + LogUniform(stream, 1, uneven.for_ms),
+                                 .for_ms = LogUniform(stream, 1, kLongestInStormMs),
+                                 .a = uneven.a,
+                                 .calls = LogUniform(stream, 1, 400)});
   }
 
   void DrawStorms(SimRandom stream) {
@@ -307,6 +323,9 @@ absl::StatusOr<Scenario> DrawScenario(uint64_t seed, std::string_view profile) {
   if (about_losses) scenario.bookies = std::max(scenario.bookies, 4);
   scenario.losses_max = (about_losses || random.Chance(1, 2)) && scenario.bookies > 3 ? 1 : 0;
   scenario.small_bookies = random.Chance(1, 2) ? 1 : 0;
+  if (scenario.small_bookies == 0 && random.Child("late flushes").Chance(1, 2)) {
+    scenario.small_bookies = 2;
+  }
   DrawActors(random.Child("actors"), &scenario);
   if (scenario.profile != "calm") FaultDrawer(&scenario, random.Child("faults")).Draw();
   return scenario;

@@ -82,12 +82,14 @@ enum class FaultKind {
   kExpire,         // a's session ends
   kStoreSlow,      // the metadata store takes `b` times as long
   kWatchLate,      // its watches fire up to `for` later
+  kStoreErrs,      // of what a reads there, `b` in a thousand end with an error
   kPause,          // a stands still, and does not know
   kZombie,         // of connections of a to b: what a has sent arrives up to `for` later
   kHalfOpen,       // a knows that its connections to b are gone, b does not
   kSlowLink,       // between a and b: long delays, stalls, little bandwidth
   kShutWindow,     // a reads nothing from the network
   kSwizzle,        // links of a are blocked one by one, and unblocked in another order
+  kFlakyLink,      // connections between a and b break after a few frames, again and again
   kDiskFull,       // of bookie a
   kDiskSync,       // its next sync fails, once; what that covered goes with the next power cut
   kDiskSyncShows,  // the same, and reads show the old content
@@ -97,6 +99,7 @@ enum class FaultKind {
   kDescriptors,    // its next `b` files cannot be opened
   kDiskStall,      // nothing ends on the disk for a while
   kDiskSlow,       // it takes `b` times as long
+  kDiskUneven,     // an operation takes up to `b` milliseconds more, and is overtaken by others
   // Damage: the disk says that all is well. Of one bookie only, and only within losses_max.
   kRot,               // bits flip in `b` sectors
   kBadSector,         // the next `b` reads meet sectors that cannot be read any more
@@ -135,7 +138,8 @@ struct Scenario {
   int64_t duration_ms = 60'000;  // of the first act
   int64_t timeouts_percent = 100;
   int losses_max = 0;  // ledgers are written with ack quorums above it
-  // 0: the usual sizes. Else the bookies' files, caches and queues are as small as they can be.
+  // 0: the usual sizes. 1: the bookies' files, caches and queues are as small as they can be.
+  // 2: the usual sizes, and what the journals protect is flushed late.
   int small_bookies = 0;
   std::vector<Actor> actors;
   std::vector<Fault> faults;

@@ -43,6 +43,10 @@ void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const 
   Asked asked{.operation = request->header.operation,
               .delivered_nanoseconds = scheduler_->Now().nanoseconds(),
               .delivered_at = scheduler_->steps()};
+  if (const auto* lac = std::get_if<wire::WriteLacRequest>(&request->body)) {
+    OnWriterLac(lac->ledger, lac->lac);
+    return;
+  }
   if (const auto* add = std::get_if<wire::AddRequest>(&request->body)) {
     asked.ledger = add->ledger;
     asked.entry = add->entry;
@@ -50,6 +54,7 @@ void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const 
     asked.deferred_sync = add->deferred_sync;
     const auto ids = wire::ParseEntryIds(add->body.view());
     asked.lac = ids.ok() ? ids->last_add_confirmed : kNoEntry;
+    OnAdd(from, to, asked);
   } else if (const auto* read = std::get_if<wire::ReadRequest>(&request->body)) {
     asked.previous_lac = read->previous_lac;
     asked.ledger = read->ledger;
@@ -112,6 +117,32 @@ void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::
   }
 }
 
+void WireWatch::OnWriterLac(LedgerId ledger, EntryId lac) {
+  EntryId& highest = writer_lacs_.try_emplace(ledger, kNoEntry).first->second;
+  highest = std::max(highest, lac);
+}
+
+void WireWatch::OnAdd(const std::string& client, const std::string& bookie, const Asked& asked) {
+  const Where where(bookie, asked.ledger);
+  unanswered_[where].insert(asked.entry);
+  if (const auto doubtful = doubtful_.find(where); doubtful != doubtful_.end()) {
+    doubtful->second.erase(asked.entry);
+  }
+  if (!asked.recovery) return OnWriterLac(asked.ledger, asked.lac);
+  const auto found = ledgers_.find(asked.ledger);
+  if (found == ledgers_.end()) return;
+  ++checks_;
+  EntryId bound = found->second.last_fragment().first_entry.Previous();
+  for (const std::map<LedgerId, EntryId>* known : {&writer_lacs_, &acknowledged_}) {
+    const auto highest = known->find(asked.ledger);
+    if (highest != known->end()) bound = std::max(bound, highest->second);
+  }
+  if (asked.lac <= bound) return;
+  stage_->Violate("RecoveryLac", StrCat(client, " writes ", NameOf(asked.ledger, asked.entry),
+                                        " back with LAC ", asked.lac.value(),
+                                        "; all that its writer can have told is ", bound.value()));
+}
+
 void WireWatch::CountAdd(uint64_t connection, const std::string& client, const std::string& bookie,
                          const Buffer& frame) {
   const auto limit = debts_max_.find(client);
@@ -142,8 +173,12 @@ void WireWatch::OnRecoveryAdd(const std::string& client, LedgerId ledger, EntryI
 }
 
 void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code) {
-  if (code != wire::ReplyCode::kOk) return;
   const Where where(bookie, asked.ledger);
+  if (const auto waiting = unanswered_.find(where); waiting != unanswered_.end()) {
+    waiting->second.erase(asked.entry);
+  }
+  if (code != wire::ReplyCode::kOk) return;
+  if (!asked.recovery) taken_[where].insert(asked.entry);
   if (!asked.deferred_sync) stored_[where].emplace(asked.entry, scheduler_->steps());
   if (!asked.lac.IsNone()) lacs_[where].emplace(asked.lac, scheduler_->Now().nanoseconds());
   const auto fenced = fenced_.find(where);
@@ -158,6 +193,11 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
   const Where where(bookie, asked.ledger);
   if (asked.fence && (code == wire::ReplyCode::kOk || IsNegative(code))) {
     fenced_.emplace(where, scheduler_->steps());
+  }
+  if (const auto doubtful = doubtful_.find(where); code == wire::ReplyCode::kOk &&
+                                                   doubtful != doubtful_.end() &&
+                                                   doubtful->second.erase(asked.entry) > 0) {
+    stored_[where].emplace(asked.entry, scheduler_->steps());
   }
   // A ledger without metadata may be collected: it was deleted, or an intruder's.
   if (!ledgers_.contains(asked.ledger) || IsDeleted(asked.ledger)) return;
@@ -174,6 +214,38 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
                   StrCat(bookie, " says ", wire::NameOf(code), " to a read of ",
                          NameOf(asked.ledger, asked.entry), ", and acknowledged entry ",
                          entry->first.value(), " in step ", entry->second));
+}
+
+// ---- Restarts
+
+void WireWatch::OnRestart(const std::string& bookie) {
+  for (auto sent = unanswered_.lower_bound({bookie, LedgerId(0)});
+       sent != unanswered_.end() && sent->first.first == bookie; sent = unanswered_.erase(sent)) {
+    doubtful_[sent->first].insert(sent->second.begin(), sent->second.end());
+  }
+}
+
+std::vector<std::pair<LedgerId, EntryId>> WireWatch::RollCall(const std::string& bookie) const {
+  constexpr size_t kEntriesMax = 20;  // of each kind
+  constexpr int kOfLedgerMax = 4;
+  std::vector<std::pair<LedgerId, EntryId>> entries;
+  const auto youngest = [&](const auto& all, const auto& entry_of) {
+    const size_t most = entries.size() + kEntriesMax;
+    auto place = all.upper_bound({bookie, LedgerId(INT64_MAX)});
+    while (place != all.begin() && (--place)->first.first == bookie) {
+      if (!ledgers_.contains(place->first.second) || IsDeleted(place->first.second)) continue;
+      int count = 0;
+      for (auto last = place->second.rbegin();
+           last != place->second.rend() && count < kOfLedgerMax && entries.size() < most;
+           ++last, ++count) {
+        entries.emplace_back(place->first.second, entry_of(*last));
+      }
+      if (entries.size() == most) return;
+    }
+  };
+  youngest(doubtful_, [](EntryId entry) { return entry; });
+  youngest(stored_, [](const auto& stored) { return stored.first; });
+  return entries;
 }
 
 void WireWatch::OnLongPollReply(const std::string& bookie, const Asked& asked) {
@@ -336,6 +408,28 @@ void WireWatch::CheckMoved(LedgerId ledger, const metadata::LedgerMetadata& befo
   }
 }
 
+// A recovery has seen that the next entry is on too few bookies, and made sure that it stays so.
+void WireWatch::CheckEnd(LedgerId ledger, const metadata::LedgerMetadata& before,
+                         const metadata::LedgerMetadata& after) {
+  if (IsDeleted(ledger)) return;
+  const EntryId next = after.last_entry().Next();
+  int open = 0;
+  std::string who;
+  for (const std::string& bookie : HostsOf(before, next)) {
+    const Where where(bookie, ledger);
+    const auto taken = taken_.find(where);
+    const bool has = taken != taken_.end() && taken->second.contains(next);
+    if (damaged_.contains(bookie) || (!has && fenced_.contains(where))) continue;
+    ++open;
+    who += StrCat(" ", bookie, has ? " has it" : " is not fenced");
+  }
+  if (open < before.replication().ack_quorum_size) return;
+  stage_->Violate("EndIsFinal",
+                  StrCat("ledger ", ledger.value(), " is closed at ", after.last_entry().value(),
+                         ", and its writer may still get ", open,
+                         " acknowledgements for the next entry:", who));
+}
+
 void WireWatch::CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
                           const metadata::LedgerMetadata& after) {
   const auto violate = [&](std::string_view what) {
@@ -360,6 +454,7 @@ void WireWatch::CheckStep(LedgerId ledger, const metadata::LedgerMetadata& befor
     violate("its ensembles changed during recovery");
   }
   if (before.IsClosed() || !after.IsClosed() || IsDeferred(ledger)) return;
+  if (before.state() == metadata::LedgerState::kInRecovery) CheckEnd(ledger, before, after);
   for (EntryId entry(0); entry <= after.last_entry(); entry = entry.Next()) {
     const int copies = CopiesOf(after, ledger, entry);
     if (copies >= after.replication().ack_quorum_size) continue;

@@ -9,11 +9,15 @@
 //   RepairHarmless      a bookie that is put into an old fragment has acknowledged all that belongs
 //                       there, or has shown it to the worker, and no ensemble names a bookie twice
 //   RecoveryTail        a recovery writes nothing back below the last fragment
+//   RecoveryLac         a recovery tells no LAC that the ledger's writer cannot have told
+//   EndIsFinal          when a recovery closes a ledger, the next entry can get no ack quorum any
+//                       more: too many of its bookies are fenced and have not got it
 //   ClosedReplicated    at close each entry up to the end has an ack quorum of copies
 //   LongPollWakes       a bookie that nothing disturbs ends a long poll soon after it learns a LAC
 //   BoundedDebt         a client has a bounded number of adds under way to one bookie
 //
-// What a bookie "has" is what it has acknowledged, to whomever, in whatever life of its process.
+// What a bookie "has" is what it has acknowledged, to whomever, in whatever life of its process;
+// and what it shows after a restart of what it was sent before: replay has made that durable.
 #pragma once
 
 #include <cstdint>
@@ -50,6 +54,11 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   void OnAcknowledged(LedgerId ledger, EntryId entry);
   // The bookie's disk was damaged: it may have lost anything.
   void MarkDamaged(const std::string& bookie) { damaged_.insert(bookie); }
+  // Its process begins anew.
+  void OnRestart(const std::string& bookie);
+  // What it should be asked for when it serves again: entries that it was sent and did not
+  // acknowledge before it died, and those that it acknowledged last.
+  std::vector<std::pair<LedgerId, EntryId>> RollCall(const std::string& bookie) const;
   // Something was done to it that may make it slow.
   void MarkDisturbed(const std::string& bookie) { disturbed_.insert(bookie); }
   // So many adds may be under way from this host to one bookie; those that are older than
@@ -99,6 +108,8 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   };
   using Where = std::pair<std::string, LedgerId>;  // bookie, ledger
 
+  void OnAdd(const std::string& client, const std::string& bookie, const Asked& asked);
+  void OnWriterLac(LedgerId ledger, EntryId lac);
   void OnRecoveryAdd(const std::string& client, LedgerId ledger, EntryId entry);
   void OnAddReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
   void OnReadReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code);
@@ -113,6 +124,8 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
                   const metadata::LedgerMetadata& after);
   // Copies on the write set that the metadata names.
   int CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledger, EntryId entry) const;
+  void CheckEnd(LedgerId ledger, const metadata::LedgerMetadata& before,
+                const metadata::LedgerMetadata& after);
   void CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
                  const metadata::LedgerMetadata& after);
 
@@ -124,7 +137,11 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   std::multimap<Key, Asked> asked_;
   // By entry: the step of the first acknowledgement.
   std::map<Where, std::map<EntryId, uint64_t>> stored_;
-  std::map<Where, uint64_t> fenced_;  // the step of the first answer
+  std::map<Where, std::set<EntryId>> taken_;       // acknowledged to the ledger's writer
+  std::map<Where, std::set<EntryId>> unanswered_;  // sent to it, in this life
+  std::map<Where, std::set<EntryId>> doubtful_;    // sent to it and not answered, in an earlier one
+  std::map<LedgerId, EntryId> writer_lacs_;        // the highest
+  std::map<Where, uint64_t> fenced_;               // the step of the first answer
   // By LAC: when the bookie acknowledged the first add that told it, in nanoseconds.
   std::map<Where, std::map<EntryId, int64_t>> lacs_;
   std::map<Where, std::set<EntryId>> shown_;  // read by auditors and workers
