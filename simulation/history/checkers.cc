@@ -212,6 +212,16 @@ EntryId HighestTrueLac(const LedgerCalls& ledger, size_t position) {
   return highest;
 }
 
+// What a recovery may have kept: everything whose effect is not certain to be none.
+EntryId HighestRecoverable(const LedgerCalls& ledger) {
+  EntryId highest = kNoEntry;
+  for (const Call* append : ledger.appends()) {
+    const bool refused = append->failed() && append->effect == Effect::kNone;
+    if (!refused) highest = std::max(highest, append->question.entry);
+  }
+  return highest;
+}
+
 void CheckLacIsTrue(const LedgerCalls& ledger, Violations* violations) {
   Reporter reporter("LacIsTrue", violations);
   const LedgerCalls::End* lowest_end = nullptr;
@@ -220,6 +230,8 @@ void CheckLacIsTrue(const LedgerCalls& ledger, Violations* violations) {
     if (lowest_end == nullptr || end.last < lowest_end->last) lowest_end = &end;
     highest_end = std::max(highest_end, end.last);
   }
+  // Who keeps no history, as autorecovery, may have closed it, and the deletion hides where.
+  if (ledger.ends().empty() && ledger.MayBeDeleted()) highest_end = HighestRecoverable(ledger);
   const EntryId acknowledged =
       ledger.deferred_sync() ? kNoEntry : HighestTrueLac(ledger, Call::kNever);
   for (const Call* call : ledger.of_handles()) {

@@ -202,6 +202,20 @@ std::vector<Story> Stories() {
        "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n8 w - crash\n"
        "10 r 10 invoke open ledger=7 handle=2\n11 r 10 ok lac=2\n",
        {}},
+      {"ALacFromARecoveryThatNobodySawBeforeTheDeletion",
+       kBegin,
+       "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n"
+       "8 w 4 error LedgerFenced unknown\n"
+       "10 r 10 invoke open ledger=7 handle=2\n11 r 10 ok lac=2\n"
+       "12 d 12 invoke delete ledger=7\n13 d 12 ok\n",
+       {}},
+      {"ALacOfWhatWasRefusedBeforeTheDeletion",
+       kBegin,
+       "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n"
+       "8 w 4 error LedgerFenced none\n"
+       "10 r 10 invoke open ledger=7 handle=2\n11 r 10 ok lac=2\n"
+       "12 d 12 invoke delete ledger=7\n13 d 12 ok\n",
+       {"LacIsTrue"}},
       {"ALacAboveTheEnd",
        kBegin,
        "7 w 4 invoke append ledger=7 handle=1 entry=2 payload=7/2/1/2/100\n8 w - crash\n"
