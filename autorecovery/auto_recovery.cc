@@ -5,7 +5,6 @@
 #include "autorecovery/internal/auditor.h"
 #include "autorecovery/internal/replication_worker.h"
 #include "client/internal/client_core.h"
-#include "common/async/completion.h"
 #include "common/base/try.h"
 
 namespace stele::autorecovery {
@@ -15,8 +14,7 @@ class AutoRecovery::Parts {
  public:
   Parts(Env env, metadata::MetadataStore* store, const metadata::Cluster& cluster,
         AutorecoveryOptions options)
-      : env_(env),
-        options_(std::move(options)),
+      : options_(std::move(options)),
         core_(env, store, cluster, options_.client),
         worker_(env, store, cluster, &core_, &options_),
         auditor_(env, store, cluster, &core_, &options_) {}
@@ -31,18 +29,14 @@ class AutoRecovery::Parts {
   Task<void> Stop() {
     co_await auditor_.Stop();
     co_await worker_.Stop();
-    Completion<absl::Status> closed(env_.executor);
-    core_.StartClose([completer = closed.GetCompleter()](absl::Status status) mutable {
-      completer.Set(std::move(status));
-    });
-    (co_await closed).IgnoreError();  // what a client has to say about its end helps nobody
+    // What a client has to say about its end helps nobody.
+    (co_await core_.Close()).IgnoreError();
   }
 
   const ReplicationWorker& worker() const { return worker_; }
   const Auditor& auditor() const { return auditor_; }
 
  private:
-  const Env env_;
   const AutorecoveryOptions options_;
   client::ClientCore core_;
   ReplicationWorker worker_;

@@ -9,7 +9,6 @@
 #include "autorecovery/internal/ledger_check.h"
 #include "autorecovery/internal/ledger_scan.h"
 #include "client/internal/client_core.h"
-#include "common/async/completion.h"
 #include "common/base/errors.h"
 #include "common/base/try.h"
 
@@ -137,11 +136,8 @@ Task<absl::StatusOr<ClusterCheck::Space>> ClusterCheck::SpaceOf(BookieId bookie)
 }
 
 Task<void> ClusterCheck::Close() {
-  Completion<absl::Status> closed(impl_->core().context().env.executor);
-  impl_->core().StartClose([completer = closed.GetCompleter()](absl::Status status) mutable {
-    completer.Set(std::move(status));
-  });
-  (co_await closed).IgnoreError();  // what a client has to say about its end helps nobody
+  // What a client has to say about its end helps nobody.
+  (co_await impl_->core().Close()).IgnoreError();
 }
 
 }  // namespace stele::autorecovery

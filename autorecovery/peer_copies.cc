@@ -6,7 +6,6 @@
 
 #include "autorecovery/internal/bookie_answers.h"
 #include "client/internal/client_core.h"
-#include "common/async/completion.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -18,7 +17,7 @@ class PeerCopies::Parts {
  public:
   Parts(Env env, metadata::MetadataStore* store, const metadata::Cluster& cluster, BookieId self,
         client::ClientOptions options)
-      : env_(env), self_(std::move(self)), core_(env, store, cluster, std::move(options)) {}
+      : self_(std::move(self)), core_(env, store, cluster, std::move(options)) {}
 
   Task<absl::Status> Start() { co_return co_await core_.Start(); }
 
@@ -31,11 +30,8 @@ class PeerCopies::Parts {
   }
 
   Task<void> Stop() {
-    Completion<absl::Status> closed(env_.executor);
-    core_.StartClose([completer = closed.GetCompleter()](absl::Status status) mutable {
-      completer.Set(std::move(status));
-    });
-    (co_await closed).IgnoreError();  // what a client has to say about its end helps nobody
+    // What a client has to say about its end helps nobody.
+    (co_await core_.Close()).IgnoreError();
   }
 
  private:
@@ -82,7 +78,6 @@ class PeerCopies::Parts {
                known_->ledger.value(), " now (", answers.empty() ? "there is none" : answers, ")"));
   }
 
-  const Env env_;
   const BookieId self_;
   client::ClientCore core_;
   std::optional<Known> known_;  // of the last ledger; damage comes in runs

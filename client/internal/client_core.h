@@ -81,10 +81,11 @@ class ClientCore {
 
   // Ends everything: appends, reads and other operations fail with kStopped; ledgers that are open
   // stay open.
+  Task<absl::Status> Close();
+  // The same, whether or not anybody waits for it.
   void StartClose(StatusCallback done);
 
  private:
-  Task<absl::Status> Close();
   Task<void> FollowBookies();
   metadata::RetryOptions Retry() const;
   // A writer of a ledger whose metadata we have just written.
