@@ -27,7 +27,7 @@ constexpr int64_t kRecoveryDelayMaxSeconds = 366 * 86'400;
 
 Response NotRunning() { return http::Text(503, "autorecovery does not run"); }
 
-Task<Response> Say(int status, std::string_view line) { co_return http::Text(status, line); }
+Task<Response> SayNotRunning() { co_return NotRunning(); }
 
 // The parameter; empty when it is not given.
 std::string ParameterOf(const Request& request, const std::string& name) {
@@ -75,16 +75,14 @@ void AutorecoveryRoutes::Clear() {
 
 http::Router::Answerer AutorecoveryRoutes::When(Answer answer) {
   return [this, answer](Request request) {
-    if (!running_.has_value()) return Say(503, "autorecovery does not run");
+    if (!running_.has_value()) return SayNotRunning();
     return (this->*answer)(std::move(request));
   };
 }
 
 void AutorecoveryRoutes::AddTo(http::Router& router) {
   using R = AutorecoveryRoutes;
-  router.Get("/heartbeat", [](Request) { return Say(200, "OK"); });
-  router.Get("/healthz", [](Request) { return Say(200, "ok"); });
-  router.Get("/livez", [](Request) { return Say(200, "ok"); });
+  router.AddLifeProbes();
   router.Get("/readyz", When(&R::Ready));
   router.Get("/metrics", When(&R::Metrics));
   router.Get("/restartz", When(&R::Restart));

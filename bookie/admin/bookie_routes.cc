@@ -30,8 +30,6 @@ std::string ToText(bool yes) { return yes ? "true" : "false"; }
 
 Response NotServing() { return http::Text(503, "the bookie does not serve"); }
 
-Task<Response> Say(int status, std::string_view line) { co_return http::Text(status, line); }
-
 }  // namespace
 
 BookieRoutes::BookieRoutes(Executor* executor, std::map<std::string, std::string> settings,
@@ -48,10 +46,7 @@ http::Router::Answerer BookieRoutes::When(Answer answer) {
 }
 
 void BookieRoutes::AddTo(http::Router& router) {
-  // That the shard answers at all is what these two say.
-  router.Get("/heartbeat", [](Request) { return Say(200, "OK"); });
-  router.Get("/healthz", [](Request) { return Say(200, "ok"); });
-  router.Get("/livez", [](Request) { return Say(200, "ok"); });
+  router.AddLifeProbes();
   router.Get("/startupz", When(&BookieRoutes::Started));
   router.Get("/readyz", When(&BookieRoutes::Ready));
   router.Get("/metrics", When(&BookieRoutes::Metrics));

@@ -6,6 +6,11 @@
 #include "common/http/admin_guard.h"
 
 namespace stele::http {
+namespace {
+
+Task<Response> Say(std::string_view line) { co_return Text(200, line); }
+
+}  // namespace
 
 void Router::Get(std::string path, Answerer answerer) {
   Answerer& place = routes_[std::move(path)].get;
@@ -17,6 +22,12 @@ void Router::Put(std::string path, Answerer answerer) {
   Answerer& place = routes_[std::move(path)].put;
   STELE_CHECK(place == nullptr);
   place = std::move(answerer);
+}
+
+void Router::AddLifeProbes() {
+  Get("/heartbeat", [](Request) { return Say("OK"); });
+  Get("/healthz", [](Request) { return Say("ok"); });
+  Get("/livez", [](Request) { return Say("ok"); });
 }
 
 Task<Response> Router::Answer(Request request) {

@@ -24,6 +24,8 @@ class Router final : public Handler {
   void Get(std::string path, Answerer answerer);
   // What changes something, by PUT.
   void Put(std::string path, Answerer answerer);
+  // The paths by which a process says that it lives: that it answers at all is what they say.
+  void AddLifeProbes();
 
   Task<Response> Answer(Request request) override;
 
