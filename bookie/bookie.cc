@@ -362,7 +362,6 @@ BookieStatus Node::Status() const {
       .disk = disk_totals_,
       .storage = storage_->Stats(),
       .memtable_max_bytes = 2 * options_.memtable_max_bytes,
-      .ledgers = storage_->Stats().ledgers,
       .connections = server_->connections(),
       .adds_stalled = writes_->stalled(),
       .recovered = recovered_,

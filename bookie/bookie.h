@@ -42,7 +42,6 @@ struct BookieStatus {
   DiskTotals disk;
   StorageStats storage;
   uint64_t memtable_max_bytes = 0;  // of both generations
-  int64_t ledgers = 0;
   size_t connections = 0;
   size_t adds_stalled = 0;      // that wait for memory
   RecoveredJournals recovered;  // by this start

@@ -110,7 +110,7 @@ TEST_F(GarbageCollectorTest, TombstonesOutliveRestartsAndRefuseLateAdds) {
   // The journal still has the ledger's key and entry: a killed process replays them.
   world_.PowerCut();
   ASSERT_TRUE(world_.Start().ok());
-  EXPECT_EQ(world_.bookie()->Status().ledgers, 0);
+  EXPECT_EQ(world_.bookie()->Status().storage.ledgers, 0);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Add(1, "late")), ReplyCode::kFenced);
   EXPECT_EQ(world_.CodeOfCall(kRequests.FencingRead(0)), ReplyCode::kNoSuchLedger);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kNoSuchLedger);

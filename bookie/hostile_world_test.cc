@@ -48,7 +48,7 @@ TEST(HostileWorldTest, ReadsOfLedgersThatAreNotThereLeaveNothing) {
     ASSERT_EQ(world.CodeOfCall(LedgerRequests{LedgerId(ledger * 7'919)}.Read(0)),
               ReplyCode::kNoSuchLedger);
   }
-  EXPECT_EQ(world.bookie()->Status().ledgers, 1);
+  EXPECT_EQ(world.bookie()->Status().storage.ledgers, 1);
 }
 
 }  // namespace
