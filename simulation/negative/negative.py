@@ -4,7 +4,7 @@ set. A bug that survives both budgets means that the simulator is blind there. T
 of them.
 
 Usage: simulation/negative/negative.py [--bugs M1,M5] [--jobs N] [--config release] [--seeds N] [--runs N] [--tree DIR]
-       simulation/negative/negative.py --check      does the patch still fit?
+       simulation/negative/negative.py --check      does the patch still fit, each hunk in one place only?
 The patched tree is a git worktree of HEAD, made beside the build's caches and kept for the next time (--tree says where).
 """
 import argparse
@@ -56,10 +56,48 @@ def run(command, **options):
     return subprocess.run(command, check=True, **options)
 
 
-def patch(tree, *flags):
-    """Code moves all the time: a few lines of another context do no harm."""
+def patch(tree):
     with open(PATCH, "rb") as text:
-        return subprocess.run(["patch", "-p1", "--fuzz=3", "--force", "--quiet", *flags], cwd=tree, stdin=text).returncode
+        return subprocess.run(["patch", "-p1", "--fuzz=0", "--force", "--quiet", "--no-backup-if-mismatch"], cwd=tree, stdin=text).returncode
+
+
+def hunks(lines):
+    """Gives (file or None if it is new, line of the hunk in the patch, the lines that it expects, without their marks)."""
+    path, begin, expected = None, 0, None
+    for number, line in enumerate(lines, 1):
+        if line.startswith(("diff ", "--- ", "@@ ")) and expected is not None:
+            yield path, begin, expected
+            expected = None
+        if line.startswith("--- "):
+            path = None if line[4:] == "/dev/null" else line[4:].split("/", 1)[1]
+        elif line.startswith("@@ "):
+            begin, expected = number, []
+        elif expected is not None and line[:1] in (" ", "-"):
+            expected.append(line[1:])
+    if expected is not None:
+        yield path, begin, expected
+
+
+def occurrences(expected, lines):
+    return sum(lines[i : i + len(expected)] == expected for i in range(len(lines) - len(expected) + 1))
+
+
+def check():
+    """What patch(1) is content with is not enough: with fuzz, or where code is much like its neighbour, a hunk lands in the wrong
+    place, and its bug is another one or none. So each hunk's old lines stand in its file exactly once."""
+    failures = 0
+    with open(PATCH, encoding="utf-8") as text:
+        patch_lines = text.read().split("\n")
+    for path, number, expected in hunks(patch_lines):
+        if path is None:
+            continue
+        source = os.path.join(ROOT, path)
+        lines = open(source, encoding="utf-8").read().split("\n") if os.path.exists(source) else []
+        count = occurrences(expected, lines)
+        if count != 1:
+            failures += 1
+            print(f"planted_bugs.patch:{number}: what it changes stands {count} times in {path}")
+    return 1 if failures else 0
 
 
 def patched_tree(tree):
@@ -68,7 +106,7 @@ def patched_tree(tree):
     head = run(["git", "-C", ROOT, "rev-parse", "HEAD"], capture_output=True, text=True).stdout.strip()
     run(["git", "-C", tree, "checkout", "-q", "--force", "--detach", head])
     run(["git", "-C", tree, "clean", "-qfd"])
-    if patch(tree, "--no-backup-if-mismatch") != 0:
+    if patch(tree) != 0:
         sys.exit("the patch does not fit")
 
 
@@ -139,7 +177,7 @@ def main():
     parser.add_argument("--built", action="store_true", help="the tree is patched and built already")
     options = parser.parse_args()
     if options.check:
-        sys.exit(patch(ROOT, "--dry-run"))
+        sys.exit(check())
     if not options.built:
         patched_tree(options.tree)
         run(["bazel", "build"] + ([f"--config={options.config}"] if options.config else []) + [f"//{program}" for program in PROGRAMS],
