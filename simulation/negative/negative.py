@@ -19,36 +19,37 @@ ROOT = os.path.dirname(os.path.dirname(HERE))
 PATCH = os.path.join(HERE, "planted_bugs.patch")
 PROGRAMS = ["simulation/swarm:sim_main", "simulation/exhaustive:worker"]
 
-# name, what it does, the promise that it breaks
+# name, what it does, the promise that it breaks, how many seeds of the swarm may be needed
 BUGS = [
-    ("M1", "recovery reads do not fence", "G10"),
-    ("M2", "recovery starts at the highest LAC heard, also below the last fragment", "L3"),
-    ("M3", "appends are acknowledged while an ensemble change is not yet stored", "G12"),
-    ("M4", "acknowledgements of a replaced bookie still count", "G12"),
-    ("M5", "Qw - Qa negatives, or answers, are enough for recovery", "G8"),
-    ("M6", "what cannot be read is answered as not there", "G8"),
-    ("M7a", "a fence is not journalled", "G9"),
-    ("M7b", "a fence is not flushed with a checkpoint", "G9"),
-    ("M7c", "a fence is answered before it is durable", "G9"),
-    ("M8a", "an add is acknowledged before it is durable", "G18"),
-    ("M8b", "an add is acknowledged when its batch is durable, not all before it", "G18"),
-    ("M9a", "the journal's directory is not synced after a new file", "G18"),
-    ("M9b", "the directory is not synced after a small file was replaced", "G18"),
-    ("M10", "a failed sync of an entry log or an index is believed", "G16"),
-    ("M11", "what was replayed is not made durable before the bookie serves", "G16"),
-    ("M12", "the mark of a checkpoint is taken after the flush", "G18"),
-    ("M13", "compaction removes the old log before the copies are durable", "G1"),
-    ("M14", "a ledger whose metadata cannot be read counts as deleted", "G14"),
-    ("M15", "a create that finds its node removes it and gives up", "G20"),
-    ("M16", "ledger metadata is written whatever its version is", "G20"),
-    ("M17", "a worker names a bookie before it has the last entry of the fragment", "G19"),
-    ("M18", "the LAC of recovery adds advances", "G5"),
-    ("M19", "of two appends that complete at once, the later is told first", "G2"),
-    ("M22", "a long poll looks, waits a moment, and then registers", "L1"),
-    ("M23", "tombstones are kept in memory only", "G15"),
-    ("M24", "cookies are not checked", "G22"),
-    ("M25", "journal files are named by the date alone", "G21"),
-    ("M26", "a client sends to a silent bookie without limit", "L10"),
+    ("M1", "recovery reads do not fence", "G10", 2000),
+    ("M2", "recovery starts at the highest LAC heard, also below the last fragment", "L3", 500),
+    ("M3", "appends are acknowledged while an ensemble change is not yet stored", "G12", 200),
+    ("M4", "acknowledgements of a replaced bookie still count", "G12", 500),
+    ("M5", "Qw - Qa negatives, or answers, are enough for recovery", "G8", 200),
+    ("M6", "what cannot be read is answered as not there", "G8", 100),
+    ("M7a", "a fence is not journalled", "G9", 200),
+    ("M7b", "a fence is not flushed with a checkpoint", "G9", 1000),
+    ("M7c", "a fence is answered before it is durable", "G9", 1000),
+    ("M8a", "an add is acknowledged before it is durable", "G18", 50),
+    ("M8b", "an add is acknowledged when its batch is durable, not all before it", "G18", 1000),
+    ("M9a", "the journal's directory is not synced after a new file", "G18", 300),
+    ("M9b", "the directory is not synced after a small file was replaced", "G18", 300),
+    ("M10", "a failed sync of an entry log or an index is believed", "G16", 300),
+    ("M11", "what was replayed is not made durable before the bookie serves", "G16", 1000),
+    ("M12", "the mark of a checkpoint is taken after the flush", "G18", 500),
+    ("M13", "compaction removes the old log before the copies are durable", "G1", 300),
+    ("M14", "a ledger whose metadata cannot be read counts as deleted", "G14", 300),
+    ("M15", "a create that finds its node removes it and gives up", "G20", 300),
+    ("M16", "ledger metadata is written whatever its version is", "G20", 500),
+    ("M17", "a worker names a bookie before it has the last entry of the fragment", "G19", 500),
+    ("M18", "the LAC of recovery adds advances", "G5", 2000),
+    ("M19", "of two appends that complete at once, the later is told first", "G2", 100),
+    ("M22", "a long poll looks, waits a moment, and then registers", "L1", 500),
+    ("M23", "tombstones are kept in memory only", "G15", 1000),
+    ("M24", "cookies are not checked", "G22", 300),
+    ("M25", "journal files are named by the date alone", "G21", 300),
+    ("M26", "a client sends to a silent bookie without limit", "L10", 100),
+    ("M27", "canary: one seed in a hundred fails", "the machinery", 500),
 ]
 
 
@@ -155,8 +156,8 @@ def hunt_in_set(worker, bug, runs):
     return played, f"{current}: the program died"
 
 
-def hunt(programs, bug, options):
-    seed, what = hunt_in_swarm(programs[0], bug, options.seeds)
+def hunt(programs, bug, budget, options):
+    seed, what = hunt_in_swarm(programs[0], bug, options.seeds or budget)
     if seed is not None:
         return f"{seed} seeds", what
     if options.runs == 0:
@@ -170,7 +171,7 @@ def main():
     parser.add_argument("--check", action="store_true")
     parser.add_argument("--bugs", default="")
     parser.add_argument("--jobs", type=int, default=2)
-    parser.add_argument("--seeds", type=int, default=100, help="of the swarm, at most")
+    parser.add_argument("--seeds", type=int, default=0, help="of the swarm, at most; 0: each bug's own budget")
     parser.add_argument("--runs", type=int, default=30000, help="of the exhaustive set, at most; all of it has fewer; 0: none")
     parser.add_argument("--config", default="")
     parser.add_argument("--tree", default=os.path.expanduser("~/.cache/stele/planted"))
@@ -188,8 +189,8 @@ def main():
     survivors = 0
     print(f"{'bug':5} {'found by':>10}  {'':70} found as")
     with concurrent.futures.ThreadPoolExecutor(options.jobs) as pool:
-        hunts = {bug[0]: pool.submit(hunt, programs, bug[0], options) for bug in BUGS if bug[0] in wanted}
-        for name, what, promise in BUGS:
+        hunts = {bug[0]: pool.submit(hunt, programs, bug[0], bug[-1], options) for bug in BUGS if bug[0] in wanted}
+        for name, what, promise, _ in BUGS:
             if name not in hunts:
                 continue
             needed, where = hunts[name].result()
