@@ -13,7 +13,6 @@
 namespace stele::bookie {
 namespace {
 
-using simulation::FileOperation;
 using simulation::FileRequest;
 using wire::ReplyCode;
 

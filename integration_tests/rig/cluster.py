@@ -12,7 +12,8 @@ import time
 
 from disks import Disk, PlainDirectory
 from lab import Child, Network
-from proxy import ProxyControl, socket_in
+from namespaces import socket_in
+from proxy import ProxyControl
 
 BOOKIE_PORT = 3181
 ZOOKEEPER_PORT = 2181

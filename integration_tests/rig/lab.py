@@ -18,7 +18,7 @@ import sys
 import threading
 import time
 
-from proxy import CLONE_NEWNET, enter
+from namespaces import CLONE_NEWNET, enter
 
 FITHAW = 0xc0045878
 FREEZE_MAX_S = 120

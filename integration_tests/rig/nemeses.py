@@ -12,7 +12,7 @@ import struct
 import time
 
 from disks import cut_file, random_file
-from proxy import socket_in
+from namespaces import socket_in
 
 NEMESES = {}
 

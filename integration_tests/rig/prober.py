@@ -12,7 +12,7 @@ import threading
 import time
 import zlib
 
-from proxy import socket_in
+from namespaces import socket_in
 from raw_client import NO_ENTRY, OK, V3_STATUS, BookieConnection, fields, put_bytes, put_number
 
 PASSWORD = "rig"

@@ -5,7 +5,6 @@ appended. It shares no code with the product.
 """
 import hashlib
 import hmac
-import socket
 import struct
 import zlib
 

@@ -6,10 +6,10 @@ import subprocess
 import time
 from collections import Counter
 
-from cluster import Cluster, Gone, wait_until
+from cluster import Cluster, Gone
+from namespaces import socket_in
 from nemeses import NEMESES, Engaged
 from prober import Prober
-from proxy import socket_in
 from raw_client import BookieConnection, Digest, read_back
 
 PASSWORD = b"rig"
