@@ -66,6 +66,8 @@ class Node final : public Bookie {
   void SuspendCompaction(CompactionKind kind, bool suspended) override {
     collector_->compactor().SetSuspended(kind, suspended);
   }
+  Task<absl::Status> Checkpoint() override;
+  std::vector<LedgerId> Ledgers(LedgerId first, size_t count_max) const override;
   Task<absl::Status> SetReadOnly(bool read_only) override;
 
  private:
@@ -384,6 +386,19 @@ observe::MetricsText Node::Metrics() const {
     logs_[i]->journal()->Export(static_cast<int>(i), text);
   }
   return text;
+}
+
+Task<absl::Status> Node::Checkpoint() {
+  if (stopping_) co_return MakeError(ErrorCode::kStopped, "the bookie is stopping");
+  Completion<absl::Status> done = checkpointer_->Request();
+  co_return co_await done;
+}
+
+std::vector<LedgerId> Node::Ledgers(LedgerId first, size_t count_max) const {
+  std::vector<LedgerId> all = storage_->Ledgers();
+  const auto from = std::lower_bound(all.begin(), all.end(), first);
+  const size_t count = std::min(count_max, static_cast<size_t>(all.end() - from));
+  return {from, from + static_cast<ptrdiff_t>(count)};
 }
 
 Task<absl::Status> Node::SetReadOnly(bool read_only) {

@@ -85,6 +85,13 @@ class Bookie {
   // Compactor::SetSuspended.
   virtual void SuspendCompaction(CompactionKind kind, bool suspended) = 0;
 
+  // Brings what only the journals protect into entry logs and indexes, now, and lets the journals
+  // go. Errors are those of the disks; the journals keep what they have then, and it is tried
+  // again. kStopped: the bookie stops.
+  virtual Task<absl::Status> Checkpoint() = 0;
+  // The ledgers that it stores, ascending, from `first` on, at most `count_max` of them.
+  virtual std::vector<LedgerId> Ledgers(LedgerId first, size_t count_max) const = 0;
+
   // true: takes no entries until it is told otherwise or the process ends. false: takes them again,
   // unless full or damaged disks forbid it. Completes when admission has changed; the registration
   // follows. kInvalidArgument: the configuration forbids it.

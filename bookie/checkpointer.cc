@@ -43,9 +43,18 @@ Task<void> Checkpointer::Loop() {
   }
 }
 
+Completion<absl::Status> Checkpointer::Request() {
+  Completion<absl::Status> done(env_.executor);
+  requests_.push_back(done.GetCompleter());
+  Wake();
+  return done;
+}
+
 Task<absl::Status> Checkpointer::Run(Trim trim) {
   while (running_) co_await idle_.Wait();
   running_ = true;
+  std::vector<Completer<absl::Status>> requests = std::move(requests_);
+  requests_.clear();
   // Everything before these marks is in storage already: storage comes first in every change.
   std::vector<JournalMark> marks;
   for (const MarkedLog& marked : logs_) marks.push_back(marked.log->journal()->DurableMark());
@@ -63,6 +72,7 @@ Task<absl::Status> Checkpointer::Run(Trim trim) {
   }
   running_ = false;
   idle_.NotifyAll();
+  for (Completer<absl::Status>& request : requests) request.Set(status);
   co_return status;
 }
 

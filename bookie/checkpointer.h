@@ -14,6 +14,7 @@
 #include "bookie/journal/last_mark.h"
 #include "bookie/server/durable_log.h"
 #include "bookie/storage/ledger_storage.h"
+#include "common/async/completion.h"
 #include "common/async/notification.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
@@ -46,6 +47,10 @@ class Checkpointer {
   enum class Trim { kYes, kNo };
   Task<absl::Status> Run(Trim trim);
 
+  // Gives the result of the next checkpoint that begins, which is soon. Whoever waits for it may
+  // outlive this: destroying it leaves him waiting.
+  Completion<absl::Status> Request();
+
   void Export(observe::MetricsText& into) const { into.OfLatency("bookie_flush", {}, flushes_); }
 
  private:
@@ -58,6 +63,7 @@ class Checkpointer {
   absl::AnyInvocable<void(absl::Status)> on_failed_;
   std::vector<JournalMark> written_;  // per journal, by this process
   observe::Latency flushes_;
+  std::vector<Completer<absl::Status>> requests_;  // of the next one
   bool running_ = false;
   bool wanted_ = false;
   Notification wake_;

@@ -5,6 +5,7 @@
 
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "common/base/try.h"
 #include "common/observe/record.h"
 
 namespace stele::bookie {
@@ -28,16 +29,21 @@ bool IsSecret(std::string key) {
 
 std::string ToText(bool yes) { return yes ? "true" : "false"; }
 
-Response NotServing() { return http::Text(503, "the bookie does not serve"); }
+bool IsReadOnly(metadata::BookieMode mode) { return mode == metadata::BookieMode::kReadOnly; }
+
+// Of a body with a flag for each kind; `absent` is what a kind is that it does not name.
+absl::StatusOr<CompactionKinds> ParseKinds(const Request& request, std::string_view verb,
+                                           bool absent) {
+  STELE_TRY(const Record body, http::ParseJsonObject(request.body));
+  STELE_TRY(const auto major, http::BoolMember(body, StrCat(verb, "Major")));
+  STELE_TRY(const auto minor, http::BoolMember(body, StrCat(verb, "Minor")));
+  return CompactionKinds{.major = major.value_or(absent), .minor = minor.value_or(absent)};
+}
 
 }  // namespace
 
-BookieRoutes::BookieRoutes(Executor* executor, std::map<std::string, std::string> settings,
-                           observe::Log* log)
-    : settings_(std::move(settings)), log_(log), scope_(executor) {}
-
 Task<Response> BookieRoutes::AnswerNow(Answer answer, Request request) {
-  if (bookie_ == nullptr) co_return NotServing();
+  if (operations_->bookie() == nullptr) co_return http::Failure(operations_->Status().status());
   co_return (this->*answer)(request);
 }
 
@@ -66,23 +72,20 @@ void BookieRoutes::AddTo(http::Router& router) {
   router.Put(v1 + "bookie/gc/resume_compaction", When(&BookieRoutes::Resume));
 }
 
-// Whether clients may be sent here: it serves, and the registry says so.
 Response BookieRoutes::Ready(const Request&) {
-  const BookieStatus status = bookie_->Status();
-  if (status.is_stopping) return http::Text(503, "stopping");
-  if (!status.registered.has_value()) return http::Text(503, "not registered");
-  return http::Text(
-      200, status.registered == metadata::BookieMode::kWritable ? "writable" : "read-only");
+  const auto mode = operations_->Readiness();
+  if (!mode.ok()) return http::Failure(mode.status());
+  return http::Text(200, IsReadOnly(*mode) ? "read-only" : "writable");
 }
 
 // As Apache means its is_ready: running and not shutting down.
 Response BookieRoutes::Started(const Request&) {
-  if (bookie_->Status().is_stopping) return http::Text(503, "stopping");
+  if (operations_->bookie()->Status().is_stopping) return http::Text(503, "stopping");
   return http::Text(200, "OK");
 }
 
 Response BookieRoutes::Metrics(const Request&) {
-  return {.body = bookie_->Metrics().ToString(),
+  return {.body = operations_->bookie()->Metrics().ToString(),
           .content_type = std::string(observe::kMetricsContentType)};
 }
 
@@ -95,24 +98,23 @@ Response BookieRoutes::Settings(const Request&) {
 }
 
 Response BookieRoutes::Info(const Request&) {
-  const DiskTotals disk = bookie_->Status().disk;
+  const DiskTotals disk = operations_->bookie()->Status().disk;
   return http::Json(Record()
                         .Set("freeSpace", static_cast<int64_t>(disk.free_bytes))
                         .Set("totalSpace", static_cast<int64_t>(disk.total_bytes)));
 }
 
 Response BookieRoutes::State(const Request&) {
-  const BookieStatus status = bookie_->Status();
+  const BookieStatus status = operations_->bookie()->Status();
   return http::Json(Record()
                         .Set("running", true)
-                        .Set("readOnly", status.mode == metadata::BookieMode::kReadOnly)
+                        .Set("readOnly", IsReadOnly(status.mode))
                         .Set("shuttingDown", status.is_stopping)
                         .Set("availableForHighPriorityWrites", status.takes_high_priority_writes));
 }
 
 Response BookieRoutes::ReadOnlyState(const Request&) {
-  return http::Json(
-      Record().Set("readOnly", bookie_->Status().mode == metadata::BookieMode::kReadOnly));
+  return http::Json(Record().Set("readOnly", IsReadOnly(operations_->bookie()->Status().mode)));
 }
 
 Task<Response> BookieRoutes::SetReadOnly(Request request) {
@@ -121,25 +123,23 @@ Task<Response> BookieRoutes::SetReadOnly(Request request) {
   const auto wanted = http::BoolMember(*body, "readOnly");
   if (!wanted.ok()) co_return http::Failure(wanted.status());
   if (!wanted->has_value()) co_return http::Text(400, "readOnly must be true or false");
-  if (bookie_ == nullptr) co_return NotServing();
-  const absl::Status done = co_await bookie_->SetReadOnly(**wanted);
-  if (!done.ok()) co_return http::Failure(done);
-  if (bookie_ == nullptr) co_return NotServing();
-  co_return ReadOnlyState(request);
+  const auto mode = co_await operations_->SetReadOnly(**wanted);
+  if (!mode.ok()) co_return http::Failure(mode.status());
+  co_return http::Json(Record().Set("readOnly", IsReadOnly(*mode)));
 }
 
 Response BookieRoutes::GarbageState(const Request&) {
-  return http::Json(Record().Set("is_in_force_gc", ToText(is_in_forced_gc_)));
+  return http::Json(Record().Set("is_in_force_gc", ToText(operations_->is_in_forced_gc())));
 }
 
 // Times of the last compactions are not kept.
 Response BookieRoutes::GarbageDetails(const Request&) {
-  const BookieStatus status = bookie_->Status();
+  const BookieStatus status = operations_->bookie()->Status();
   const CompactionStats& compaction = status.garbage.compaction;
   return http::Json(
       "[" +
       observe::ToJson(Record()
-                          .Set("forceCompacting", is_in_forced_gc_)
+                          .Set("forceCompacting", operations_->is_in_forced_gc())
                           .Set("majorCompacting", status.compacting == CompactionKind::kMajor)
                           .Set("minorCompacting", status.compacting == CompactionKind::kMinor)
                           .Set("majorCompactionCounter", compaction.major_runs)
@@ -147,34 +147,18 @@ Response BookieRoutes::GarbageDetails(const Request&) {
       "]");
 }
 
+// As with Apache: without a word both.
 Response BookieRoutes::StartGarbage(const Request& request) {
-  const absl::StatusOr<Record> body = http::ParseJsonObject(request.body);
-  if (!body.ok()) return http::Failure(body.status());
-  const auto major = http::BoolMember(*body, "forceMajor");
-  const auto minor = http::BoolMember(*body, "forceMinor");
-  if (!major.ok()) return http::Failure(major.status());
-  if (!minor.ok()) return http::Failure(minor.status());
-  if (is_in_forced_gc_) return http::Text(409, "a forced collection runs already");
-  // As with Apache: without a word both, which the major one includes.
-  std::optional<CompactionKind> compact;
-  if (minor->value_or(true)) compact = CompactionKind::kMinor;
-  if (major->value_or(true)) compact = CompactionKind::kMajor;
-  is_in_forced_gc_ = true;
-  scope_.Spawn(CollectGarbage(compact));
-  return http::Json(
-      observe::JsonText(StrCat("Triggered GC on BookieServer: ", bookie_->Status().id.value())));
-}
-
-Task<void> BookieRoutes::CollectGarbage(std::optional<CompactionKind> compact) {
-  const absl::Status done = co_await bookie_->CollectGarbage(compact);
-  is_in_forced_gc_ = false;
-  if (done.ok()) co_return;
-  log_->Write(observe::LogLevel::kWarning, "the garbage collection that was asked for broke off",
-              {{"error", ToStd(done.message())}});
+  const auto kinds = ParseKinds(request, "force", true);
+  if (!kinds.ok()) return http::Failure(kinds.status());
+  const absl::Status started = operations_->StartGarbageCollection(*kinds);
+  if (!started.ok()) return http::Failure(started);
+  return http::Json(observe::JsonText(
+      StrCat("Triggered GC on BookieServer: ", operations_->bookie()->Status().id.value())));
 }
 
 Response BookieRoutes::SuspendedState(const Request&) {
-  const BookieStatus status = bookie_->Status();
+  const BookieStatus status = operations_->bookie()->Status();
   return http::Json(Record()
                         .Set("isMajorGcSuspended", ToText(status.major_compaction_suspended))
                         .Set("isMinorGcSuspended", ToText(status.minor_compaction_suspended)));
@@ -190,17 +174,10 @@ Response BookieRoutes::Resume(const Request& request) {
 
 Response BookieRoutes::SwitchCompaction(const Request& request, std::string_view verb,
                                         bool suspended) {
-  const absl::StatusOr<Record> body = http::ParseJsonObject(request.body);
-  if (!body.ok()) return http::Failure(body.status());
-  const auto major = http::BoolMember(*body, StrCat(verb, "Major"));
-  const auto minor = http::BoolMember(*body, StrCat(verb, "Minor"));
-  if (!major.ok()) return http::Failure(major.status());
-  if (!minor.ok()) return http::Failure(minor.status());
-  if (!major->value_or(false) && !minor->value_or(false)) {
-    return http::Text(400, StrCat("neither ", verb, "Major nor ", verb, "Minor is true"));
-  }
-  if (major->value_or(false)) bookie_->SuspendCompaction(CompactionKind::kMajor, suspended);
-  if (minor->value_or(false)) bookie_->SuspendCompaction(CompactionKind::kMinor, suspended);
+  const auto kinds = ParseKinds(request, verb, false);
+  if (!kinds.ok()) return http::Failure(kinds.status());
+  const absl::Status done = operations_->SuspendCompaction(*kinds, suspended);
+  if (!done.ok()) return http::Failure(done);
   return SuspendedState(request);
 }
 

@@ -4,30 +4,26 @@
 #pragma once
 
 #include <map>
-#include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 
-#include "bookie/bookie.h"
+#include "bookie/admin/bookie_operations.h"
 #include "common/async/task.h"
-#include "common/async/task_scope.h"
 #include "common/http/http.h"
 #include "common/http/router.h"
-#include "common/observe/log.h"
 
 namespace stele::bookie {
 
 class BookieRoutes {
  public:
   // settings: the keys that were set, as they were written. Values of secret ones are not shown.
-  BookieRoutes(Executor* executor, std::map<std::string, std::string> settings, observe::Log* log);
+  // Without a bookie in `operations`, which outlives this, all but the probes of life answer 503.
+  BookieRoutes(BookieOperations* operations, std::map<std::string, std::string> settings)
+      : operations_(operations), settings_(std::move(settings)) {}
 
   // `router` does not outlive it.
   void AddTo(http::Router& router);
-
-  // Null until it has started, and again before it is destroyed: then all but the probes answer
-  // 503.
-  void SetBookie(Bookie* bookie) { bookie_ = bookie; }
 
  private:
   using Answer = http::Response (BookieRoutes::*)(const http::Request&);
@@ -51,13 +47,9 @@ class BookieRoutes {
   http::Response SwitchCompaction(const http::Request& request, std::string_view verb,
                                   bool suspended);
   Task<http::Response> SetReadOnly(http::Request request);
-  Task<void> CollectGarbage(std::optional<CompactionKind> compact);
 
+  BookieOperations* const operations_;
   const std::map<std::string, std::string> settings_;
-  observe::Log* const log_;
-  Bookie* bookie_ = nullptr;
-  bool is_in_forced_gc_ = false;
-  TaskScope scope_;
 };
 
 }  // namespace stele::bookie

@@ -28,13 +28,14 @@ class BookieRoutesTest : public testing::Test {
  protected:
   void SetUp() override {
     ASSERT_TRUE(world_.Start().ok());
+    operations_ = std::make_unique<BookieOperations>(world_.world().env(world_.process()).executor,
+                                                     &world_.log());
+    operations_->SetBookie(world_.bookie());
     routes_ = std::make_unique<BookieRoutes>(
-        world_.world().env(world_.process()).executor,
-        std::map<std::string, std::string>{{"bookiePort", "3181"}, {"tlsKeyStorePassword", "hush"}},
-        &world_.log());
+        operations_.get(), std::map<std::string, std::string>{{"bookiePort", "3181"},
+                                                              {"tlsKeyStorePassword", "hush"}});
     router_ = std::make_unique<http::Router>(kToken, &world_.log());
     routes_->AddTo(*router_);
-    routes_->SetBookie(world_.bookie());
   }
 
   http::Response Ask(std::string method, std::string path, std::string body = "") {
@@ -60,6 +61,7 @@ class BookieRoutesTest : public testing::Test {
   void Pass(absl::Duration time) { EXPECT_TRUE(world_.world().scheduler().RunFor(time).ok()); }
 
   BookieWorld world_{1};
+  std::unique_ptr<BookieOperations> operations_;
   std::unique_ptr<BookieRoutes> routes_;
   std::unique_ptr<http::Router> router_;
 };
@@ -184,7 +186,7 @@ TEST_F(BookieRoutesTest, ProbesTellLifeFromService) {
   EXPECT_EQ(Get("/heartbeat"), "OK\n");
   EXPECT_EQ(Get("/api/v1/bookie/is_ready"), "OK\n");
   EXPECT_EQ(Get("/readyz"), "writable\n");
-  routes_->SetBookie(nullptr);
+  operations_->SetBookie(nullptr);
   EXPECT_EQ(Ask("GET", "/healthz").status, 200);
   EXPECT_EQ(Ask("GET", "/livez").status, 200);
   for (const std::string path :

@@ -269,7 +269,8 @@ ExitCode RunBookie(BookieCommand command) {
   absl::Status fatal = absl::OkStatus();
   RunningBookie running;
   BookieConfig& config = setup->config;
-  bookie::BookieRoutes routes(shard.executor(), config.settings, log.get());
+  bookie::BookieOperations operations(shard.executor(), log.get());
+  bookie::BookieRoutes routes(&operations, config.settings);
   const auto admin = AdminPort::Open(
       &shard, {config.http_is_on, config.http_at, config.http_token_path},
       [&](http::Router& router) { routes.AddTo(router); }, log.get());
@@ -283,7 +284,7 @@ ExitCode RunBookie(BookieCommand command) {
       },
       &running));
   if (!started.ok()) return fail(started);
-  routes.SetBookie(running.bookie.get());
+  operations.SetBookie(running.bookie.get());
   if (!command.ready_file.empty()) {
     const Endpoint at = running.bookie->Status().endpoint;
     const absl::Status written = shard.RunUntil(ReplaceTextFile(
@@ -297,7 +298,7 @@ ExitCode RunBookie(BookieCommand command) {
   if (!fatal.ok()) std::_Exit(static_cast<int>(fail(fatal)));
   log->Write(LogLevel::kInfo, "stopping");
   TellServiceManager("STOPPING=1");
-  routes.SetBookie(nullptr);
+  operations.SetBookie(nullptr);
   const absl::Status stopped = shard.RunUntil(StopBookie(&running));
   if (!stopped.ok()) return fail(stopped);
   log->Write(LogLevel::kInfo, "stopped");
