@@ -179,12 +179,15 @@ def main():
     options = parser.parse_args()
     if options.check:
         sys.exit(check())
+    wanted = options.bugs.split(",") if options.bugs else [bug[0] for bug in BUGS]
+    unknown = set(wanted) - {bug[0] for bug in BUGS}
+    if unknown:
+        sys.exit(f"no such bug: {', '.join(sorted(unknown))}; there are {', '.join(bug[0] for bug in BUGS)}")
     if not options.built:
         patched_tree(options.tree)
         run(["bazel", "build"] + ([f"--config={options.config}"] if options.config else []) + [f"//{program}" for program in PROGRAMS],
             cwd=options.tree)
     programs = [os.path.join(options.tree, "bazel-bin", program.replace(":", "/")) for program in PROGRAMS]
-    wanted = options.bugs.split(",") if options.bugs else [bug[0] for bug in BUGS]
     started = time.monotonic()
     survivors = 0
     print(f"{'bug':5} {'found by':>10}  {'':70} found as")

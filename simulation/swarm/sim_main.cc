@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iostream>
@@ -13,6 +14,7 @@
 #include <vector>
 
 #include <CLI/CLI.hpp>
+#include <unistd.h>
 
 #include "absl/strings/numbers.h"
 #include "common/base/strings.h"
@@ -34,7 +36,8 @@ constexpr char kExamples[] =
     "  --seed=17 --trace            one seed, every event\n"
     "  --seed=17 --until-step=5000 --trace\n"
     "  --seed=17 --shrink=/tmp/17.txt\n"
-    "  --scenario=/tmp/17.txt --trace\n";
+    "  --scenario=/tmp/17.txt --trace\n"
+    "  --mutant=M5,M7a --jobs=2     plants these bugs and hunts each of them\n";
 
 struct Options {
   uint64_t seeds = 100;
@@ -53,6 +56,7 @@ struct Options {
   bool hashes = false;
   bool until_failure = false;
   bool print_scenario = false;
+  std::string mutant;
 };
 
 int Fail(std::string_view why) {
@@ -214,6 +218,22 @@ class Campaign {
   uint64_t started_ = 0;
 };
 
+// Planted bugs are a patch on the sources, so a script builds them and runs this program again.
+// Returns only when it cannot.
+int HuntMutants(const Options& options) {
+  const char* const workspace = std::getenv("BUILD_WORKSPACE_DIRECTORY");
+  if (workspace == nullptr) return Fail("--mutant needs bazel run //:sim -- --mutant=M5");
+  std::vector<std::string> words = {StrCat(workspace, "/simulation/negative/negative.py"),
+                                    "--config=release", StrCat("--jobs=", options.jobs)};
+  if (options.mutant != "all") words.push_back(StrCat("--bugs=", options.mutant));
+  if (options.counted) words.push_back(StrCat("--seeds=", options.seeds));
+  std::vector<char*> arguments;
+  for (std::string& word : words) arguments.push_back(word.data());
+  arguments.push_back(nullptr);
+  execv(arguments[0], arguments.data());
+  return Fail(StrCat("cannot run ", words[0]));
+}
+
 int Main(int argc, char** argv) {
   Options options;
   CLI::App app("Runs whole clusters of Stele in virtual time, one from each seed.");
@@ -234,8 +254,10 @@ int Main(int argc, char** argv) {
   app.add_flag("--until-failure", options.until_failure, "begin no further seed after one failed");
   app.add_flag("--hashes", options.hashes, "print each seed's trace hash, to compare two runs");
   app.add_flag("--print-scenario", options.print_scenario, "with --seed: print what it draws");
+  app.add_option("--mutant", options.mutant, "hunt planted bugs: M5, or M5,M7a, or all");
   CLI11_PARSE(app, argc, argv);
   options.counted = seeds->count() > 0;
+  if (!options.mutant.empty()) return HuntMutants(options);
   if (seed->count() > 0 || !options.scenario.empty()) {
     absl::StatusOr<Scenario> scenario = DrawScenario(options.seed, options.profile);
     if (!options.scenario.empty()) {
