@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "autorecovery/internal/auditor.h"
+#include "autorecovery/internal/bookie_answers.h"
 #include "autorecovery/internal/replication_worker.h"
 #include "client/internal/client_core.h"
 #include "common/base/try.h"
@@ -33,6 +34,7 @@ class AutoRecovery::Parts {
     (co_await core_.Close()).IgnoreError();
   }
 
+  client::ClientCore& core() { return core_; }
   const ReplicationWorker& worker() const { return worker_; }
   const Auditor& auditor() const { return auditor_; }
 
@@ -55,6 +57,13 @@ Task<absl::StatusOr<std::unique_ptr<AutoRecovery>>> AutoRecovery::Start(
 }
 
 Task<void> AutoRecovery::Stop() { co_await parts_->Stop(); }
+
+Task<absl::StatusOr<BookieSpace>> AutoRecovery::SpaceOf(BookieId bookie, absl::Duration timeout) {
+  STELE_CO_TRY(const wire::GetBookieInfoReply info,
+               co_await AskForSpace(&parts_->core().context(), std::move(bookie), timeout));
+  co_return BookieSpace{.total_bytes = info.total_disk_capacity_bytes.value_or(0),
+                        .free_bytes = info.free_disk_space_bytes.value_or(0)};
+}
 
 AuditorStatus AutoRecovery::auditor_status() const { return parts_->auditor().status(); }
 WorkerStatus AutoRecovery::worker_status() const { return parts_->worker().status(); }

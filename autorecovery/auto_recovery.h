@@ -9,9 +9,11 @@
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "autorecovery/autorecovery_options.h"
 #include "autorecovery/autorecovery_status.h"
 #include "common/async/task.h"
+#include "common/base/ids.h"
 #include "common/seams/env.h"
 #include "metadata/cluster_init.h"
 #include "metadata/metadata_store.h"
@@ -34,6 +36,10 @@ class AutoRecovery {
 
   // Ends what runs at the next entry, gives locks and vote back. Await before destroying.
   Task<void> Stop();
+
+  // Asked over the data protocol: who answers serves.
+  //   errors   those of a bookie that does not answer within `timeout`
+  Task<absl::StatusOr<BookieSpace>> SpaceOf(BookieId bookie, absl::Duration timeout);
 
   AuditorStatus auditor_status() const;
   WorkerStatus worker_status() const;

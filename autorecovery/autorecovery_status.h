@@ -11,6 +11,12 @@
 
 namespace stele::autorecovery {
 
+// Of the disks of a bookie's ledger directories, as it says itself.
+struct BookieSpace {
+  int64_t total_bytes = 0;
+  int64_t free_bytes = 0;
+};
+
 struct WorkerStatus {
   int64_t ledgers_repaired = 0;  // tasks that ended with nothing missing
   int64_t ledgers_moved = 0;     // of draining bookies

@@ -128,11 +128,11 @@ Task<absl::StatusOr<std::vector<ClusterCheck::Reference>>> ClusterCheck::Referen
   co_return references;
 }
 
-Task<absl::StatusOr<ClusterCheck::Space>> ClusterCheck::SpaceOf(BookieId bookie) {
+Task<absl::StatusOr<BookieSpace>> ClusterCheck::SpaceOf(BookieId bookie) {
   STELE_CO_TRY(const wire::GetBookieInfoReply info,
                co_await AskForSpace(&impl_->core().context(), bookie));
-  co_return Space{.total_bytes = info.total_disk_capacity_bytes.value_or(0),
-                  .free_bytes = info.free_disk_space_bytes.value_or(0)};
+  co_return BookieSpace{.total_bytes = info.total_disk_capacity_bytes.value_or(0),
+                        .free_bytes = info.free_disk_space_bytes.value_or(0)};
 }
 
 Task<void> ClusterCheck::Close() {

@@ -9,6 +9,7 @@
 
 #include "absl/functional/any_invocable.h"
 #include "absl/status/statusor.h"
+#include "autorecovery/autorecovery_status.h"
 #include "autorecovery/check_report.h"
 #include "client/client_options.h"
 #include "common/async/task.h"
@@ -49,13 +50,8 @@ class ClusterCheck {
   };
   Task<absl::StatusOr<std::vector<Reference>>> ReferencesTo(BookieId bookie);
 
-  // Of the disks of a bookie's ledger directories, as it says itself.
   //   errors   those of a bookie that does not answer
-  struct Space {
-    int64_t total_bytes = 0;
-    int64_t free_bytes = 0;
-  };
-  Task<absl::StatusOr<Space>> SpaceOf(BookieId bookie);
+  Task<absl::StatusOr<BookieSpace>> SpaceOf(BookieId bookie);
 
   Task<void> Close();
 

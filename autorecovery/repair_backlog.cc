@@ -46,6 +46,7 @@ Task<absl::StatusOr<RepairBacklog>> ReadRepairBacklog(Env env, metadata::Metadat
   RepairBacklog backlog;
   STELE_CO_TRY_OK(co_await registry.Start());
   backlog.bookies = registry.bookies();
+  STELE_CO_TRY(backlog.joined, co_await registry.AllBookies());
   STELE_CO_TRY(backlog.enabled, co_await settings.IsEnabled());
   STELE_CO_TRY(backlog.recovery_delay, co_await settings.RecoveryDelay());
   STELE_CO_TRY(backlog.checked_at, co_await settings.CheckTime(metadata::CheckKind::kAllLedgers));

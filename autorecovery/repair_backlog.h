@@ -30,6 +30,7 @@ struct RepairBacklog {
   std::optional<absl::Duration> recovery_delay;  // nullopt: no auditor has run yet
   std::optional<absl::Time> checked_at;          // the last check of all ledgers; nullopt: never
   metadata::BookieSet bookies;
+  std::vector<BookieId> joined;             // and were not removed, up or not
   std::map<BookieId, absl::Time> lost;      // since when
   std::map<BookieId, absl::Time> draining;  // since when
   std::vector<metadata::RepairTask> tasks;

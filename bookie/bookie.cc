@@ -330,6 +330,12 @@ Task<absl::Status> Node::Join() {
                             .host = advertised.host,
                             .protocol = std::string(metadata::kBookieProtocol)});
   if (options_.peers.tls != nullptr) info.endpoints.back().extensions.push_back("tls");
+  if (options_.admin.port != 0) {
+    info.endpoints.push_back({.id = "httpserver",
+                              .port = options_.admin.port,
+                              .host = options_.admin.host,
+                              .protocol = std::string(metadata::kAdminProtocol)});
+  }
   // The locks of all directories are ours and their cookies name this id: an old registration from
   // this address can only be our own.
   registration_ = std::make_unique<metadata::BookieRegistration>(

@@ -22,6 +22,7 @@ struct BookieOptions {
   BookieId id;          // bookieId; "host:port" by default
   Endpoint listen;      // bookiePort, listeningInterface
   Endpoint advertised;  // advertisedAddress; port 0: the one that listens
+  Endpoint admin;       // httpServerHost, httpServerPort, to be registered; port 0: none
   absl::Duration metadata_timeout = absl::Seconds(10);  // zkTimeout
   std::string ledgers_root = "/ledgers";                // of metadataServiceUri
 

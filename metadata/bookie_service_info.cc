@@ -24,6 +24,10 @@ absl::Status Corrupt(const BookieId& bookie, std::string_view detail) {
 
 bool IsPort(int64_t port) { return port >= 1 && port <= UINT16_MAX; }
 
+bool IsLoopback(const std::string& host) {
+  return host.starts_with("127.") || host == "::1" || host == "localhost";
+}
+
 absl::StatusOr<BookieServiceInfo> LegacyInfo(const BookieId& bookie) {
   const std::string& id = bookie.value();
   const size_t colon = id.find(':');
@@ -96,6 +100,22 @@ absl::StatusOr<Endpoint> BookieEndpointOf(const BookieId& bookie, std::string_vi
     }
   }
   return Corrupt(bookie, "has no endpoint for bookie-rpc");
+}
+
+absl::StatusOr<Endpoint> AdminEndpointOf(const BookieId& bookie, std::string_view bytes) {
+  STELE_TRY(const BookieServiceInfo info, ParseBookieServiceInfo(bookie, bytes));
+  for (const BookieServiceInfo::ServiceEndpoint& endpoint : info.endpoints) {
+    if (endpoint.protocol != kAdminProtocol || !IsPort(endpoint.port)) continue;
+    STELE_TRY(const Endpoint bookie_at, BookieEndpointOf(bookie, bytes));
+    const std::string& host = endpoint.host;
+    const bool listens_to_all = host.empty() || host == "0.0.0.0" || host == "::";
+    if (!listens_to_all && IsLoopback(host) && !IsLoopback(bookie_at.host)) {
+      return MakeError(ErrorCode::kUnsupported,
+                       StrCat("its admin port listens to its own machine only (", host, ")"));
+    }
+    return Endpoint{listens_to_all ? bookie_at.host : host, static_cast<uint16_t>(endpoint.port)};
+  }
+  return MakeError(ErrorCode::kNoSuchKey, "it has no admin port");
 }
 
 }  // namespace stele::metadata

@@ -17,6 +17,8 @@ namespace stele::metadata {
 
 // The protocol of the endpoint that clients connect to.
 inline constexpr char kBookieProtocol[] = "bookie-rpc";
+// Of its admin port; the same id and protocol as Apache's.
+inline constexpr char kAdminProtocol[] = "http";
 // A larger registration is refused.
 inline constexpr size_t kBookieServiceInfoSizeMaxBytes = 64 * 1024;
 
@@ -49,5 +51,12 @@ absl::StatusOr<BookieServiceInfo> ParseBookieServiceInfo(const BookieId& bookie,
 // Where to connect: the first endpoint for kBookieProtocol with a host and a port.
 //   kCorruptData  as above, or there is no such endpoint
 absl::StatusOr<Endpoint> BookieEndpointOf(const BookieId& bookie, std::string_view bytes);
+
+// Where others reach its admin port: the first endpoint for kAdminProtocol. One that listens to all
+// addresses is at the host of the bookie.
+//   kNoSuchKey     it has none
+//   kUnsupported   it listens to its own machine only, and is not known to be on this one
+//   kCorruptData   as above
+absl::StatusOr<Endpoint> AdminEndpointOf(const BookieId& bookie, std::string_view bytes);
 
 }  // namespace stele::metadata

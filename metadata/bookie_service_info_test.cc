@@ -39,6 +39,24 @@ TEST(BookieServiceInfoTest, AllFieldsSurviveInAFixedOrder) {
   EXPECT_EQ(SerializeBookieServiceInfo(info), bytes);
 }
 
+TEST(BookieServiceInfoTest, WhereItsAdminPortIsReached) {
+  EXPECT_EQ(*AdminEndpointOf(BookieId("any"), StockBytes()), (Endpoint{"10.0.0.1", 8080}));
+  const auto code_of = [](const BookieServiceInfo& info) {
+    return CodeOf(AdminEndpointOf(BookieId("any"), SerializeBookieServiceInfo(info)).status());
+  };
+  BookieServiceInfo info = kStock;
+  info.endpoints[1].host = "10.9.9.9";
+  EXPECT_EQ(*AdminEndpointOf(BookieId("any"), SerializeBookieServiceInfo(info)),
+            (Endpoint{"10.9.9.9", 8080}));
+  info.endpoints[1].host = "127.0.0.1";  // that of the bookie, not ours
+  EXPECT_EQ(code_of(info), ErrorCode::kUnsupported);
+  info.endpoints[0].host = "127.0.0.1";
+  EXPECT_EQ(*AdminEndpointOf(BookieId("any"), SerializeBookieServiceInfo(info)),
+            (Endpoint{"127.0.0.1", 8080}));
+  info.endpoints.pop_back();
+  EXPECT_EQ(code_of(info), ErrorCode::kNoSuchKey);
+}
+
 TEST(BookieServiceInfoTest, NoBytesAreALegacyRegistration) {
   const auto info = ParseBookieServiceInfo(BookieId("host.example:3181"), "");
   ASSERT_TRUE(info.ok());

@@ -8,6 +8,7 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/http/console/console.h"
 #include "common/observe/record.h"
 #include "metadata/autorecovery_settings.h"
 #include "metadata/bookie_id.h"
@@ -63,13 +64,16 @@ Response ToResponse(const RestartVerdict& verdict) {
 
 }  // namespace
 
-void AutorecoveryRoutes::SetRunning(const AutoRecovery* running, metadata::MetadataStore* store,
-                                    metadata::Cluster cluster) {
+void AutorecoveryRoutes::SetRunning(AutoRecovery* running, metadata::MetadataStore* store,
+                                    metadata::Cluster cluster, std::string name) {
+  view_ = std::make_unique<ClusterView>(
+      env_, fetcher_, ClusterView::Cluster{running, store, cluster, std::move(name)});
   running_ = Running{running, store, std::move(cluster)};
 }
 
 void AutorecoveryRoutes::Clear() {
   running_.reset();
+  view_.reset();
   backlog_.reset();
 }
 
@@ -86,6 +90,8 @@ void AutorecoveryRoutes::AddTo(http::Router& router) {
   router.Get("/readyz", When(&R::Ready));
   router.Get("/metrics", When(&R::Metrics));
   router.Get("/restartz", When(&R::Restart));
+  http::AddConsole(router);
+  router.Get(http::kViewPath, When(&R::View));
   const std::string v1 = "/api/v1/autorecovery/";
   router.Get(v1 + "status", When(&R::Enabled));
   router.Put(v1 + "status", When(&R::SetEnabled));
@@ -232,5 +238,7 @@ Task<Response> AutorecoveryRoutes::Audit(Request) {
   if (!ordered.ok()) co_return http::Failure(ordered);
   co_return http::Text(200, "Success trigger audit.");
 }
+
+Task<Response> AutorecoveryRoutes::View(Request) { co_return http::Json(view_->Look()); }
 
 }  // namespace stele::autorecovery

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 
+#include "autorecovery/admin/cluster_view.h"
 #include "autorecovery/auto_recovery.h"
 #include "autorecovery/repair_backlog.h"
 #include "common/async/task.h"
@@ -21,22 +22,23 @@ namespace stele::autorecovery {
 
 class AutorecoveryRoutes {
  public:
-  // What `env` points to outlives it.
-  explicit AutorecoveryRoutes(Env env) : env_(env) {}
+  // What `env` points to, and `fetcher`, outlive it.
+  AutorecoveryRoutes(Env env, HttpFetcher* fetcher) : env_(env), fetcher_(fetcher) {}
 
   // `router` does not outlive it.
   void AddTo(http::Router& router);
 
   // What is answered for, from now on: it runs. Both outlive this, or end after Clear().
-  void SetRunning(const AutoRecovery* running, metadata::MetadataStore* store,
-                  metadata::Cluster cluster);
+  //   name   of this process
+  void SetRunning(AutoRecovery* running, metadata::MetadataStore* store, metadata::Cluster cluster,
+                  std::string name);
   // All but the probes answer 503 again.
   void Clear();
 
  private:
   using Answer = Task<http::Response> (AutorecoveryRoutes::*)(http::Request);
   struct Running {
-    const AutoRecovery* autorecovery;
+    AutoRecovery* autorecovery;
     metadata::MetadataStore* store;
     metadata::Cluster cluster;
   };
@@ -55,9 +57,12 @@ class AutorecoveryRoutes {
   Task<http::Response> RecoveryDelay(http::Request);
   Task<http::Response> SetRecoveryDelay(http::Request request);
   Task<http::Response> Audit(http::Request);
+  Task<http::Response> View(http::Request);
 
   const Env env_;
+  HttpFetcher* const fetcher_;
   std::optional<Running> running_;
+  std::unique_ptr<ClusterView> view_;
   std::shared_ptr<const RepairBacklog> backlog_;
   MonotonicTime backlog_read_at_;
   bool is_reading_backlog_ = false;

@@ -32,13 +32,24 @@ Task<void> FindCluster(metadata::MetadataStore* store, absl::StatusOr<metadata::
   *into = co_await metadata::OpenCluster(store, "/ledgers", std::nullopt);
 }
 
+// The admin ports of bookies, as far as the test says that there are any.
+class FakeFetcher final : public HttpFetcher {
+ public:
+  Task<absl::StatusOr<std::string>> Get(Endpoint from, std::string path) override {
+    const auto found = answers.find(StrCat(from.host, ":", from.port, path));
+    if (found == answers.end()) co_return MakeError(ErrorCode::kConnectionLost, "nobody is there");
+    co_return found->second;
+  }
+  std::map<std::string, std::string> answers;
+};
+
 class AutorecoveryRoutesTest : public testing::Test {
  protected:
   void SetUp() override {
     repair_.StartAutorecovery("a");
     simulation::SimProcess* const process = repair_.process("a");
     store_ = repair_.world().NewMetadataStore(process);
-    routes_ = std::make_unique<AutorecoveryRoutes>(repair_.world().env(process));
+    routes_ = std::make_unique<AutorecoveryRoutes>(repair_.world().env(process), &fetcher_);
     router_ = std::make_unique<http::Router>(kToken, &log_);
     routes_->AddTo(*router_);
     repair_.cluster().RunUntil(
@@ -48,7 +59,7 @@ class AutorecoveryRoutesTest : public testing::Test {
     ASSERT_TRUE(cluster_.ok()) << cluster_.status();
   }
   void Serve(const std::string& name = "a") {
-    routes_->SetRunning(&repair_.autorecovery(name), store_.get(), *cluster_);
+    routes_->SetRunning(&repair_.autorecovery(name), store_.get(), *cluster_, name);
   }
 
   http::Response Ask(std::string method, std::string_view target, std::string body = "") {
@@ -71,6 +82,7 @@ class AutorecoveryRoutesTest : public testing::Test {
 
   RepairCluster repair_{1, 4};
   NoLog log_;
+  FakeFetcher fetcher_;
   std::unique_ptr<metadata::MetadataStore> store_;
   absl::StatusOr<metadata::Cluster> cluster_ = absl::UnknownError("not looked for");
   std::unique_ptr<AutorecoveryRoutes> routes_;
@@ -179,6 +191,73 @@ TEST_F(AutorecoveryRoutesTest, TheGateSaysWhetherABookieMayBeStopped) {
   response = Ask("GET", b);
   EXPECT_EQ(response.status, 503);
   EXPECT_NE(response.body.find("\"code\": \"G5\""), std::string::npos) << response.body;
+}
+
+class ClusterViewTest : public AutorecoveryRoutesTest {
+ protected:
+  // What is seen when it was looked at anew.
+  std::string Look() {
+    Get("/api/v1/stele/view");
+    repair_.cluster().RunFor(absl::Seconds(30));
+    return Get("/api/v1/stele/view");
+  }
+  static ::testing::AssertionResult Has(const std::string& view, std::string_view part) {
+    if (view.find(part) != std::string::npos) return ::testing::AssertionSuccess();
+    return ::testing::AssertionFailure() << "no " << part << " in " << view;
+  }
+};
+
+TEST_F(ClusterViewTest, ThePageRunsNothingButItself) {
+  const http::Response page = Ask("GET", "/");
+  EXPECT_EQ(page.status, 200) << "also before it runs: the page says so";
+  EXPECT_EQ(page.content_type, "text/html; charset=utf-8");
+  EXPECT_TRUE(Has(page.content_security_policy, "default-src 'none'; script-src 'sha256-"));
+  EXPECT_FALSE(Has(page.content_security_policy, "unsafe"));
+  EXPECT_EQ(Ask("GET", "/api/v1/stele/view").status, 503);
+}
+
+TEST_F(ClusterViewTest, AnsweringDoesNotWait) {
+  Serve();
+  std::string view = Get("/api/v1/stele/view");
+  EXPECT_TRUE(Has(view, "\"scope\": \"cluster\", \"name\": \"a\""));
+  EXPECT_TRUE(Has(view, "\"bookies\": []"));
+  EXPECT_FALSE(Has(view, "as_of_ms"));
+  view = Look();
+  EXPECT_TRUE(Has(view, "as_of_ms"));
+  EXPECT_TRUE(Has(view, "\"id\": \"b1:3181\", \"state\": \"writable\""));
+  EXPECT_TRUE(Has(view, "\"answers\": true, \"disk_total_bytes\": "));
+  EXPECT_TRUE(Has(view, "\"admin_error\": \"it has no admin port\""));
+}
+
+TEST_F(ClusterViewTest, ABookieThatWentStaysInViewWithSinceWhen) {
+  Serve();
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(false)).ok());
+  EXPECT_TRUE(Has(Look(), "\"id\": \"b4:3181\", \"state\": \"writable\""));
+  repair_.cluster().Kill(4);
+  repair_.cluster().RunFor(absl::Seconds(30));
+  EXPECT_TRUE(repair_.Mark(LedgerId(5), {BookieId("b4:3181")}));
+  const std::string view = Look();
+  EXPECT_TRUE(Has(view, "\"id\": \"b4:3181\", \"state\": \"down\""));
+  EXPECT_TRUE(Has(view, "\"down_since_ms\": "));
+  EXPECT_TRUE(Has(view, "\"ledgers_marked\": 1"));
+  EXPECT_TRUE(Has(view, "\"ledgers\": [{\"id\": 5, \"missing\": [\"b4:3181\"], \"locked\": false"));
+  EXPECT_TRUE(Has(view, "\"repair_enabled\": false"));
+}
+
+TEST_F(ClusterViewTest, WithoutTheStoreWhatWasKnownStaysInView) {
+  Serve();
+  Look();
+  repair_.world().metadata().Stop();
+  repair_.cluster().RunFor(absl::Seconds(60));
+  std::string view = Look();
+  EXPECT_TRUE(Has(view, "\"store_error\": \""));
+  EXPECT_TRUE(Has(view, "\"store_lost_since_ms\": "));
+  EXPECT_TRUE(Has(view, "\"id\": \"b1:3181\", \"state\": \"writable\""));
+  repair_.world().metadata().Start();
+  repair_.cluster().RunFor(absl::Seconds(60));
+  Look();
+  view = Look();
+  EXPECT_FALSE(Has(view, "store_error"));
 }
 
 }  // namespace

@@ -12,11 +12,12 @@
 namespace stele::autorecovery {
 namespace {
 
-Task<client::Answer> Ask(client::ClientContext* context, BookieId bookie,
-                         wire::RequestBody request) {
+Task<client::Answer> Ask(client::ClientContext* context, BookieId bookie, wire::RequestBody request,
+                         client::CallOptions options = {}) {
   Completion<client::Answer> answered(context->env.executor);
   context->bookies->Get(bookie)->Call(
-      std::move(request), {}, [completer = answered.GetCompleter()](client::Answer answer) mutable {
+      std::move(request), options,
+      [completer = answered.GetCompleter()](client::Answer answer) mutable {
         completer.Set(std::move(answer));
       });
   co_return co_await answered;
@@ -58,10 +59,12 @@ Task<absl::StatusOr<wire::VerifiedEntry>> ReadCopy(client::ClientContext* contex
 }
 
 Task<absl::StatusOr<wire::GetBookieInfoReply>> AskForSpace(client::ClientContext* context,
-                                                           BookieId bookie) {
-  const client::Answer answer = co_await Ask(
-      context, bookie,
-      wire::GetBookieInfoRequest{.total_disk_capacity = true, .free_disk_space = true});
+                                                           BookieId bookie,
+                                                           absl::Duration timeout) {
+  const client::Answer answer =
+      co_await Ask(context, bookie,
+                   wire::GetBookieInfoRequest{.total_disk_capacity = true, .free_disk_space = true},
+                   {.timeout = timeout});
   if (answer.code != ErrorCode::kOk) {
     co_return MakeError(answer.code, StrCat("bookie ", bookie.value(), " does not tell its space"));
   }

@@ -36,9 +36,11 @@ Task<absl::StatusOr<wire::VerifiedEntry>> ReadCopy(client::ClientContext* contex
                                                    LedgerId ledger, EntryId entry);
 
 // How much there is on its disks, and how much of it is free.
+//   timeout  infinite: the client's own
 //   errors   those of a bookie that does not answer
-Task<absl::StatusOr<wire::GetBookieInfoReply>> AskForSpace(client::ClientContext* context,
-                                                           BookieId bookie);
+Task<absl::StatusOr<wire::GetBookieInfoReply>> AskForSpace(
+    client::ClientContext* context, BookieId bookie,
+    absl::Duration timeout = absl::InfiniteDuration());
 
 // The bookie has spoken, and asking again would bring the same: it has no good copy.
 bool IsDefinite(ErrorCode code);

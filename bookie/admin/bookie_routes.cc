@@ -6,6 +6,8 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/http/console/console.h"
+#include "common/http/console/node_health.h"
 #include "common/observe/record.h"
 
 namespace stele::bookie {
@@ -56,6 +58,8 @@ void BookieRoutes::AddTo(http::Router& router) {
   router.Get("/startupz", When(&BookieRoutes::Started));
   router.Get("/readyz", When(&BookieRoutes::Ready));
   router.Get("/metrics", When(&BookieRoutes::Metrics));
+  http::AddConsole(router);
+  router.Get(http::kViewPath, When(&BookieRoutes::View));
   const std::string v1 = "/api/v1/";
   router.Get(v1 + "config/server_config", When(&BookieRoutes::Settings));
   router.Get(v1 + "bookie/info", When(&BookieRoutes::Info));
@@ -87,6 +91,31 @@ Response BookieRoutes::Started(const Request&) {
 Response BookieRoutes::Metrics(const Request&) {
   return {.body = operations_->bookie()->Metrics().ToString(),
           .content_type = std::string(observe::kMetricsContentType)};
+}
+
+// The view of one, in the form in which `stele autorecovery` gives that of all.
+Response BookieRoutes::View(const Request&) {
+  const BookieStatus status = operations_->bookie()->Status();
+  std::string state = "unregistered";
+  if (status.registered.has_value()) {
+    state = status.registered == metadata::BookieMode::kWritable ? "writable" : "read_only";
+  }
+  Record bookie;
+  bookie.Set("id", status.id.value())
+      .Set("state", state)
+      .Set("address", StrCat(status.endpoint.host, ":", status.endpoint.port))
+      .Set("disk_total_bytes", static_cast<int64_t>(status.disk.total_bytes))
+      .Set("disk_free_bytes", static_cast<int64_t>(status.disk.free_bytes))
+      .Set("sampled_ms", clock_->Now().nanoseconds() / 1'000'000);
+  http::SetHealth(http::ReadNodeHealth(operations_->bookie()->Metrics().ToString()), bookie);
+  const int64_t now_ms = absl::ToUnixMillis(clock_->WallNow());
+  return http::Json(Record()
+                        .Set("scope", std::string("bookie"))
+                        .Set("name", status.id.value())
+                        .Set("now_ms", now_ms)
+                        .Set("as_of_ms", now_ms)
+                        .Set("was_unclean", status.was_unclean)
+                        .Set("bookies", std::vector<Record>{std::move(bookie)}));
 }
 
 Response BookieRoutes::Settings(const Request&) {

@@ -12,15 +12,18 @@
 #include "common/async/task.h"
 #include "common/http/http.h"
 #include "common/http/router.h"
+#include "common/seams/clock.h"
 
 namespace stele::bookie {
 
 class BookieRoutes {
  public:
   // settings: the keys that were set, as they were written. Values of secret ones are not shown.
-  // Without a bookie in `operations`, which outlives this, all but the probes of life answer 503.
-  BookieRoutes(BookieOperations* operations, std::map<std::string, std::string> settings)
-      : operations_(operations), settings_(std::move(settings)) {}
+  // Without a bookie in `operations`, all but the probes of life and the page answer 503. What it
+  // points to outlives this.
+  BookieRoutes(BookieOperations* operations, const Clock* clock,
+               std::map<std::string, std::string> settings)
+      : operations_(operations), clock_(clock), settings_(std::move(settings)) {}
 
   // `router` does not outlive it.
   void AddTo(http::Router& router);
@@ -34,6 +37,7 @@ class BookieRoutes {
   http::Response Ready(const http::Request&);
   http::Response Started(const http::Request&);
   http::Response Metrics(const http::Request&);
+  http::Response View(const http::Request&);
   http::Response Settings(const http::Request&);
   http::Response Info(const http::Request&);
   http::Response State(const http::Request&);
@@ -49,6 +53,7 @@ class BookieRoutes {
   Task<http::Response> SetReadOnly(http::Request request);
 
   BookieOperations* const operations_;
+  const Clock* const clock_;
   const std::map<std::string, std::string> settings_;
 };
 

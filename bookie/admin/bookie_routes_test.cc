@@ -32,8 +32,9 @@ class BookieRoutesTest : public testing::Test {
                                                      &world_.log());
     operations_->SetBookie(world_.bookie());
     routes_ = std::make_unique<BookieRoutes>(
-        operations_.get(), std::map<std::string, std::string>{{"bookiePort", "3181"},
-                                                              {"tlsKeyStorePassword", "hush"}});
+        operations_.get(), world_.world().env(world_.process()).clock,
+        std::map<std::string, std::string>{{"bookiePort", "3181"},
+                                           {"tlsKeyStorePassword", "hush"}});
     router_ = std::make_unique<http::Router>(kToken, &world_.log());
     routes_->AddTo(*router_);
   }
@@ -103,6 +104,18 @@ TEST_F(BookieRoutesTest, MeasurementsAreWhatWasDone) {
             "NaN");
   EXPECT_NE(metrics.Value("bookkeeper_server_ADD_ENTRY_REQUEST{quantile=\"0.5\",success=\"true\"}"),
             "0.000000");
+}
+
+TEST_F(BookieRoutesTest, ItsOwnView) {
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
+  const std::string view = Get("/api/v1/stele/view");
+  for (const std::string_view part :
+       {"\"scope\": \"bookie\", \"name\": \"bookie:3181\"", "\"state\": \"writable\"",
+        "\"adds\": 1", "\"journal_sync_p99_us\": ",
+        "\"directories\": [{\"path\": \"/data/ledgers\", \"used_permyriad\": "}) {
+    EXPECT_NE(view.find(part), std::string::npos) << part << " in " << view;
+  }
+  EXPECT_NE(Get("/").find("<h1"), std::string::npos);
 }
 
 TEST_F(BookieRoutesTest, BadInputIsCountedByItsReason) {

@@ -35,7 +35,8 @@ struct Response {
   int status = 200;
   std::string body;
   std::string content_type = "text/plain; charset=utf-8";
-  std::string allow;  // with 405
+  std::string allow;                    // with 405
+  std::string content_security_policy;  // of a page
 };
 
 Response Text(int status, std::string_view line);  // a line's end is added

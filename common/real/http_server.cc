@@ -161,6 +161,10 @@ class HttpServer::Parts::Session : public std::enable_shared_from_this<Session> 
     message_->set(field::cache_control, "no-store");
     message_->set("X-Content-Type-Options", "nosniff");
     if (!response.allow.empty()) message_->set(field::allow, response.allow);
+    if (!response.content_security_policy.empty()) {
+      message_->set("Content-Security-Policy", response.content_security_policy);
+      message_->set("Referrer-Policy", "no-referrer");
+    }
     message_->keep_alive(more);
     message_->body() = is_head_ ? std::string() : std::move(response.body);
     message_->prepare_payload();

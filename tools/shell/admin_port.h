@@ -28,6 +28,9 @@ class AdminPort {
       real::Shard* shard, AdminPortOptions options,
       absl::FunctionRef<void(http::Router&)> add_routes, observe::Log* log);
 
+  // With the port that it got.
+  Endpoint endpoint() const { return server_->endpoint(); }
+
  private:
   AdminPort(std::string token, observe::Log* log) : router_(std::move(token), log) {}
 

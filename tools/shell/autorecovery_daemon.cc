@@ -11,6 +11,7 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/real/http_fetcher.h"
 #include "common/real/shard.h"
 #include "common/real/signals.h"
 #include "metadata/cluster_init.h"
@@ -94,7 +95,12 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   if (!status.ok()) return fail(status);
   const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
   RunningAutorecovery running;
-  autorecovery::AutorecoveryRoutes routes(shard.env());
+  std::unique_ptr<real::RealHttpFetcher> fetcher;
+  if (!command.http_address.empty()) {
+    fetcher = std::make_unique<real::RealHttpFetcher>(shard.executor());
+  }
+  autorecovery::AutorecoveryRoutes routes(shard.env(), fetcher.get());
+  const std::string name = options.name;
   absl::StatusOr<AdminPortOptions> admin_options = AdminPortOf(command);
   if (!admin_options.ok()) return fail(admin_options.status());
   auto admin = AdminPort::Open(
@@ -107,7 +113,7 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
         ReplaceTextFile(shard.env().files, command.ready_file, StrCat(command.metadata_uri, "\n")));
   }
   if (status.ok()) {
-    routes.SetRunning(running.autorecovery.get(), running.store.get(), *running.cluster);
+    routes.SetRunning(running.autorecovery.get(), running.store.get(), *running.cluster, name);
     log->Write(observe::LogLevel::kInfo, "autorecovery runs");
     TellServiceManager("READY=1");
     shard.Run();
@@ -115,6 +121,7 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
     TellServiceManager("STOPPING=1");
   }
   admin->reset();  // and with it the answers that use the store
+  routes.Clear();
   shard.RunUntil(StopAutorecovery(&running));
   return status.ok() ? ExitCode::kOk : fail(status);
 }

@@ -270,11 +270,12 @@ ExitCode RunBookie(BookieCommand command) {
   RunningBookie running;
   BookieConfig& config = setup->config;
   bookie::BookieOperations operations(shard.executor(), log.get());
-  bookie::BookieRoutes routes(&operations, config.settings);
+  bookie::BookieRoutes routes(&operations, shard.env().clock, config.settings);
   const auto admin = AdminPort::Open(
       &shard, {config.http_is_on, config.http_at, config.http_token_path},
       [&](http::Router& router) { routes.AddTo(router); }, log.get());
   if (!admin.ok()) return fail(admin.status());
+  if (*admin != nullptr) config.options.admin = (*admin)->endpoint();
   const real::StopSignals signals(&shard, StopOnSignal(&shard));
   const absl::Status started = shard.RunUntil(StartBookie(
       shard.env(), *std::move(setup), log.get(),
