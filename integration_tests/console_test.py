@@ -235,7 +235,7 @@ def main():
         wait_for("ledgers that lack copies", lambda: re.search(r"ledgers lack copies\s+[1-9]", browser.text("#copies")))
         wait_for("their names", lambda: "bookie-2" in browser.text("#ledgers table"))
         cluster.command("node", "drain", "--no-wait", "bookie-3")
-        wait_for("the drain", lambda: "bookie-3" in browser.text("#drains"))
+        wait_for("the drain", lambda: re.search(r"bookie-3\b.*since.*\b\d+\s+counted", browser.text("#drains"), re.S))
         check_markup(browser)
         check_contrast(browser)
         picture("down", 1280, 1400)

@@ -244,6 +244,20 @@ TEST_F(ClusterViewTest, ABookieThatWentStaysInViewWithSinceWhen) {
   EXPECT_TRUE(Has(view, "\"repair_enabled\": false"));
 }
 
+TEST_F(ClusterViewTest, WhatADrainHasLeftIsCounted) {
+  Serve();
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(false)).ok());
+  const LedgerId ledger = repair_.WriteLedger(kThreeTwo, 5);
+  const BookieId emptied = RepairCluster::Id(repair_.BookieAt(ledger, 0, 0));
+  EXPECT_TRUE(*repair_.Run(repair_.records().SetDraining(emptied, absl::UnixEpoch())));
+  EXPECT_TRUE(Has(Look(), "\"draining_since_ms\": 0"));
+  EXPECT_TRUE(Has(Look(), "\"draining_ledgers_left\": 1"));
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(true)).ok());
+  for (int i = 0; i < 60 && !repair_.ReferencesTo(emptied).empty(); ++i) Look();
+  Look();
+  EXPECT_TRUE(Has(Look(), "\"draining_ledgers_left\": 0"));
+}
+
 TEST_F(ClusterViewTest, WithoutTheStoreWhatWasKnownStaysInView) {
   Serve();
   Look();

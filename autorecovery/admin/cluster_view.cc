@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "autorecovery/internal/ledger_scan.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -89,6 +90,7 @@ Task<void> ClusterView::LookAgain() {
     const size_t count = std::min(kAskedMax, round.bookies.size());
     for (size_t i = 0; i < count; ++i) askers.Spawn(AskSome(&round));
     co_await askers.Join();
+    CountDrainsIfDue();
   }
   const MonotonicTime now = env_.clock->Now();
   look_after_ =
@@ -134,6 +136,48 @@ Task<void> ClusterView::AskOne(BookieId bookie) {
   if (!metrics.ok()) co_return;
   seen.health = http::ReadNodeHealth(*metrics);
   seen.sampled_at = env_.clock->Now();
+}
+
+void ClusterView::CountDrainsIfDue() {
+  if (backlog_->draining.empty()) {
+    drains_.reset();
+    count_after_ = MonotonicTime();
+  } else if (!is_counting_ && env_.clock->Now() >= count_after_) {
+    is_counting_ = true;
+    scope_.Spawn(CountDrains());
+  }
+}
+
+Task<void> ClusterView::CountDrains() {
+  const MonotonicTime begin = env_.clock->Now();
+  DrainCount count;
+  for (const auto& [bookie, since] : backlog_->draining) count.left.emplace(bookie, 0);
+  metadata::LedgerManager ledgers(env_, cluster_.store, cluster_.cluster.layout);
+  const absl::Status counted =
+      co_await ForEachLedger(&ledgers, LedgerId(0), kCountReadsMax,
+                             [&](LedgerId ledger) { return CountOne(&ledgers, ledger, &count); });
+  count.counted_at = env_.clock->WallNow();
+  if (counted.ok()) drains_ = std::move(count);
+  const MonotonicTime now = env_.clock->Now();
+  count_after_ = now + std::min(std::max(kCountInterval, (now - begin) * kCountPauseFactor),
+                                kCountIntervalMax);
+  is_counting_ = false;
+}
+
+Task<absl::Status> ClusterView::CountOne(metadata::LedgerManager* ledgers, LedgerId ledger,
+                                         DrainCount* count) {
+  const auto read = co_await ledgers->Read(ledger);
+  const ErrorCode code = CodeOf(read.status());
+  if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
+    co_return read.status();
+  }
+  if (!read.ok()) co_return absl::OkStatus();  // it is gone, or says nothing that could be counted
+  std::set<BookieId> named;
+  for (const metadata::Fragment& fragment : read->value.fragments()) {
+    named.insert(fragment.ensemble.begin(), fragment.ensemble.end());
+  }
+  for (auto& [bookie, left] : count->left) left += named.contains(bookie) ? 1 : 0;
+  co_return absl::OkStatus();
 }
 
 void ClusterView::NoteWhoIsUp() {
@@ -185,6 +229,10 @@ Record ClusterView::ToRecord(const BookieId& bookie) const {
   const auto draining = backlog_->draining.find(bookie);
   if (draining != backlog_->draining.end()) {
     record.Set("draining_since_ms", Milliseconds(draining->second));
+    if (drains_.has_value() && drains_->left.contains(bookie)) {
+      record.Set("draining_ledgers_left", drains_->left.at(bookie))
+          .Set("draining_counted_ms", Milliseconds(drains_->counted_at));
+    }
   }
   if (is_up && seen.answer.has_value()) {
     record.Set("answers", seen.answer->ok());

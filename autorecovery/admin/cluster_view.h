@@ -24,6 +24,7 @@
 #include "common/seams/env.h"
 #include "common/seams/http_fetcher.h"
 #include "metadata/cluster_init.h"
+#include "metadata/ledger_manager.h"
 #include "metadata/metadata_store.h"
 
 namespace stele::autorecovery {
@@ -52,6 +53,11 @@ class ClusterView {
   // Bookies that are asked at the same time, and for how long.
   static constexpr size_t kAskedMax = 32;
   static constexpr absl::Duration kAnswerWaitMax = absl::Seconds(2);
+  // What drains have left is counted by reading the metadata of all ledgers: apart, and seldom.
+  static constexpr absl::Duration kCountInterval = absl::Seconds(10);
+  static constexpr int kCountPauseFactor = 9;
+  static constexpr absl::Duration kCountIntervalMax = absl::Minutes(10);
+  static constexpr size_t kCountReadsMax = 16;
   // Ledgers that are named one by one.
   static constexpr size_t kLedgersNamedMax = 20;
 
@@ -67,11 +73,19 @@ class ClusterView {
     std::optional<absl::Time> down_since;  // as far as this process knows
   };
   struct Round;
+  // Ledgers whose metadata names bookies that are being emptied.
+  struct DrainCount {
+    std::map<BookieId, int64_t> left;
+    absl::Time counted_at;
+  };
 
   Task<void> LookAgain();
   Task<void> AskSome(Round* round);
   Task<void> AskOne(BookieId bookie);
   void NoteWhoIsUp();
+  void CountDrainsIfDue();
+  Task<void> CountDrains();
+  Task<absl::Status> CountOne(metadata::LedgerManager* ledgers, LedgerId ledger, DrainCount* count);
   // All that there are or should be.
   std::vector<BookieId> Known() const;
   observe::Record ToRecord(const BookieId& bookie) const;
@@ -87,6 +101,9 @@ class ClusterView {
   std::map<BookieId, Seen> seen_;
   bool is_looking_ = false;
   MonotonicTime look_after_;
+  std::optional<DrainCount> drains_;
+  bool is_counting_ = false;
+  MonotonicTime count_after_;
   TaskScope scope_;
 };
 
