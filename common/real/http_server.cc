@@ -179,8 +179,8 @@ class HttpServer::Parts::Session : public std::enable_shared_from_this<Session> 
     message_.reset();
     if (error) return server_->End(number_);
     if (more) return Read();
-    error_code ignored;
-    stream_.socket().shutdown(tcp::socket::shutdown_send, ignored);
+    error_code failed;
+    if (stream_.socket().shutdown(tcp::socket::shutdown_send, failed)) return server_->End(number_);
     stream_.expires_after(kLingerMax);
     HearOut();
   }

@@ -100,7 +100,7 @@ TEST_F(HttpServerTest, WhatIsNotHttpIsRefusedAndTheConnectionEnds) {
   for (const std::string_view bytes : {
            std::string_view("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"),
            std::string_view("garbage\r\n\r\n"),
-           std::string_view("GET /a\0b HTTP/1.1\r\n\r\n", 22),
+           std::string_view("GET /a\0b HTTP/1.1\r\n\r\n", 21),
            std::string_view("GET /%00 HTTP/1.1\r\n\r\n"),
            std::string_view("GET /%zz HTTP/1.1\r\n\r\n"),
            std::string_view("GET /%4 HTTP/1.1\r\n\r\n"),
