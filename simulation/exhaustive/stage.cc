@@ -548,7 +548,12 @@ void Stage::CheckOldWriters() {
 }
 
 void Stage::CheckNewLedger(Actor* actor) {
+  // A bookie whose directory failed once takes nothing until it has looked at its disks again.
   LedgerOracle* ledger = Create(actor);
+  for (int attempt = 0; attempt < 3 && ledger == nullptr; ++attempt) {
+    RunFor(absl::Seconds(10));
+    ledger = Create(actor);
+  }
   if (ledger == nullptr) return Fault("L4: no ledger can be created");
   Append(actor, ledger, 3);
   if (ledger->must_have() != EntryId(2)) Fault("L4: a new ledger does not take appends");
