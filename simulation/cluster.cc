@@ -114,9 +114,11 @@ void Cluster::StartBookie(int bookie) {
   Node& node = nodes_.at(bookie);
   metadata::MetadataStore* store = node.process->Own(world_.NewMetadataStore(node.process));
   observe::Log* log = options_.log != nullptr ? options_.log : &log_;
-  node.process->Spawn(RunBookie(
-      world_.env(node.process), node.process, store, OptionsOf(bookie), log, node.bookie.get(),
-      [this, bookie](const absl::Status& why) { OnFailure(bookie, why); }));
+  Env env = world_.env(node.process);
+  if (options_.adjust_env) options_.adjust_env(bookie, node.process, &env);
+  node.process->Spawn(
+      RunBookie(env, node.process, store, OptionsOf(bookie), log, node.bookie.get(),
+                [this, bookie](const absl::Status& why) { OnFailure(bookie, why); }));
 }
 
 void Cluster::OnFailure(int bookie, const absl::Status& why) {

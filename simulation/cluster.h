@@ -42,6 +42,8 @@ struct ClusterOptions {
   SimMetadataOptions metadata;
   // May change what a bookie is told at each of its starts.
   std::function<void(int bookie, bookie::BookieOptions* options)> adjust_bookie;
+  // May put something between a bookie and the world, at each start of its process.
+  std::function<void(int bookie, SimProcess* process, Env* env)> adjust_env;
   // Of the bookies; null: counted only. Outlives the cluster.
   observe::Log* log = nullptr;
   // A bookie could not start, or cannot go on. It may be killed, though not from within this call.

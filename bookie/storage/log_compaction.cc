@@ -207,7 +207,6 @@ Task<absl::Status> Compaction::WriteLocations() {
 Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
   const LedgerId ledger = moves.front().ledger;
   const LedgerLocks::Guard guard = co_await parts_.locks->Acquire(ledger);
-  STELE_SOMETIMES(kCompactionOfDeletedLedger, !parts_.index->Contains(ledger));
   if (!parts_.index->Contains(ledger)) co_return absl::OkStatus();
   std::vector<int64_t> entries;
   std::vector<int64_t> locations;

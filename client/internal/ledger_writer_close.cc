@@ -79,8 +79,9 @@ Task<absl::Status> LedgerWriter::Seal() {
   const bool overrides = context_->options.writer_close_overrides_recovery;
   metadata::LedgerUpdate update;
   update.needed = [overrides](const metadata::LedgerMetadata& now) -> absl::StatusOr<bool> {
-    return now.state() == metadata::LedgerState::kOpen ||
-           (now.state() == metadata::LedgerState::kInRecovery && overrides);
+    const bool is_recovered = now.state() == metadata::LedgerState::kInRecovery;
+    STELE_SOMETIMES(kCloseOverridesRecovery, is_recovered && overrides);
+    return now.state() == metadata::LedgerState::kOpen || (is_recovered && overrides);
   };
   update.apply = [last, length_bytes](const metadata::LedgerMetadata& now) {
     return now.WithClosed(last, length_bytes);

@@ -5,6 +5,7 @@
 #include <variant>
 
 #include "common/base/check.h"
+#include "common/base/sometimes.h"
 #include "common/wire/reply_codec.h"
 #include "common/wire/request_codec.h"
 
@@ -83,23 +84,24 @@ void V2Lane::FailAll(ErrorCode code) {
 bool V2Lane::OnFrame(const Buffer& frame) {
   absl::StatusOr<wire::Reply> reply = wire::DecodeReply(wire::ProtocolVersion::kV2, frame);
   if (!reply.ok()) return CodeOf(reply.status()) == ErrorCode::kProtocolVersion;
+  bool is_stray = false;
   const ErrorCode code = CodeOfReply(reply->operation, reply->code);
   if (const auto* add = std::get_if<wire::AddReply>(&reply->body)) {
     const auto place = add_numbers_.find(Key{add->ledger, add->entry});
-    if (place != add_numbers_.end()) AnswerAdd(place->second, code);
+    is_stray = place == add_numbers_.end();
+    if (!is_stray) AnswerAdd(place->second, code);
   } else if (const auto* read = std::get_if<wire::ReadReply>(&reply->body)) {
     const auto place = read_numbers_.find(Key{read->ledger, read->entry});
-    if (place != read_numbers_.end()) {
-      AnswerCall(place->second.front(), {code, std::move(reply->body)});
-    }
+    is_stray = place == read_numbers_.end();
+    if (!is_stray) AnswerCall(place->second.front(), {code, std::move(reply->body)});
   } else if (const auto* batch = std::get_if<wire::BatchReadReply>(&reply->body)) {
     const auto number = static_cast<uint64_t>(batch->request_id);
-    if (number >= calls_taken_ && number - calls_taken_ < calls_.size() &&
-        calls_[number - calls_taken_].operation == wire::Operation::kBatchRead) {
-      AnswerCall(number, {code, std::move(reply->body)});
-    }
+    is_stray = number < calls_taken_ || number - calls_taken_ >= calls_.size() ||
+               calls_[number - calls_taken_].operation != wire::Operation::kBatchRead;
+    if (!is_stray) AnswerCall(number, {code, std::move(reply->body)});
   }
-  // What matches nothing came after its deadline.
+  // What matches nothing came after its deadline, or twice.
+  STELE_SOMETIMES(kStrayReply, is_stray);
   return true;
 }
 

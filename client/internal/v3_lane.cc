@@ -3,6 +3,7 @@
 #include <variant>
 
 #include "common/base/check.h"
+#include "common/base/sometimes.h"
 #include "common/wire/reply_codec.h"
 #include "common/wire/request_codec.h"
 
@@ -100,8 +101,10 @@ bool V3Lane::OnFrame(const Buffer& frame) {
   absl::StatusOr<wire::Reply> reply = wire::DecodeReply(wire::ProtocolVersion::kV3, frame);
   if (!reply.ok()) return false;
   const auto place = pending_.find(reply->txn_id);
-  // What matches nothing came after its deadline.
-  if (place == pending_.end() || place->second.operation != reply->operation) return true;
+  // What matches nothing came after its deadline, or twice.
+  const bool is_stray = place == pending_.end() || place->second.operation != reply->operation;
+  STELE_SOMETIMES(kStrayReply, is_stray);
+  if (is_stray) return true;
   Respond(place, {CodeOfReply(reply->operation, reply->code), std::move(reply->body)});
   return true;
 }

@@ -253,6 +253,66 @@ TEST_F(WireBookieClientTest, BytesThatAreNoReplyEndTheConnection) {
   }
 }
 
+// What Apache's bookies have been seen to send, and what their protocol allows.
+TEST_F(WireBookieClientTest, AReplyThatNobodyAskedForIsPassedOver) {
+  const LedgerId other(1'000);
+  std::vector<wire::OutgoingFrame> strays;
+  for (const uint8_t version : {0, 1, 2}) {
+    const wire::RequestHeader v2{.version = wire::ProtocolVersion::kV2, .v2_version = version};
+    strays.push_back(wire::EncodeAddReply(v2, wire::ReplyCode::kFenced, kLedger, EntryId(77)));
+    wire::RequestHeader read = v2;
+    read.operation = wire::Operation::kRead;
+    for (const wire::ReplyCode code : {wire::ReplyCode::kOk, wire::ReplyCode::kNoSuchEntry}) {
+      strays.push_back(wire::EncodeReply(
+          read, code, wire::ReadReply{other, EntryId(0), Buffer::Borrow("no packet")}));
+    }
+    read.operation = wire::Operation::kBatchRead;
+    for (const wire::ReplyCode code : {wire::ReplyCode::kOk, wire::ReplyCode::kNoSuchLedger}) {
+      strays.push_back(
+          wire::EncodeReply(read, code, wire::BatchReadReply{kLedger, EntryId(0), 1'000, {}}));
+    }
+  }
+  // A code that has no name, and a v3 frame that was refused as one of version 10.
+  strays.push_back(strays.front());
+  strays.back().head[7] = 107;
+  strays.push_back(strays.front());
+  strays.back().head.replace(0, 2, "\x0a\x07");
+  Sink sink;
+  Add(0, &sink);
+  RunFor(absl::Milliseconds(100));
+  bookie_->SetScript([](const wire::Request&) { return FakeBookie::kHoldReply; });
+  Add(1, &sink);
+  Read(0);
+  RunFor(absl::Milliseconds(100));
+  for (const wire::OutgoingFrame& stray : strays) bookie_->Interject(stray);
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies, (Replies{"0:Ok"}));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{}));
+  bookie_->Release();
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(sink.replies, (Replies{"0:Ok", "1:Ok"}));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{"Ok"}));
+}
+
+TEST_F(WireBookieClientTest, AV3ReplyOfAnotherTransactionOrOperationIsPassedOver) {
+  bookie_->SetScript([](const wire::Request&) { return FakeBookie::kHoldReply; });
+  Call(wire::ReadLacRequest{.ledger = kLedger});
+  RunFor(absl::Milliseconds(100));
+  wire::RequestHeader header = bookie_->requests().back().header;
+  header.operation = wire::Operation::kRead;
+  for (const uint64_t transaction : {header.txn_id, header.txn_id + 1'000}) {
+    header.txn_id = transaction;
+    bookie_->Interject(wire::EncodeStatusOnly(header, wire::ReplyCode::kUnauthorized));
+    bookie_->Interject(wire::EncodeReply(header, wire::ReplyCode::kNoSuchEntry,
+                                         wire::ReadReply{kLedger, EntryId(0)}));
+  }
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(TakeAnswers(), (std::vector<std::string>{}));
+  bookie_->Release();
+  RunFor(absl::Milliseconds(100));
+  EXPECT_EQ(TakeAnswers().size(), 1u);
+}
+
 TEST_F(WireBookieClientTest, ASilentConnectionIsGivenUp) {
   Connect({.lane = {.add_timeout = absl::Seconds(1), .silence_max = absl::Seconds(2)}});
   bookie_->SetScript(Ignore);

@@ -28,6 +28,8 @@ namespace stele {
   X(kAppendFencedByAdd, "append: the writer learns of a fence from a bookie")                  \
   X(kAppendWaitsForSlowBookie, "append: the writer waits for a bookie that owes too much")     \
   X(kCloseMeetsRecovery, "close: the ledger is being recovered by somebody")                   \
+  X(kCloseOverridesRecovery, "close: it ends somebody else's recovery, as Java's client")      \
+  X(kStrayReply, "client: a reply that nobody waits for is passed over")                       \
   X(kRecoveryOfMarkedLedger, "recovery: of a ledger that another recovery has marked")         \
   X(kRecoveryUndecided, "recovery: an entry is neither found nor proved absent")               \
   X(kRecoveryWriteBack, "recovery: an entry is written back")                                  \
@@ -55,7 +57,6 @@ namespace stele {
   X(kEntryLogAbandoned, "storage: an entry log is given up after an error")                    \
   X(kCompactionMoves, "compaction: entries are moved")                                         \
   X(kCompactionOvertaken, "compaction: an entry has moved or gone meanwhile")                  \
-  X(kCompactionOfDeletedLedger, "compaction: the ledger was deleted meanwhile")                \
   X(kCompactionAbandoned, "compaction: it is given up after an error")                         \
   X(kGarbageRemoved, "garbage: a deleted ledger is removed")                                   \
   X(kGarbageBrake, "garbage: too many ledgers are unknown, and nothing is removed")            \

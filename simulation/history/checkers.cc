@@ -51,6 +51,7 @@ bool AllPromisedBefore(const LedgerCalls& ledger, EntryId first, EntryId last, s
   for (EntryId entry = first; entry <= last; entry = entry.Next()) {
     const auto acked = ledger.acked().find(entry);
     if (acked == ledger.acked().end() || ledger.PromisedAt(*acked->second) > position) return false;
+    if (ledger.IsCutOff(entry)) return false;
   }
   return true;
 }
@@ -64,6 +65,7 @@ void CheckReckoning(const LedgerCalls& ledger, size_t reckoning, Reporter* repor
   }
   for (const auto& [entry, append] : ledger.acked()) {
     if (read.contains(entry) || ledger.PromisedAt(*append) > reckoning) continue;
+    if (ledger.IsCutOff(entry)) continue;
     reporter->Report(*append, "ledger ", ledger.ledger().value(), " entry ", entry.value(),
                      " was acknowledged and is not readable in the end");
   }
@@ -97,6 +99,7 @@ void CheckEndKeepsAcknowledged(const LedgerCalls& ledger, Violations* violations
     for (auto acked = ledger.acked().upper_bound(end.last); acked != ledger.acked().end();
          ++acked) {
       if (ledger.PromisedAt(*acked->second) == Call::kNever) continue;
+      if (ledger.IsLateAck(acked->first)) continue;
       reporter.Report(*end.call, "the end cuts off entry ", acked->first.value(),
                       ", acknowledged at ", acked->second->ended_nanoseconds, " ns");
       break;
@@ -237,7 +240,8 @@ void CheckLacIsTrue(const LedgerCalls& ledger, Violations* violations) {
   for (const Call* call : ledger.of_handles()) {
     if (!call->ok() || !call->answer.has_lac) continue;
     const EntryId lac = call->answer.lac;
-    if (lowest_end != nullptr && lac > lowest_end->last) {
+    const bool was_true = lac <= ledger.HighestLateAck();
+    if (lowest_end != nullptr && lac > lowest_end->last && !was_true) {
       reporter.Report(*call, "a LAC above the end ", lowest_end->last.value(), " of the ledger");
     }
     const EntryId bound =
@@ -276,8 +280,10 @@ void CheckLacMonotone(const LedgerCalls& ledger, Violations* violations) {
       shown_at_begin[call->id] = highest;
       continue;
     }
-    if (call->answer.has_lac && call->answer.lac < shown_at_begin[call->id]) {
-      reporter.Report(*call, "this handle was shown ", shown_at_begin[call->id].value(), " before");
+    const EntryId shown_before = shown_at_begin[call->id];
+    const bool may_shrink = shown_before <= ledger.HighestLateAck();
+    if (call->answer.has_lac && call->answer.lac < shown_before && !may_shrink) {
+      reporter.Report(*call, "this handle was shown ", shown_before.value(), " before");
     }
     highest = std::max(highest, ConfirmedBy(*call));
   }
@@ -308,7 +314,7 @@ void CheckNoLateAck(const LedgerCalls& ledger, Violations* violations) {
     if (!open->ok() || !open->question.recover) continue;
     for (auto acked = ledger.acked().upper_bound(open->answer.last); acked != ledger.acked().end();
          ++acked) {
-      if (acked->second->ended_at < open->ended_at) continue;
+      if (acked->second->ended_at < open->ended_at || ledger.IsLateAck(acked->first)) continue;
       reporter.Report(*acked->second, "call ", open->id, " had recovered the ledger to its end ",
                       open->answer.last.value());
       break;

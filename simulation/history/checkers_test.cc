@@ -104,6 +104,35 @@ std::vector<Story> Stories() {
        "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
        "11 r 10 ok lac=0 state=closed last=0 length=100\n",
        {"EndKeepsAcknowledged", "LacIsTrue"}},
+      {"ABookieThatForgotItsFenceExcusesAnAckThatWasCutOff",
+       kBegin,
+       std::string(kReader) + "12 r 11 invoke read ledger=7 handle=2 first=0 last=1\n"
+                              "13 r 11 ok 0=7/0/1/0/100 1=7/1/1/1/100\n"
+                              "13 - - late-ack 7 1\n"
+                              "14 x 12 invoke open ledger=7 handle=3 recover=1\n"
+                              "15 x 12 ok lac=0 state=closed last=0 length=100\n"
+                              "16 r 13 invoke read-lac ledger=7 handle=2\n"
+                              "17 r 13 ok lac=0\n"
+                              "18 r 14 invoke read ledger=7 handle=2 first=0 last=1\n"
+                              "19 r 14 error NoSuchEntry none\n"
+                              "20 - - reckoning\n"
+                              "21 x 15 invoke read ledger=7 handle=3 first=0 last=0\n"
+                              "22 x 15 ok 0=7/0/1/0/100\n",
+       {}},
+      {"ButNotOneThatTheEndKeeps",
+       kBegin,
+       "9 - - late-ack 7 1\n"
+       "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
+       "11 r 10 ok lac=1 state=closed last=1 length=200\n"
+       "12 r 11 invoke read ledger=7 handle=2 first=0 last=1\n"
+       "13 r 11 error NoSuchEntry none\n",
+       {"AllAckedEntriesAreReadable"}},
+      {"AndNoOtherEntry",
+       kBegin,
+       "9 - - late-ack 7 2\n9 - - late-ack 8 1\n"
+       "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
+       "11 r 10 ok lac=0 state=closed last=0 length=100\n",
+       {"EndKeepsAcknowledged"}},
       {"ALedgerIsSaidToBeMissing",
        kBegin,
        "10 r 10 invoke open ledger=7 handle=2\n11 r 10 error NoSuchLedgerMetadata none\n",

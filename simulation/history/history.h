@@ -104,10 +104,13 @@ struct Mark {
     kReckoning,  // from here on everything that must be readable is read once
     kEnd,        // every call of a living process has ended
     kNote,       // for people: a fault, a restart
+    // What only peers of another make may cause; see LedgerCalls.
+    kOverride,  // text: a ledger. Its writer has closed it over a recovery
+    kLateAck,   // text: a ledger and an entry. Acknowledged by a bookie that forgot its fence
   };
   Kind kind;
   std::string process;  // of kCrash, kNote
-  std::string text;     // of kNote
+  std::string text;     // of kNote and what follows there
   size_t at = 0;
   int64_t nanoseconds = 0;
 };

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "simulation/history/words.h"
+
 namespace stele::history {
 
 void LedgerCalls::Add(const Call& call) {
@@ -34,10 +36,17 @@ void LedgerCalls::Add(const Call& call) {
     default: break;
   }
   if (!call.ok()) return;
+  // Who followed the ledger up to there does not see the end below.
+  if (call.question.operation == Operation::kTail && IsLateAck(call.answer.last)) return;
   if (call.answer.state == LedgerStateSeen::kClosed ||
       call.question.operation == Operation::kClose) {
     ends_.push_back({call.answer.last, call.answer.length_bytes, &call});
   }
+}
+
+bool LedgerCalls::IsCutOff(EntryId entry) const {
+  return IsLateAck(entry) &&
+         std::ranges::any_of(ends_, [entry](const End& end) { return end.last < entry; });
 }
 
 size_t LedgerCalls::PromisedAt(const Call& append) const {
@@ -54,6 +63,15 @@ size_t LedgerCalls::PromisedAt(const Call& append) const {
 
 std::map<LedgerId, LedgerCalls> SortByLedger(const History& history) {
   std::map<LedgerId, LedgerCalls> ledgers;
+  for (const Mark& mark : history.marks()) {
+    if (mark.kind != Mark::Kind::kLateAck) continue;
+    std::string_view text = mark.text;
+    int64_t ledger = -1;
+    int64_t entry = -1;
+    if (!ParseNumber(TakeWord(&text), &ledger) || !ParseNumber(text, &entry)) continue;
+    const LedgerId id(ledger);
+    ledgers.try_emplace(id, id, history).first->second.AddLateAck(EntryId(entry));
+  }
   for (const Call& call : history.calls()) {
     const bool creates = call.question.operation == Operation::kCreate;
     const LedgerId id = creates ? call.answer.ledger : call.question.ledger;

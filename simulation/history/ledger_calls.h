@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <map>
 #include <optional>
+#include <set>
 #include <vector>
 
 #include "simulation/history/history.h"
@@ -20,7 +21,7 @@ class LedgerCalls {
   };
 
   LedgerCalls(LedgerId ledger, const History& history) : ledger_(ledger), history_(history) {}
-  // In the order of invocation.
+  // In the order of invocation, after what AddLateAck tells.
   void Add(const Call& call);
 
   LedgerId ledger() const { return ledger_; }
@@ -48,6 +49,17 @@ class LedgerCalls {
   // Somebody may have deleted it by now.
   bool MayBeDeleted() const { return deleted_at_ != Call::kNever; }
 
+  // Apache's bookie may forget a fence that it has answered. Then the old writer can still get an
+  // ack quorum, with that bookie and those that no recovery has reached, for an entry that the
+  // recovery had proved absent; nothing that a client could ask would tell. Such an entry is
+  // acknowledged and cut off. Of all others the promises hold.
+  bool IsLateAck(EntryId entry) const { return late_acks_.contains(entry); }
+  // None: kNoEntry.
+  EntryId HighestLateAck() const { return late_acks_.empty() ? kNoEntry : *late_acks_.rbegin(); }
+  // It is one, and there is an end below it.
+  bool IsCutOff(EntryId entry) const;
+  void AddLateAck(EntryId entry) { late_acks_.insert(entry); }
+
  private:
   LedgerId ledger_;
   const History& history_;
@@ -60,6 +72,7 @@ class LedgerCalls {
   std::vector<const Call*> of_handles_;
   std::vector<End> ends_;
   std::map<EntryId, const Call*> acked_;
+  std::set<EntryId> late_acks_;
   size_t deleted_at_ = Call::kNever;
 };
 

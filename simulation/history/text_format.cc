@@ -34,10 +34,9 @@ constexpr std::pair<LedgerStateSeen, std::string_view> kStates[] = {
     {LedgerStateSeen::kClosed, "closed"},
 };
 constexpr std::pair<Mark::Kind, std::string_view> kMarks[] = {
-    {Mark::Kind::kCrash, "crash"},
-    {Mark::Kind::kReckoning, "reckoning"},
-    {Mark::Kind::kEnd, "end"},
-    {Mark::Kind::kNote, "note"},
+    {Mark::Kind::kCrash, "crash"},       {Mark::Kind::kReckoning, "reckoning"},
+    {Mark::Kind::kEnd, "end"},           {Mark::Kind::kNote, "note"},
+    {Mark::Kind::kOverride, "override"}, {Mark::Kind::kLateAck, "late-ack"},
 };
 
 template <typename T, size_t kCount>
@@ -182,7 +181,7 @@ absl::Status ParseLine(std::string_view line, History* history) {
     history->Ok(time, id, std::move(answer));
     return absl::OkStatus();
   }
-  if (kind != "error") return wrong("invoke, ok, error, crash, reckoning, end or note?");
+  if (kind != "error") return wrong("invoke, ok, error, or a mark?");
   ErrorCode code;
   if (!ParseCode(TakeWord(&line), &code)) return wrong("an unknown error code");
   const std::string_view effect = TakeWord(&line);

@@ -9,6 +9,8 @@
 //   TIME - - reckoning                   from here on all that must be readable is read
 //   TIME - - end                         every call of a living process has ended
 //   TIME PROCESS - note FREE TEXT        for people
+//   TIME PROCESS - override LEDGER       its writer closed it over a recovery
+//   TIME - - late-ack LEDGER ENTRY       acknowledged by a bookie that forgot its fence
 //
 //   TIME       nanoseconds of one clock
 //   PROCESS    a name without spaces

@@ -45,6 +45,8 @@ constexpr std::string_view kAll =
     "29 p 20 invoke bookie-write-lac ledger=7 bookie=b1:3181 last=4\n"
     "30 p 21 invoke bookie-lac ledger=7 bookie=b1:3181\n"
     "31 p 23 invoke bookie-add ledger=7 bookie=b1:3181 entry=4 payload=raw/1/0\n"
+    "31 w - override 7\n"
+    "31 - - late-ack 7 2\n"
     "32 - - reckoning\n"
     "33 - - end\n";
 

@@ -54,6 +54,7 @@ client::ClientOptions ClientOptionsOf(const Scenario& scenario, const Actor& act
     options.add_bytes_owed_max = kSmallDebtBytes;
   }
   options.delay_ensemble_change = (actor.flags & Actor::kDelayChange) != 0;
+  options.writer_close_overrides_recovery = (actor.flags & Actor::kClosesAsJava) != 0;
   return options;
 }
 

@@ -53,6 +53,10 @@ void Hazards::Schedule(const Scenario& scenario) {
   }
 }
 
+void Hazards::StrikeSoon(const Fault& fault) {
+  After(absl::Milliseconds(fault.at_ms), [this, fault] { Strike(fault); });
+}
+
 void Hazards::StrikeInTime(const Fault& fault) {
   SimProcess* process = ProcessOf(fault.a);
   if (fault.calls == 0 || process == nullptr) return Strike(fault);

@@ -40,6 +40,9 @@ class Hazards {
   // started. Those that are lost stay lost.
   void HealAll();
 
+  // At fault.at_ms from now on, unless all is healed by then.
+  void StrikeSoon(const Fault& fault);
+
   // A bookie said that it cannot go on: its process ends, and is started again.
   void OnBookieFailure(int bookie, const absl::Status& why);
 

@@ -12,6 +12,7 @@
 #include "simulation/cluster.h"
 #include "simulation/history/checkers.h"
 #include "simulation/history/text_format.h"
+#include "simulation/java_bookie.h"
 #include "simulation/swarm/actors.h"
 #include "simulation/swarm/copies.h"
 #include "simulation/swarm/hazards.h"
@@ -71,6 +72,9 @@ class Run final : public ActorControl {
   };
 
   ClusterOptions OptionsOf();
+  // Of Apache's kind.
+  void MakeJavaBookie(int bookie);
+  void OnEarlyFence(int bookie);
   void StartActor(Cast* cast);
   Caller CallerOf(SimProcess* process, client::Client* client);
   // The three acts; false: no verdict, the run was stopped or is stuck.
@@ -105,6 +109,8 @@ class Run final : public ActorControl {
   // Made when the cluster stands.
   std::unique_ptr<WireWatch> watch_;
   std::unique_ptr<Hazards> hazards_;
+  SimRandom java_random_;
+  std::map<int, std::unique_ptr<JavaBookie>> java_bookies_;
   Cluster cluster_;
   // Nothing happens to it.
   SimProcess* inspector_ = nullptr;
@@ -118,6 +124,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
       options_(options),
       stage_(scenario),
       log_(&stage_),
+      java_random_(SimRandom(scenario.seed).Child("java")),
       cluster_(OptionsOf()) {
   CountSometimes(&sometimes_);
   watch_ = std::make_unique<WireWatch>(&stage_, &cluster_.world().scheduler());
@@ -141,6 +148,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
       watch_->LimitDebt(name, static_cast<size_t>(limit),
                         ClientOptionsOf(scenario, actor).add_timeout);
     }
+    if ((actor.flags & Actor::kClosesAsJava) != 0) watch_->LetOverride(name);
     Scheduler& scheduler = world.scheduler();
     scheduler.CallAfter(scheduler.world(), absl::Milliseconds(actor.at_ms), [this, &cast] {
       if (cast.process->alive()) StartActor(&cast);
@@ -170,6 +178,11 @@ ClusterOptions Run::OptionsOf() {
     if (hazards_ == nullptr) CheckFailed(__FILE__, __LINE__, why.ToString());
     hazards_->OnBookieFailure(bookie, why);
   };
+  for (int bookie = 1; bookie <= scenario_.java_bookies; ++bookie) MakeJavaBookie(bookie);
+  options.adjust_env = [this](int bookie, SimProcess* process, Env* env) {
+    const auto java = java_bookies_.find(bookie);
+    if (java != java_bookies_.end()) env->transport = process->Own(java->second->NewLife(*env));
+  };
   options.adjust_bookie = [this](int bookie, bookie::BookieOptions* to) {
     to->gc_interval = absl::Seconds(30);
     if (scenario_.small_bookies == 2) to->flush_interval = kLateFlush;
@@ -194,6 +207,27 @@ ClusterOptions Run::OptionsOf() {
                  .bytes_per_second = 1 << 20};
   };
   return options;
+}
+
+void Run::MakeJavaBookie(int bookie) {
+  const std::string host = StrCat("b", bookie);
+  java_bookies_[bookie] = std::make_unique<JavaBookie>(
+      java_random_.Child(host), JavaBookie::Options{.spared = {"inspector", "reckoner"}},
+      JavaBookieEvents{
+          .on_early_fence = [this, bookie](LedgerId) { OnEarlyFence(bookie); },
+          .on_lost_fence = [this, host](LedgerId ledger) { watch_->OnLostFence(host, ledger); },
+          .before_stray = [this] { watch_->BeforeStray(); }});
+}
+
+// A fence that is only in memory is forgotten when the process ends now.
+void Run::OnEarlyFence(int bookie) {
+  cluster_.world().scheduler().faults().Count("java.early fence");
+  if (!java_random_.Chance(1, 4)) return;
+  const bool power = java_random_.Chance(1, 2);
+  hazards_->StrikeSoon({.kind = power ? FaultKind::kPower : FaultKind::kCrash,
+                        .at_ms = static_cast<int64_t>(java_random_.Below(500)),
+                        .for_ms = 1 + static_cast<int64_t>(java_random_.Below(2'000)),
+                        .a = bookie});
 }
 
 // ---- Actors

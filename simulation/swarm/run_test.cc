@@ -1,10 +1,13 @@
 // The swarm itself: a small quiet run ends well and is the same twice; what breaks takes effect.
 #include "simulation/swarm/run.h"
 
+#include <fstream>
+#include <iterator>
 #include <string>
 
 #include <gtest/gtest.h>
 
+#include "common/base/sometimes.h"
 #include "simulation/swarm/result_text.h"
 
 namespace stele::simulation {
@@ -44,6 +47,41 @@ TEST(RunTest, FaultsTakeEffectAndAreSurvived) {
   EXPECT_EQ(Findings(result), "");
   for (const char* fault : {"swarm.power", "swarm.reset", "swarm.store-lose-reply"}) {
     EXPECT_EQ(result.faults.at(fault), 1u) << fault;
+  }
+}
+
+// Apache's bookies, and writers of its kind that recoverers come between.
+constexpr std::string_view kMixed =
+    "seed 2\nprofile mixed\nbookies 3\nduration 60000\njava 3\n"
+    "actor writer 101 at=0 operations=200 window=2 size=100 flags=1184\n"
+    "actor writer 102 at=0 operations=200 window=2 size=100 flags=1184\n"
+    "actor recoverer 103 at=500 operations=100\n"
+    "actor recoverer 104 at=500 operations=100\n";
+
+TEST(RunTest, WhatPeersOfApachesKindDoIsJudgedForWhatTheyAre) {
+  const RunResult result = RunScenario(Parse(kMixed));
+  EXPECT_EQ(Findings(result), "");
+  for (const char* what :
+       {"java.stray frame", "java.early fence", "java.early fence lost", "java.add despite a fence",
+        "java.late ack", "java.close over a recovery"}) {
+    EXPECT_TRUE(result.faults.contains(what)) << what;
+  }
+  for (const Sometimes place : {Sometimes::kStrayReply, Sometimes::kCloseOverridesRecovery}) {
+    EXPECT_GT(result.sometimes.at(std::string(TextOf(place))), 0u) << TextOf(place);
+  }
+}
+
+TEST(RunTest, PlacesThatNoSeedReachesAreReachedOnPurpose) {
+  const std::pair<const char*, Sometimes> kRare[] = {
+      {"rare-garbage-brake", Sometimes::kGarbageBrake},
+      {"rare-flush-of-a-deleted-ledger", Sometimes::kFlushOfDeletedLedger},
+  };
+  for (const auto& [name, place] : kRare) {
+    std::ifstream in(std::string("simulation/scenarios/") + name + ".txt");
+    const std::string text{std::istreambuf_iterator<char>(in), std::istreambuf_iterator<char>()};
+    const RunResult result = RunScenario(Parse(text));
+    EXPECT_EQ(Findings(result), "") << name;
+    EXPECT_GT(result.sometimes.at(std::string(TextOf(place))), 0u) << name;
   }
 }
 

@@ -17,7 +17,7 @@ struct Profile {
 };
 constexpr Profile kProfiles[] = {
     {"swarm", 480}, {"calm", 50},  {"crash", 90},  {"disk", 80},     {"meta", 70},   {"net", 70},
-    {"damage", 40}, {"clock", 10}, {"repair", 50}, {"liveness", 40}, {"beyond", 20},
+    {"damage", 40}, {"clock", 10}, {"repair", 50}, {"liveness", 40}, {"beyond", 20}, {"mixed", 0},
 };
 
 // A class of faults is on or off as a whole; `profile` always has it, the others by chance.
@@ -128,6 +128,24 @@ void DrawActors(SimRandom random, Scenario* scenario) {
   if (repairs || random.Chance(1, 3)) add(Role::kAutorecovery, 1, 2);
 }
 
+// Apache's bookies among ours, and writers that close as its client does. All of it is drawn from
+// streams of its own.
+void DrawMixed(SimRandom random, Scenario* scenario) {
+  scenario->losses_max = 0;  // damage would excuse what is looked for
+  scenario->java_bookies =
+      1 + static_cast<int>(random.Below(static_cast<uint64_t>(scenario->bookies)));
+  for (Actor& actor : scenario->actors) {
+    const bool only_writes = actor.role == Role::kWriter || actor.role == Role::kCallerIds ||
+                             actor.role == Role::kDeferredSync;
+    if (only_writes && random.Chance(2, 3)) actor.flags |= Actor::kClosesAsJava;
+  }
+  // Somebody has to come between a writer and its end.
+  for (uint64_t count = 1 + random.Below(3); count > 0; --count) {
+    const int number = kFirstActor + static_cast<int>(scenario->actors.size());
+    scenario->actors.push_back(DrawActor(random, Role::kRecoverer, number, scenario->duration_ms));
+  }
+}
+
 bool OnlyBookies(FaultKind kind) {
   switch (kind) {
     case FaultKind::kPower:
@@ -225,7 +243,8 @@ class FaultDrawer {
     }
     if (destructive && scenario_->losses_max == 0) return false;
     if (group.profile == profile || (loses && profile == "repair")) return true;
-    const bool many = profile == "swarm" || profile == "liveness" || profile == "repair";
+    const bool many =
+        profile == "swarm" || profile == "liveness" || profile == "repair" || profile == "mixed";
     return many ? stream.Chance(1, 2) : stream.Chance(1, 10);
   }
 
@@ -327,6 +346,7 @@ absl::StatusOr<Scenario> DrawScenario(uint64_t seed, std::string_view profile) {
     scenario.small_bookies = 2;
   }
   DrawActors(random.Child("actors"), &scenario);
+  if (scenario.profile == "mixed") DrawMixed(random.Child("mixed"), &scenario);
   if (scenario.profile != "calm") FaultDrawer(&scenario, random.Child("faults")).Draw();
   return scenario;
 }

@@ -60,6 +60,8 @@ struct Actor {
     kSpreads = 128,       // a writer whose appends come one by one, over the whole play
     kSmallDebts = 256,    // bookies may owe the client little
     kNamesLedgers = 512,  // a writer that chooses ids of ledgers, as others do too
+    // Drawn in profile `mixed` only.
+    kClosesAsJava = 1024,  // a writer that closes over a recovery
   };
 };
 
@@ -141,12 +143,14 @@ struct Scenario {
   // 0: the usual sizes. 1: the bookies' files, caches and queues are as small as they can be.
   // 2: the usual sizes, and what the journals protect is flushed late.
   int small_bookies = 0;
+  // So many bookies, from the first on, behave as Apache's (simulation/java_bookie.h).
+  int java_bookies = 0;
   std::vector<Actor> actors;
   std::vector<Fault> faults;
   friend bool operator==(const Scenario&, const Scenario&) = default;
 };
 
-// The names of profiles, in the order of the spec.
+// The names of profiles, in the order of the spec. `mixed` is run when it is asked for.
 const std::vector<std::string>& Profiles();
 
 // The scenario of a seed. An empty profile: drawn too.

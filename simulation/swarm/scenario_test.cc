@@ -21,11 +21,11 @@ Scenario Draw(uint64_t seed, std::string_view profile = "") {
 
 TEST(ScenarioTest, IsItsTextAndBack) {
   for (uint64_t seed = 1; seed <= kSeeds; ++seed) {
-    const Scenario scenario = Draw(seed);
+    const Scenario scenario = Draw(seed, seed % 8 == 0 ? "mixed" : "");
     const auto parsed = ParseScenario(ToText(scenario));
     ASSERT_TRUE(parsed.ok()) << parsed.status();
     ASSERT_EQ(*parsed, scenario) << seed;
-    ASSERT_EQ(Draw(seed), scenario) << seed;
+    ASSERT_EQ(Draw(seed, scenario.profile == "mixed" ? "mixed" : ""), scenario) << seed;
   }
 }
 
@@ -41,7 +41,8 @@ TEST(ScenarioTest, EveryRoleFaultAndProfileIsDrawn) {
   }
   EXPECT_EQ(roles.size(), static_cast<size_t>(kRoles));
   EXPECT_EQ(faults.size(), static_cast<size_t>(kFaultKinds));
-  EXPECT_EQ(profiles.size(), Profiles().size());
+  EXPECT_FALSE(profiles.contains("mixed"));
+  EXPECT_EQ(profiles.size() + 1, Profiles().size());
 }
 
 TEST(ScenarioTest, NoMoreIsLostThanLedgersSurvive) {

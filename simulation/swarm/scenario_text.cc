@@ -135,6 +135,7 @@ bool ParseLine(std::string_view line, Scenario* scenario) {
   if (key == "timeouts") return ParseNumber(line, &scenario->timeouts_percent);
   if (key == "losses") return ParseNumber(line, &scenario->losses_max);
   if (key == "small") return ParseNumber(line, &scenario->small_bookies);
+  if (key == "java") return ParseNumber(line, &scenario->java_bookies);
   if (key == "actor") return ParseActor(line, scenario);
   return key == "fault" && ParseFault(line, scenario);
 }
@@ -149,6 +150,7 @@ std::string ToText(const Scenario& scenario) {
       StrCat("seed ", scenario.seed, "\nprofile ", scenario.profile, "\nbookies ", scenario.bookies,
              "\nduration ", scenario.duration_ms, "\ntimeouts ", scenario.timeouts_percent,
              "\nlosses ", scenario.losses_max, "\nsmall ", scenario.small_bookies, "\n");
+  if (scenario.java_bookies > 0) text += StrCat("java ", scenario.java_bookies, "\n");
   for (const Actor& actor : scenario.actors) {
     text += StrCat("actor ", NameOf(actor.role), " ", actor.number, " at=", actor.at_ms,
                    " operations=", actor.operations, " window=", actor.window,

@@ -1,6 +1,7 @@
 #include "simulation/swarm/wire_watch.h"
 
 #include <algorithm>
+#include <utility>
 #include <variant>
 
 #include "common/base/strings.h"
@@ -29,7 +30,7 @@ bool IsNegative(wire::ReplyCode code) {
 
 }  // namespace
 
-WireWatch::WireWatch(Stage* stage, const Scheduler* scheduler)
+WireWatch::WireWatch(Stage* stage, Scheduler* scheduler)
     : stage_(stage), scheduler_(scheduler), layout_(kRoot, metadata::LayoutType::kHierarchical) {}
 
 // ---- Frames
@@ -76,6 +77,7 @@ void WireWatch::OnDelivered(uint64_t connection, const std::string& from, const 
 void WireWatch::OnSent(uint64_t connection, const std::string& from, const std::string& to,
                        const Buffer& frame) {
   if (!IsBookie(from)) return CountAdd(connection, from, to, frame);
+  if (std::exchange(is_stray_, false)) return;
   const auto version = versions_.find(connection);
   if (version == versions_.end()) return;
   const auto reply = wire::DecodeReply(version->second, frame);
@@ -183,6 +185,7 @@ void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::
   if (!asked.lac.IsNone()) lacs_[where].emplace(asked.lac, scheduler_->Now().nanoseconds());
   const auto fenced = fenced_.find(where);
   if (asked.recovery || fenced == fenced_.end() || asked.delivered_at <= fenced->second) return;
+  if (forgotten_.contains(where)) return OnAddDespiteFence(where, asked.entry);
   stage_->Violate("FenceMonotone",
                   StrCat(bookie, " took a normal add of ", NameOf(asked.ledger, asked.entry),
                          ", which came in step ", asked.delivered_at,
@@ -192,6 +195,7 @@ void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::
 void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire::ReplyCode code) {
   const Where where(bookie, asked.ledger);
   if (asked.fence && (code == wire::ReplyCode::kOk || IsNegative(code))) {
+    if (forgotten_.erase(where) > 0) fenced_.erase(where);
     fenced_.emplace(where, scheduler_->steps());
   }
   if (const auto doubtful = doubtful_.find(where); code == wire::ReplyCode::kOk &&
@@ -342,11 +346,18 @@ void WireWatch::CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& bef
 }
 
 void WireWatch::OnAcknowledged(LedgerId ledger, EntryId entry) {
+  const bool is_late = IsLateAck(ledger, entry);
+  if (is_late) {
+    scheduler_->faults().Count("java.late ack");
+    stage_->Mark(history::Mark::Kind::kLateAck, "", StrCat(ledger.value(), " ", entry.value()));
+  }
   const auto found = ledgers_.find(ledger);
   if (found == ledgers_.end() || IsDeleted(ledger) || IsDeferred(ledger)) return;
   ++checks_;
-  EntryId& highest = acknowledged_.try_emplace(ledger, kNoEntry).first->second;
-  highest = std::max(highest, entry);
+  if (!is_late) {
+    EntryId& highest = acknowledged_.try_emplace(ledger, kNoEntry).first->second;
+    highest = std::max(highest, entry);
+  }
   const int copies = CopiesOf(found->second, ledger, entry);
   if (copies >= found->second.replication().ack_quorum_size) return;
   stage_->Violate("AckGate", StrCat(NameOf(ledger, entry), " is acknowledged with ", copies,
@@ -360,7 +371,7 @@ void WireWatch::OnWritten(const std::string& process, const MetadataRequest& req
   ++checks_;
   if (request.operation == MetadataOperation::kDelete) {
     removed_.insert(*ledger);
-    ledgers_.erase(*ledger);
+    if (auto last = ledgers_.extract(*ledger); !last.empty()) last_seen_.insert(std::move(last));
     return;
   }
   auto parsed = metadata::ParseLedgerMetadata(request.value);
@@ -375,7 +386,7 @@ void WireWatch::OnWritten(const std::string& process, const MetadataRequest& req
       stage_->Violate("CasHistory",
                       StrCat(process, " wrote ledger ", ledger->value(), " without a version"));
     }
-    CheckStep(*ledger, found->second, *parsed);
+    CheckStep(process, *ledger, found->second, *parsed);
     CheckMoved(*ledger, found->second, *parsed);
     CheckRepair(*ledger, found->second, *parsed);
     found->second = *std::move(parsed);
@@ -385,6 +396,7 @@ void WireWatch::OnWritten(const std::string& process, const MetadataRequest& req
                                            " again after it was deleted"));
     }
     ledgers_.emplace(*ledger, *std::move(parsed));
+    makers_[*ledger] = process;
   }
 }
 
@@ -418,7 +430,8 @@ void WireWatch::CheckEnd(LedgerId ledger, const metadata::LedgerMetadata& before
   for (const std::string& bookie : HostsOf(before, next)) {
     const Where where(bookie, ledger);
     const auto taken = taken_.find(where);
-    const bool has = taken != taken_.end() && taken->second.contains(next);
+    const bool has =
+        taken != taken_.end() && taken->second.contains(next) && !TookDespiteFence(where, next);
     if (damaged_.contains(bookie) || (!has && fenced_.contains(where))) continue;
     ++open;
     who += StrCat(" ", bookie, has ? " has it" : " is not fenced");
@@ -430,7 +443,8 @@ void WireWatch::CheckEnd(LedgerId ledger, const metadata::LedgerMetadata& before
                          " acknowledgements for the next entry:", who));
 }
 
-void WireWatch::CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
+void WireWatch::CheckStep(const std::string& process, LedgerId ledger,
+                          const metadata::LedgerMetadata& before,
                           const metadata::LedgerMetadata& after) {
   const auto violate = [&](std::string_view what) {
     stage_->Violate("CasHistory", StrCat("ledger ", ledger.value(), ": ", what));
@@ -454,7 +468,9 @@ void WireWatch::CheckStep(LedgerId ledger, const metadata::LedgerMetadata& befor
     violate("its ensembles changed during recovery");
   }
   if (before.IsClosed() || !after.IsClosed() || IsDeferred(ledger)) return;
-  if (before.state() == metadata::LedgerState::kInRecovery) CheckEnd(ledger, before, after);
+  if (before.state() == metadata::LedgerState::kInRecovery && !IsOverride(process, ledger)) {
+    CheckEnd(ledger, before, after);
+  }
   for (EntryId entry(0); entry <= after.last_entry(); entry = entry.Next()) {
     const int copies = CopiesOf(after, ledger, entry);
     if (copies >= after.replication().ack_quorum_size) continue;

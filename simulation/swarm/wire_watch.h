@@ -16,6 +16,9 @@
 //   LongPollWakes       a bookie that nothing disturbs ends a long poll soon after it learns a LAC
 //   BoundedDebt         a client has a bounded number of adds under way to one bookie
 //
+// Apache's bookies and writers (profile `mixed`) may break some of these; what is excused, and why,
+// is in wire_watch_mixed.cc.
+//
 // What a bookie "has" is what it has acknowledged, to whomever, in whatever life of its process;
 // and what it shows after a restart of what it was sent before: replay has made that durable.
 #pragma once
@@ -42,7 +45,7 @@ namespace stele::simulation {
 class WireWatch final : public FrameObserver, public MetadataObserver {
  public:
   // Both outlive it.
-  WireWatch(Stage* stage, const Scheduler* scheduler);
+  WireWatch(Stage* stage, Scheduler* scheduler);
 
   void OnSent(uint64_t connection, const std::string& from, const std::string& to,
               const Buffer& frame) override;
@@ -66,6 +69,14 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   void LimitDebt(const std::string& client, size_t adds_max, absl::Duration patience) {
     debts_max_[client] = {adds_max, absl::ToInt64Nanoseconds(patience)};
   }
+
+  // ---- Peers of Apache's kind.
+  // The bookie may have forgotten a fence that it had answered.
+  void OnLostFence(const std::string& bookie, LedgerId ledger);
+  // The next frame that is sent answers no request.
+  void BeforeStray();
+  // This process closes ledgers that it has made, whatever their state is, and recovers none.
+  void LetOverride(const std::string& process) { overriders_.insert(process); }
 
   uint64_t checks() const { return checks_; }
 
@@ -126,11 +137,16 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   int CopiesOf(const metadata::LedgerMetadata& metadata, LedgerId ledger, EntryId entry) const;
   void CheckEnd(LedgerId ledger, const metadata::LedgerMetadata& before,
                 const metadata::LedgerMetadata& after);
-  void CheckStep(LedgerId ledger, const metadata::LedgerMetadata& before,
-                 const metadata::LedgerMetadata& after);
+  void CheckStep(const std::string& process, LedgerId ledger,
+                 const metadata::LedgerMetadata& before, const metadata::LedgerMetadata& after);
+  // wire_watch_mixed.cc
+  void OnAddDespiteFence(const Where& where, EntryId entry);
+  bool TookDespiteFence(const Where& where, EntryId entry) const;
+  bool IsLateAck(LedgerId ledger, EntryId entry) const;
+  bool IsOverride(const std::string& process, LedgerId ledger);
 
   Stage* stage_;
-  const Scheduler* scheduler_;
+  Scheduler* scheduler_;
   const metadata::LedgerLayout layout_;
   uint64_t checks_ = 0;
   std::map<uint64_t, wire::ProtocolVersion> versions_;  // by connection
@@ -142,6 +158,11 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   std::map<Where, std::set<EntryId>> doubtful_;    // sent to it and not answered, in an earlier one
   std::map<LedgerId, EntryId> writer_lacs_;        // the highest
   std::map<Where, uint64_t> fenced_;               // the step of the first answer
+  bool is_stray_ = false;                          // what is sent next
+  std::set<Where> forgotten_;                      // fences that the bookie may have lost
+  std::map<Where, std::set<EntryId>> despite_;     // what was taken after that
+  std::set<std::string> overriders_;               // processes
+  std::map<LedgerId, std::string> makers_;         // their processes
   // By LAC: when the bookie acknowledged the first add that told it, in nanoseconds.
   std::map<Where, std::map<EntryId, int64_t>> lacs_;
   std::map<Where, std::set<EntryId>> shown_;  // read by auditors and workers
@@ -154,6 +175,7 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   std::map<uint64_t, std::deque<int64_t>> debts_;  // by connection: when unanswered adds were sent
   std::map<LedgerId, metadata::LedgerMetadata> ledgers_;
   std::set<LedgerId> removed_;
+  std::map<LedgerId, metadata::LedgerMetadata> last_seen_;  // of those that were removed
   std::set<std::string> damaged_;
   std::set<std::string> disturbed_;
 };

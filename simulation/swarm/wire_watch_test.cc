@@ -164,5 +164,63 @@ TEST_F(WireWatchTest, TheRollIsCalledOfWhatWasAcknowledgedLast) {
   EXPECT_EQ(roll.front(), std::make_pair(kLedger, EntryId(99)));
 }
 
+// ---- Peers of Apache's kind
+
+TEST_F(WireWatchTest, ABookieThatForgotItsFenceMayTakeAnAddAndIsMarked) {
+  for (const char* bookie : {"b1", "b2"}) Ask(bookie, requests_.Add(0, "x"));
+  MarkInRecovery();
+  for (const char* bookie : {"b1", "b2"})
+    Ask(bookie, requests_.FencingRead(1), wire::ReplyCode::kNoSuchEntry);
+  watch_.OnLostFence("b1", kLedger);
+  Ask("b1", requests_.Add(1, "x"));
+  Ask("b3", requests_.Add(1, "x"));
+  CloseAt(0);
+  watch_.OnAcknowledged(kLedger, EntryId(1));
+  EXPECT_EQ(broken(), Names{});
+  ASSERT_EQ(stage_.history().marks().size(), 1u);
+  EXPECT_EQ(stage_.history().marks()[0].kind, history::Mark::Kind::kLateAck);
+  EXPECT_EQ(stage_.history().marks()[0].text, "7 1");
+  // It answers a fence again: this one counts.
+  Ask("b1", requests_.FencingRead(2), wire::ReplyCode::kNoSuchEntry);
+  Ask("b1", requests_.Add(2, "x"));
+  EXPECT_EQ(broken(), Names{"FenceMonotone"});
+}
+
+TEST_F(WireWatchTest, AnAckThatNeededNoSuchBookieIsNotExcused) {
+  Ask("b1", requests_.FencingRead(0), wire::ReplyCode::kNoSuchEntry);
+  watch_.OnLostFence("b1", kLedger);
+  for (const char* bookie : {"b1", "b2", "b3"}) Ask(bookie, requests_.Add(0, "x"));
+  MarkInRecovery();
+  watch_.OnAcknowledged(kLedger, EntryId(0));
+  EXPECT_EQ(stage_.history().marks().size(), 0u);
+}
+
+TEST_F(WireWatchTest, AStrayReplyAnswersNothing) {
+  Deliver("b1", requests_.Add(0, "x"));
+  watch_.BeforeStray();
+  Answer("b1", wire::ReplyCode::kOk);
+  EXPECT_FALSE(watch_.Has("b1", kLedger, EntryId(0)));
+  Answer("b1", wire::ReplyCode::kOk);
+  EXPECT_TRUE(watch_.Has("b1", kLedger, EntryId(0)));
+}
+
+TEST_F(WireWatchTest, AWriterThatOverridesNeedsNoFence) {
+  for (const char* bookie : {"b1", "b2"}) Ask(bookie, requests_.Add(0, "x"));
+  MarkInRecovery();
+  watch_.LetOverride("client");
+  CloseAt(0);
+  EXPECT_EQ(broken(), Names{});
+  ASSERT_EQ(stage_.history().marks().size(), 1u);
+  EXPECT_EQ(stage_.history().marks()[0].kind, history::Mark::Kind::kOverride);
+}
+
+TEST_F(WireWatchTest, NobodyElseEndsALedgerWithoutOne) {
+  for (const char* bookie : {"b1", "b2"}) Ask(bookie, requests_.Add(0, "x"));
+  MarkInRecovery();
+  watch_.LetOverride("another");
+  CloseAt(0);
+  EXPECT_EQ(broken(), Names{"EndIsFinal"});
+}
+
 }  // namespace
 }  // namespace stele::simulation
