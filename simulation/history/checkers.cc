@@ -96,10 +96,10 @@ void CheckAllAckedEntriesAreReadable(const LedgerCalls& ledger, Violations* viol
 void CheckEndKeepsAcknowledged(const LedgerCalls& ledger, Violations* violations) {
   Reporter reporter("EndKeepsAcknowledged", violations);
   for (const LedgerCalls::End& end : ledger.ends()) {
+    if (ledger.IsExcused(end.last)) continue;
     for (auto acked = ledger.acked().upper_bound(end.last); acked != ledger.acked().end();
          ++acked) {
       if (ledger.PromisedAt(*acked->second) == Call::kNever) continue;
-      if (ledger.IsLateAck(acked->first)) continue;
       reporter.Report(*end.call, "the end cuts off entry ", acked->first.value(),
                       ", acknowledged at ", acked->second->ended_nanoseconds, " ns");
       break;
@@ -240,8 +240,7 @@ void CheckLacIsTrue(const LedgerCalls& ledger, Violations* violations) {
   for (const Call* call : ledger.of_handles()) {
     if (!call->ok() || !call->answer.has_lac) continue;
     const EntryId lac = call->answer.lac;
-    const bool was_true = lac <= ledger.HighestLateAck();
-    if (lowest_end != nullptr && lac > lowest_end->last && !was_true) {
+    if (lowest_end != nullptr && lac > lowest_end->last && !ledger.IsCutOff(lac)) {
       reporter.Report(*call, "a LAC above the end ", lowest_end->last.value(), " of the ledger");
     }
     const EntryId bound =
@@ -281,8 +280,7 @@ void CheckLacMonotone(const LedgerCalls& ledger, Violations* violations) {
       continue;
     }
     const EntryId shown_before = shown_at_begin[call->id];
-    const bool may_shrink = shown_before <= ledger.HighestLateAck();
-    if (call->answer.has_lac && call->answer.lac < shown_before && !may_shrink) {
+    if (call->answer.has_lac && call->answer.lac < shown_before && !ledger.IsCutOff(shown_before)) {
       reporter.Report(*call, "this handle was shown ", shown_before.value(), " before");
     }
     highest = std::max(highest, ConfirmedBy(*call));
@@ -311,10 +309,10 @@ void CheckOneEnd(const LedgerCalls& ledger, Violations* violations) {
 void CheckNoLateAck(const LedgerCalls& ledger, Violations* violations) {
   Reporter reporter("NoLateAck", violations);
   for (const Call* open : ledger.opens()) {
-    if (!open->ok() || !open->question.recover) continue;
+    if (!open->ok() || !open->question.recover || ledger.IsExcused(open->answer.last)) continue;
     for (auto acked = ledger.acked().upper_bound(open->answer.last); acked != ledger.acked().end();
          ++acked) {
-      if (acked->second->ended_at < open->ended_at || ledger.IsLateAck(acked->first)) continue;
+      if (acked->second->ended_at < open->ended_at) continue;
       reporter.Report(*acked->second, "call ", open->id, " had recovered the ledger to its end ",
                       open->answer.last.value());
       break;

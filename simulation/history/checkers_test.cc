@@ -132,7 +132,14 @@ std::vector<Story> Stories() {
        "9 - - late-ack 7 2\n9 - - late-ack 8 1\n"
        "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
        "11 r 10 ok lac=0 state=closed last=0 length=100\n",
-       {"EndKeepsAcknowledged"}},
+       {"EndKeepsAcknowledged", "LacIsTrue"}},
+      {"WhatFollowsOneIsCutOffWithIt",
+       kBegin,
+       "9 - - late-ack 7 0\n"
+       "10 r 10 invoke open ledger=7 handle=2 recover=1\n"
+       "11 r 10 ok lac=-1 state=closed last=-1 length=0\n"
+       "12 - - reckoning\n",
+       {}},
       {"ALedgerIsSaidToBeMissing",
        kBegin,
        "10 r 10 invoke open ledger=7 handle=2\n11 r 10 error NoSuchLedgerMetadata none\n",

@@ -37,7 +37,8 @@ void LedgerCalls::Add(const Call& call) {
   }
   if (!call.ok()) return;
   // Who followed the ledger up to there does not see the end below.
-  if (call.question.operation == Operation::kTail && IsLateAck(call.answer.last)) return;
+  const bool is_tail = call.question.operation == Operation::kTail;
+  if (is_tail && !late_acks_.empty() && call.answer.last >= *late_acks_.begin()) return;
   if (call.answer.state == LedgerStateSeen::kClosed ||
       call.question.operation == Operation::kClose) {
     ends_.push_back({call.answer.last, call.answer.length_bytes, &call});
@@ -45,8 +46,8 @@ void LedgerCalls::Add(const Call& call) {
 }
 
 bool LedgerCalls::IsCutOff(EntryId entry) const {
-  return IsLateAck(entry) &&
-         std::ranges::any_of(ends_, [entry](const End& end) { return end.last < entry; });
+  return std::ranges::any_of(
+      ends_, [&](const End& end) { return end.last < entry && IsExcused(end.last); });
 }
 
 size_t LedgerCalls::PromisedAt(const Call& append) const {

@@ -51,12 +51,11 @@ class LedgerCalls {
 
   // Apache's bookie may forget a fence that it has answered. Then the old writer can still get an
   // ack quorum, with that bookie and those that no recovery has reached, for an entry that the
-  // recovery had proved absent; nothing that a client could ask would tell. Such an entry is
-  // acknowledged and cut off. Of all others the promises hold.
-  bool IsLateAck(EntryId entry) const { return late_acks_.contains(entry); }
-  // None: kNoEntry.
-  EntryId HighestLateAck() const { return late_acks_.empty() ? kNoEntry : *late_acks_.rbegin(); }
-  // It is one, and there is an end below it.
+  // recovery had proved absent; nothing that a client could ask would tell. The entry behind the
+  // end is acknowledged, and with it those behind it, in their order. Of all others the promises
+  // hold.
+  bool IsExcused(EntryId end) const { return late_acks_.contains(end.Next()); }
+  // The entry lies behind an end that is excused.
   bool IsCutOff(EntryId entry) const;
   void AddLateAck(EntryId entry) { late_acks_.insert(entry); }
 
