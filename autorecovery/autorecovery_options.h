@@ -7,6 +7,7 @@
 #include <string>
 
 #include "absl/time/time.h"
+#include "autorecovery/racks.h"
 #include "client/client_options.h"
 #include "common/base/digest_type.h"
 
@@ -29,6 +30,10 @@ struct AutorecoveryOptions {
   absl::Duration bookie_check_interval = absl::Hours(24);
   // How often each copy of each ledger is asked for. auditorPeriodicCheckInterval; infinite: never.
   absl::Duration ledger_check_interval = absl::Hours(24 * 7);
+  // How often it is counted which ledgers are in too few racks; infinite: never.
+  // auditorPeriodicPlacementPolicyCheckInterval.
+  absl::Duration placement_check_interval = absl::InfiniteDuration();
+  RackMap racks;
   // More than this share of all bookies lost within storm_window: it is rather the network. Nothing
   // is published until fewer are away, or as long as storm_hold_max.
   int storm_percent = 30;

@@ -37,6 +37,8 @@ struct AuditorStatus {
   int64_t ledgers_marked = 0;
   int64_t ledgers_unreadable = 0;  // by the last audit
   int64_t ledger_checks = 0;       // of all ledgers, that were completed
+  int64_t placement_checks = 0;    // the same
+  int64_t ledgers_off_racks = 0;   // closed ones in too few racks, by the last of these
   bool is_storm = false;
 };
 

@@ -5,6 +5,8 @@
 #include <gtest/gtest.h>
 
 #include "autorecovery/internal/testing/repair_cluster.h"
+#include "autorecovery/racks.h"
+#include "common/base/strings.h"
 
 namespace stele::autorecovery {
 namespace {
@@ -35,6 +37,29 @@ TEST(CheckTest, AHealthyClusterIsProvenAtEveryDepth) {
     EXPECT_EQ(report.copies_proven, report.copies);
     EXPECT_EQ(report.bytes_read > 0, depth >= CheckDepth::kSample);
   }
+}
+
+TEST(CheckTest, ClosedLedgersInOneRackAreCountedAndNotMarked) {
+  RepairCluster repair(4, 4);
+  const LedgerId spread = repair.WriteLedger(kThreeTwo, 3);
+  repair.WriteLedger(kFourTwo, 8);  // two neighbours of its four members are in one rack
+  repair.OpenLedger(kThreeTwo, 3);
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.placement_check_interval = absl::Hours(1);
+  options.racks =
+      *RackMap::Parse(StrCat(RepairCluster::Id(repair.BookieAt(spread, 0, 0)).value(), " /other"));
+  repair.StartAutorecovery("ar", options);
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  repair.cluster().RunUntil([&] { return status().placement_checks == 1; });
+  EXPECT_EQ(status().ledgers_off_racks, 1);
+  EXPECT_EQ(repair.CountTasks(), 0u);
+  repair.StopAutorecovery("ar");
+  // The next one goes on with the schedule.
+  repair.StartAutorecovery("next", options);
+  repair.cluster().RunFor(absl::Minutes(50));
+  EXPECT_EQ(repair.autorecovery("next").auditor_status().placement_checks, 0);
+  repair.cluster().RunFor(absl::Minutes(15));
+  EXPECT_EQ(repair.autorecovery("next").auditor_status().placement_checks, 1);
 }
 
 TEST(CheckTest, ABookieThatIsDownProvesNothing) {

@@ -11,6 +11,8 @@ void ExportStatus(const AuditorStatus& auditor, const WorkerStatus& worker, Metr
   into.Counter("stele_auditor_audits_total", {}, auditor.audits);
   into.Counter("stele_auditor_ledgers_marked_total", {}, auditor.ledgers_marked);
   into.Gauge("stele_auditor_ledgers_unreadable", {}, auditor.ledgers_unreadable);
+  into.Counter("stele_auditor_placement_checks_total", {}, auditor.placement_checks);
+  into.Gauge("auditor_NUM_LEDGERS_NOT_ADHERING_TO_PLACEMENT_POLICY", {}, auditor.ledgers_off_racks);
   into.Counter("auditor_NUM_BOOKIE_AUDITS_DELAYED", {}, auditor.audits_delayed);
   into.Counter("auditor_NUM_DELAYED_BOOKIE_AUDITS_CANCELLED", {}, auditor.delayed_audits_cancelled);
   into.Counter("replication_worker_NUM_FULL_OR_PARTIAL_LEDGERS_REPLICATED", {},

@@ -91,7 +91,10 @@ Task<void> Auditor::Run() {
       status_.is_leader = true;
       Log(LogLevel::kInfo, "elected as auditor");
       checks_ = std::make_unique<TaskScope>(env_.executor);
-      checks_->Spawn(CheckLedgersNowAndThen());
+      checks_->Spawn(CheckNowAndThen(metadata::CheckKind::kAllLedgers,
+                                     options_->ledger_check_interval, &Auditor::CheckAllLedgers));
+      checks_->Spawn(CheckNowAndThen(metadata::CheckKind::kPlacement,
+                                     options_->placement_check_interval, &Auditor::CheckPlacement));
       status = co_await Lead();
       checks_.reset();
       status_.is_leader = false;
@@ -316,27 +319,24 @@ Task<absl::StatusOr<bool>> Auditor::MayWork() {
   co_return co_await election_.IsLeader();
 }
 
-Task<void> Auditor::CheckLedgersNowAndThen() {
-  if (options_->ledger_check_interval == absl::InfiniteDuration()) co_return;
-  absl::Duration wait = options_->ledger_check_interval;
-  const auto last = co_await settings_.CheckTime(metadata::CheckKind::kAllLedgers);
+Task<void> Auditor::CheckNowAndThen(metadata::CheckKind kind, absl::Duration interval,
+                                    LongCheck check) {
+  if (interval == absl::InfiniteDuration()) co_return;
+  absl::Duration wait = interval;
+  const auto last = co_await settings_.CheckTime(kind);
   if (last.ok()) {
     // The date may be wrong in either direction: never before its time by more than one interval.
-    const absl::Duration age =
-        last->has_value() ? env_.clock->WallNow() - **last : options_->ledger_check_interval;
-    wait = std::clamp(options_->ledger_check_interval - age, absl::ZeroDuration(),
-                      options_->ledger_check_interval);
+    const absl::Duration age = last->has_value() ? env_.clock->WallNow() - **last : interval;
+    wait = std::clamp(interval - age, absl::ZeroDuration(), interval);
   }
   for (;;) {
     co_await SleepFor(env_.executor, env_.clock, wait);
-    const absl::StatusOr<bool> completed = co_await CheckAllLedgers();
+    const absl::StatusOr<bool> completed = co_await (this->*check)();
     const bool is_done = completed.ok() && *completed;
     if (is_done) {
-      ++status_.ledger_checks;
-      (co_await settings_.SetCheckTime(metadata::CheckKind::kAllLedgers, env_.clock->WallNow()))
-          .IgnoreError();
+      (co_await settings_.SetCheckTime(kind, env_.clock->WallNow())).IgnoreError();
     }
-    wait = is_done ? options_->ledger_check_interval : kLookAgain;
+    wait = is_done ? interval : kLookAgain;
   }
 }
 
@@ -349,7 +349,32 @@ Task<absl::StatusOr<bool>> Auditor::CheckAllLedgers() {
       co_await ForEachLedger(&core_->ledgers(), from, options_->checks_in_flight_max, visit);
   if (CodeOf(checked) == ErrorCode::kStopped) co_return false;  // switched off meanwhile
   STELE_CO_TRY_OK(checked);
+  ++status_.ledger_checks;
   co_return true;
+}
+
+Task<absl::StatusOr<bool>> Auditor::CheckPlacement() {
+  int64_t count = 0;
+  const auto visit = [this, &count](LedgerId ledger) { return CountIfOffRacks(ledger, &count); };
+  STELE_CO_TRY_OK(co_await ForEachLedger(&core_->ledgers(), LedgerId(0),
+                                         options_->checks_in_flight_max, visit));
+  STELE_CO_TRY(const bool may_work, co_await MayWork());
+  if (!may_work) co_return false;
+  ++status_.placement_checks;
+  status_.ledgers_off_racks = count;
+  if (count > 0) Log(LogLevel::kWarning, "ledgers are in too few racks", {{"ledgers", count}});
+  co_return true;
+}
+
+Task<absl::Status> Auditor::CountIfOffRacks(LedgerId ledger, int64_t* count) {
+  const auto read = co_await core_->ledgers().Read(ledger);
+  const ErrorCode code = CodeOf(read.status());
+  if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
+    co_return read.status();
+  }
+  if (!read.ok() || !read->value.IsClosed()) co_return absl::OkStatus();
+  *count += IsSpreadOverRacks(read->value, options_->racks) ? 0 : 1;
+  co_return absl::OkStatus();
 }
 
 void Auditor::GoOnFrom(LedgerId ledger) {

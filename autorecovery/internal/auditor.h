@@ -68,11 +68,17 @@ class Auditor {
   Task<absl::Status> Publish(std::vector<Finding> findings);
   Task<void> FollowBookies();
 
-  // Asks every copy of every ledger, slowly. Runs beside the rest.
-  Task<void> CheckLedgersNowAndThen();
+  // Long checks run beside the rest, one interval after they last ended. A check gives false when
+  // it was broken off, and is then begun again.
+  using LongCheck = Task<absl::StatusOr<bool>> (Auditor::*)();
+  Task<void> CheckNowAndThen(metadata::CheckKind kind, absl::Duration interval, LongCheck check);
+  // Asks every copy of every ledger, slowly.
   Task<absl::StatusOr<bool>> CheckAllLedgers();
   Task<absl::Status> CheckLedger(LedgerId ledger);
   void GoOnFrom(LedgerId ledger);
+  // Counts the closed ledgers in too few racks; marks none: nothing moves copies between racks.
+  Task<absl::StatusOr<bool>> CheckPlacement();
+  Task<absl::Status> CountIfOffRacks(LedgerId ledger, int64_t* count);
 
   LossRules Rules() const;
   Task<absl::StatusOr<bool>> MayWork();

@@ -49,6 +49,18 @@ absl::StatusOr<AdminPortOptions> AdminPortOf(const AutorecoveryCommand& command)
   return options;
 }
 
+Task<absl::StatusOr<Buffer>> ReadSmallFile(FileSystem* files, std::string path) {
+  constexpr size_t kRacksFileSizeMaxBytes = 4 << 20;
+  co_return co_await ReadFile(files, std::move(path), kRacksFileSizeMaxBytes);
+}
+
+absl::StatusOr<autorecovery::RackMap> ReadRacks(real::Shard& shard, const std::string& path) {
+  STELE_TRY(const Buffer bytes, shard.RunUntil(ReadSmallFile(shard.env().files, path)));
+  absl::StatusOr<autorecovery::RackMap> racks = autorecovery::RackMap::Parse(bytes.ToString());
+  if (!racks.ok()) return WithContext(racks.status(), path);
+  return racks;
+}
+
 }  // namespace
 
 Task<absl::Status> StartAutorecovery(Env env, metadata::ServiceUri uri,
@@ -91,6 +103,14 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   options.ledgers_in_flight_max = static_cast<size_t>(command.ledgers_in_flight);
   options.log = log.get();
   options.client.log = log.get();
+  if (command.placement_check_seconds > 0) {
+    options.placement_check_interval = absl::Seconds(command.placement_check_seconds);
+  }
+  if (!command.racks_path.empty()) {
+    absl::StatusOr<autorecovery::RackMap> racks = ReadRacks(shard, command.racks_path);
+    if (!racks.ok()) return fail(racks.status());
+    options.racks = *std::move(racks);
+  }
   absl::Status status = UseClientConfig(shard, command.client_config_path, options.client);
   if (!status.ok()) return fail(status);
   const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });

@@ -37,8 +37,10 @@ struct AutorecoveryCommand {
   bool runs_auditor = true;
   bool runs_worker = true;
   int64_t ledgers_in_flight = 64;
-  std::string http_address;     // --http HOST:PORT; empty: no admin port
-  std::string http_token_path;  // --http-token-file
+  std::string racks_path;               // --racks; empty: all are in one
+  int64_t placement_check_seconds = 0;  // --placement-check; 0: never
+  std::string http_address;             // --http HOST:PORT; empty: no admin port
+  std::string http_token_path;          // --http-token-file
   std::string ready_file;
   LogFormat log_format = LogFormat::kText;
 };

@@ -30,8 +30,18 @@ void AddDaemon(CLI::App& command, Run& run) {
       .add_option("--ledgers-in-flight", options->ledgers_in_flight,
                   "Ledgers repaired at the same time; default 64")
       ->check(CLI::Range(1, 4096));
-  command.add_option("--http", options->http_address,
-                     "HOST:PORT of the admin port (probes, /metrics); default: none");
+  command
+      .add_option("--racks", options->racks_path,
+                  "A file with a line \"BOOKIE-OR-HOST /RACK\" for each, for --placement-check")
+      ->check(CLI::ExistingFile);
+  command
+      .add_option("--placement-check", options->placement_check_seconds,
+                  "Seconds between counts of closed ledgers in fewer than two racks; default 0: "
+                  "never")
+      ->check(CLI::NonNegativeNumber);
+  command.add_option(
+      "--http", options->http_address,
+      "HOST:PORT of the admin port (a page for people, probes, /metrics); default: none");
   command.add_option("--http-token-file", options->http_token_path,
                      "The token that changes over HTTP need; default: no changes");
   command.add_option("--ready-file", options->ready_file, "Written once it runs");
