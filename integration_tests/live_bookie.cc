@@ -137,9 +137,9 @@ std::string LiveBookie::log() const {
   return ReadFile(directory_ + "/log.before") + ReadFile(directory_ + "/log.now");
 }
 
-Endpoint LiveBookie::http_endpoint() const {
+Endpoint LiveBookie::EndpointOf(const std::string& port) const {
   const std::string text = ReadFile(directory_ + "/log.now");
-  const size_t line = text.find("admin port host=127.0.0.1 port=");
+  const size_t line = text.find(port + " host=127.0.0.1 port=");
   if (line == std::string::npos) return {};
   return {"127.0.0.1", static_cast<uint16_t>(std::stoi(text.substr(text.find("port=", line) + 5)))};
 }

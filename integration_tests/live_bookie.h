@@ -39,7 +39,9 @@ class LiveBookie {
 
   Endpoint endpoint() const { return endpoint_; }
   // The admin port, from what the running process said. Its host is empty when it is off.
-  Endpoint http_endpoint() const;
+  Endpoint http_endpoint() const { return EndpointOf("admin port"); }
+  // That of gRPC, likewise.
+  Endpoint grpc_endpoint() const { return EndpointOf("gRPC port"); }
   const std::string& directory() const { return directory_; }
   bool IsRunning() { return process_->IsRunning(); }
   void Signal(int signal) { process_->Signal(signal); }
@@ -64,6 +66,7 @@ class LiveBookie {
   int64_t BadInputs(const std::string& reason) const;
 
  private:
+  Endpoint EndpointOf(const std::string& port) const;
   std::string ready_file() const { return directory_ + "/ready"; }
   void Launch();
 

@@ -13,7 +13,6 @@
 #include "metadata/autorecovery_settings.h"
 #include "metadata/bookie_id.h"
 #include "metadata/cluster_paths.h"
-#include "metadata/leader_election.h"
 
 namespace stele::autorecovery {
 namespace {
@@ -26,9 +25,7 @@ using observe::Record;
 
 constexpr int64_t kRecoveryDelayMaxSeconds = 366 * 86'400;
 
-Response NotRunning() { return http::Text(503, "autorecovery does not run"); }
-
-Task<Response> SayNotRunning() { co_return NotRunning(); }
+Task<Response> Say(absl::Status failure) { co_return http::Failure(failure); }
 
 // The parameter; empty when it is not given.
 std::string ParameterOf(const Request& request, const std::string& name) {
@@ -64,22 +61,14 @@ Response ToResponse(const RestartVerdict& verdict) {
 
 }  // namespace
 
-void AutorecoveryRoutes::SetRunning(AutoRecovery* running, metadata::MetadataStore* store,
-                                    metadata::Cluster cluster, std::string name) {
-  view_ = std::make_unique<ClusterView>(
-      env_, fetcher_, ClusterView::Cluster{running, store, cluster, std::move(name)});
-  running_ = Running{running, store, std::move(cluster)};
-}
-
 void AutorecoveryRoutes::Clear() {
-  running_.reset();
   view_.reset();
   backlog_.reset();
 }
 
 http::Router::Answerer AutorecoveryRoutes::When(Answer answer) {
   return [this, answer](Request request) {
-    if (!running_.has_value()) return SayNotRunning();
+    if (!operations_->running().has_value()) return Say(operations_->Readiness());
     return (this->*answer)(std::move(request));
   };
 }
@@ -105,21 +94,21 @@ void AutorecoveryRoutes::AddTo(http::Router& router) {
 Task<Response> AutorecoveryRoutes::Ready(Request) { co_return http::Text(200, "running"); }
 
 Task<Response> AutorecoveryRoutes::Metrics(Request) {
-  const AuditorStatus auditor = running_->autorecovery->auditor_status();
+  const AuditorStatus auditor = operations_->running()->autorecovery->auditor_status();
   const bool is_old = backlog_ == nullptr || env_.clock->Now() - backlog_read_at_ >= kBacklogAgeMax;
   if (auditor.is_leader && is_old && !is_reading_backlog_) {
     is_reading_backlog_ = true;
-    absl::StatusOr<RepairBacklog> read =
-        co_await ReadRepairBacklog(env_, running_->store, running_->cluster);
+    absl::StatusOr<RepairBacklog> read = co_await ReadRepairBacklog(
+        env_, operations_->running()->store, operations_->running()->cluster);
     is_reading_backlog_ = false;
     // While the store does not answer, what it says is not known.
     backlog_ = read.ok() ? std::make_shared<const RepairBacklog>(*std::move(read)) : nullptr;
     backlog_read_at_ = env_.clock->Now();
-    if (!running_.has_value()) co_return NotRunning();
+    if (!operations_->running().has_value()) co_return http::Failure(operations_->Readiness());
   }
   observe::MetricsText text(env_.clock->Now());
-  const AuditorStatus now = running_->autorecovery->auditor_status();
-  ExportStatus(now, running_->autorecovery->worker_status(), text);
+  const AuditorStatus now = operations_->running()->autorecovery->auditor_status();
+  ExportStatus(now, operations_->running()->autorecovery->worker_status(), text);
   if (now.is_leader) {
     text.Gauge("stele_backlog_known", {}, backlog_ != nullptr ? 1 : 0);
     if (backlog_ != nullptr) ExportBacklog(*backlog_, env_.clock->WallNow(), text);
@@ -134,26 +123,25 @@ Task<Response> AutorecoveryRoutes::Restart(Request request) {
   if (bookie.empty()) co_return http::Text(400, "name it: /restartz?bookie=ID");
   if (is_asking_gate_) co_return http::Text(503, "another question is being answered");
   is_asking_gate_ = true;
-  const Running running = *running_;
+  const AutorecoveryOperations::Running running = *operations_->running();
   absl::StatusOr<RestartVerdict> verdict = absl::UnknownError("");
   const absl::StatusOr<RepairBacklog> backlog =
       co_await ReadRepairBacklog(env_, running.store, running.cluster);
-  if (backlog.ok() && running_.has_value()) {
+  if (backlog.ok() && operations_->running().has_value()) {
     metadata::LedgerManager ledgers(env_, running.store, running.cluster.layout);
     verdict = co_await CheckRestart(&ledgers, {.stopping = {BookieId(bookie)},
                                                .bookies = backlog->bookies,
                                                .under_repair = backlog->UnderRepair()});
   }
   is_asking_gate_ = false;
-  if (!running_.has_value()) co_return NotRunning();
+  if (!operations_->running().has_value()) co_return http::Failure(operations_->Readiness());
   if (!backlog.ok()) co_return http::Failure(backlog.status());
   if (!verdict.ok()) co_return http::Failure(verdict.status());
   co_return ToResponse(*verdict);
 }
 
 Task<Response> AutorecoveryRoutes::Enabled(Request) {
-  AutorecoverySettings settings(running_->store, ClusterPaths(running_->cluster.layout.root()));
-  const absl::StatusOr<bool> enabled = co_await settings.IsEnabled();
+  const absl::StatusOr<bool> enabled = co_await operations_->IsEnabled();
   if (!enabled.ok()) co_return http::Failure(enabled.status());
   co_return http::Json(Record().Set("enabled", *enabled));
 }
@@ -163,9 +151,8 @@ Task<Response> AutorecoveryRoutes::SetEnabled(Request request) {
   if (wanted != "true" && wanted != "false") {
     co_return http::Text(400, "enabled must be true or false");
   }
-  AutorecoverySettings settings(running_->store, ClusterPaths(running_->cluster.layout.root()));
-  const absl::StatusOr<bool> set = co_await settings.SetEnabled(wanted == "true");
-  if (!set.ok()) co_return http::Failure(set.status());
+  const absl::Status set = co_await operations_->SetEnabled(wanted == "true");
+  if (!set.ok()) co_return http::Failure(set);
   co_return http::Json(Record().Set("enabled", wanted == "true"));
 }
 
@@ -174,8 +161,8 @@ Task<Response> AutorecoveryRoutes::UnderReplicated(Request request) {
   const std::string with = ParameterOf(request, "missingreplica");
   const std::string without = ParameterOf(request, "excludingmissingreplica");
   const bool print_replicas = ParameterOf(request, "printmissingreplica") == "true";
-  const absl::StatusOr<RepairBacklog> backlog =
-      co_await ReadRepairBacklog(env_, running_->store, running_->cluster);
+  const absl::StatusOr<RepairBacklog> backlog = co_await ReadRepairBacklog(
+      env_, operations_->running()->store, operations_->running()->cluster);
   if (!backlog.ok()) co_return http::Failure(backlog.status());
   std::map<LedgerId, std::vector<BookieId>> found;
   for (const metadata::RepairTask& task : backlog->tasks) {
@@ -198,15 +185,15 @@ Task<Response> AutorecoveryRoutes::UnderReplicated(Request request) {
 }
 
 Task<Response> AutorecoveryRoutes::Auditor(Request) {
-  const auto auditor = co_await metadata::CurrentLeader(
-      running_->store, ClusterPaths(running_->cluster.layout.root()));
+  const auto auditor = co_await operations_->Auditor();
   if (!auditor.ok()) co_return http::Failure(auditor.status());
   if (!auditor->has_value()) co_return http::Text(404, "No auditor elected");
   co_return http::Text(200, StrCat("Auditor: ", **auditor));
 }
 
 Task<Response> AutorecoveryRoutes::RecoveryDelay(Request) {
-  AutorecoverySettings settings(running_->store, ClusterPaths(running_->cluster.layout.root()));
+  AutorecoverySettings settings(operations_->running()->store,
+                                ClusterPaths(operations_->running()->cluster.layout.root()));
   const auto delay = co_await settings.RecoveryDelay();
   if (!delay.ok()) co_return http::Failure(delay.status());
   co_return http::Text(200, StrCat("lostBookieRecoveryDelay value: ",
@@ -222,7 +209,8 @@ Task<Response> AutorecoveryRoutes::SetRecoveryDelay(Request request) {
   if (!seconds->has_value() || **seconds < 0 || **seconds > kRecoveryDelayMaxSeconds) {
     co_return http::Text(400, StrCat("delay_seconds must be 0 to ", kRecoveryDelayMaxSeconds));
   }
-  AutorecoverySettings settings(running_->store, ClusterPaths(running_->cluster.layout.root()));
+  AutorecoverySettings settings(operations_->running()->store,
+                                ClusterPaths(operations_->running()->cluster.layout.root()));
   const absl::Status set = co_await settings.SetRecoveryDelay(absl::Seconds(**seconds));
   if (!set.ok()) co_return http::Failure(set);
   co_return http::Text(200, StrCat("Success set lostBookieRecoveryDelay to ", **seconds));
@@ -230,7 +218,8 @@ Task<Response> AutorecoveryRoutes::SetRecoveryDelay(Request request) {
 
 // The same delay again is the order.
 Task<Response> AutorecoveryRoutes::Audit(Request) {
-  AutorecoverySettings settings(running_->store, ClusterPaths(running_->cluster.layout.root()));
+  AutorecoverySettings settings(operations_->running()->store,
+                                ClusterPaths(operations_->running()->cluster.layout.root()));
   const auto delay = co_await settings.RecoveryDelay();
   if (!delay.ok()) co_return http::Failure(delay.status());
   if (!delay->has_value()) co_return http::Text(404, "No auditor has run in this cluster");
@@ -239,6 +228,14 @@ Task<Response> AutorecoveryRoutes::Audit(Request) {
   co_return http::Text(200, "Success trigger audit.");
 }
 
-Task<Response> AutorecoveryRoutes::View(Request) { co_return http::Json(view_->Look()); }
+Task<Response> AutorecoveryRoutes::View(Request) {
+  if (view_ == nullptr) {
+    const AutorecoveryOperations::Running& running = *operations_->running();
+    view_ = std::make_unique<ClusterView>(
+        env_, fetcher_,
+        ClusterView::Cluster{running.autorecovery, running.store, running.cluster, running.name});
+  }
+  co_return http::Json(view_->Look());
+}
 
 }  // namespace stele::autorecovery

@@ -5,43 +5,34 @@
 
 #include <memory>
 #include <optional>
-#include <string>
 
+#include "autorecovery/admin/autorecovery_operations.h"
 #include "autorecovery/admin/cluster_view.h"
-#include "autorecovery/auto_recovery.h"
+#include "autorecovery/autorecovery_status.h"
 #include "autorecovery/repair_backlog.h"
 #include "common/async/task.h"
 #include "common/http/http.h"
 #include "common/http/router.h"
 #include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
-#include "metadata/cluster_init.h"
-#include "metadata/metadata_store.h"
 
 namespace stele::autorecovery {
 
 class AutorecoveryRoutes {
  public:
-  // What `env` points to, and `fetcher`, outlive it.
-  AutorecoveryRoutes(Env env, HttpFetcher* fetcher) : env_(env), fetcher_(fetcher) {}
+  // `operations`, `fetcher`, and what `env` points to, outlive it. Until it runs all but the probes
+  // of life answer 503.
+  AutorecoveryRoutes(Env env, AutorecoveryOperations* operations, HttpFetcher* fetcher)
+      : env_(env), operations_(operations), fetcher_(fetcher) {}
 
   // `router` does not outlive it.
   void AddTo(http::Router& router);
 
-  // What is answered for, from now on: it runs. Both outlive this, or end after Clear().
-  //   name   of this process
-  void SetRunning(AutoRecovery* running, metadata::MetadataStore* store, metadata::Cluster cluster,
-                  std::string name);
-  // All but the probes answer 503 again.
+  // Forgets what it has looked at: before that which runs ends, or another takes its place.
   void Clear();
 
  private:
   using Answer = Task<http::Response> (AutorecoveryRoutes::*)(http::Request);
-  struct Running {
-    AutoRecovery* autorecovery;
-    metadata::MetadataStore* store;
-    metadata::Cluster cluster;
-  };
   // How old the backlog that measurements show may be: reading it costs the store some operations
   // for each marked ledger.
   static constexpr absl::Duration kBacklogAgeMax = absl::Seconds(30);
@@ -60,9 +51,9 @@ class AutorecoveryRoutes {
   Task<http::Response> View(http::Request);
 
   const Env env_;
+  AutorecoveryOperations* const operations_;
   HttpFetcher* const fetcher_;
-  std::optional<Running> running_;
-  std::unique_ptr<ClusterView> view_;
+  std::unique_ptr<ClusterView> view_;  // null until somebody looks
   std::shared_ptr<const RepairBacklog> backlog_;
   MonotonicTime backlog_read_at_;
   bool is_reading_backlog_ = false;

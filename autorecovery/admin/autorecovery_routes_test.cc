@@ -49,7 +49,8 @@ class AutorecoveryRoutesTest : public testing::Test {
     repair_.StartAutorecovery("a");
     simulation::SimProcess* const process = repair_.process("a");
     store_ = repair_.world().NewMetadataStore(process);
-    routes_ = std::make_unique<AutorecoveryRoutes>(repair_.world().env(process), &fetcher_);
+    routes_ =
+        std::make_unique<AutorecoveryRoutes>(repair_.world().env(process), &operations_, &fetcher_);
     router_ = std::make_unique<http::Router>(kToken, &log_);
     routes_->AddTo(*router_);
     repair_.cluster().RunUntil(
@@ -59,7 +60,8 @@ class AutorecoveryRoutesTest : public testing::Test {
     ASSERT_TRUE(cluster_.ok()) << cluster_.status();
   }
   void Serve(const std::string& name = "a") {
-    routes_->SetRunning(&repair_.autorecovery(name), store_.get(), *cluster_, name);
+    routes_->Clear();
+    operations_.SetRunning({&repair_.autorecovery(name), store_.get(), *cluster_, name, {}});
   }
 
   http::Response Ask(std::string method, std::string_view target, std::string body = "") {
@@ -85,6 +87,7 @@ class AutorecoveryRoutesTest : public testing::Test {
   FakeFetcher fetcher_;
   std::unique_ptr<metadata::MetadataStore> store_;
   absl::StatusOr<metadata::Cluster> cluster_ = absl::UnknownError("not looked for");
+  AutorecoveryOperations operations_;
   std::unique_ptr<AutorecoveryRoutes> routes_;
   std::unique_ptr<http::Router> router_;
 };
@@ -96,7 +99,7 @@ TEST_F(AutorecoveryRoutesTest, BeforeItRunsOnlyTheProbesOfLifeAnswer) {
   EXPECT_EQ(Ask("PUT", "/api/v1/autorecovery/status?enabled=false").status, 503);
   Serve();
   EXPECT_EQ(Ask("GET", "/readyz").status, 200);
-  routes_->Clear();
+  operations_.Clear();
   EXPECT_EQ(Ask("GET", "/readyz").status, 503);
 }
 

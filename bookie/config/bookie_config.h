@@ -35,6 +35,10 @@ struct BookieConfig {
   bool http_is_on = false;                 // httpServerEnabled
   Endpoint http_at = {"127.0.0.1", 8080};  // httpServerHost, httpServerPort
   std::string http_token_path;             // stele.httpTokenFile; empty: no changes over HTTP
+  // The control plane (common/real/grpc_server.h).
+  bool grpc_is_on = false;                 // stele.grpcEnabled
+  Endpoint grpc_at = {"127.0.0.1", 8081};  // stele.grpcHost, stele.grpcPort
+  std::string grpc_token_path;             // stele.grpcTokenFile; empty: no changes over gRPC
   TlsSettings tls;                         // the program reads its files into options.peers.tls
   bool roles_are_asked = false;            // bookieAuthProviderFactoryClass is BookieAuthZFactory
   std::map<std::string, std::string> settings;  // the keys that were set, as they were written

@@ -109,6 +109,23 @@ TEST(BookieConfigTest, TheAdminPortIsOffAndLocalUnlessItIsAskedFor) {
   EXPECT_NE(ErrorOf("httpServerTlsEnable=true\n"), "");
 }
 
+TEST(BookieConfigTest, GrpcIsOffAndLocalUnlessItIsAskedFor) {
+  const auto none = ParseBookieConfig("", UnknownKeys::kRefuse);
+  ASSERT_TRUE(none.ok());
+  EXPECT_FALSE(none->grpc_is_on);
+  EXPECT_EQ(none->grpc_at, (Endpoint{"127.0.0.1", 8081}));
+  EXPECT_EQ(none->grpc_token_path, "");
+  const auto config = ParseBookieConfig(
+      "stele.grpcEnabled=true\nstele.grpcHost=::1\nstele.grpcPort=0\nstele.grpcTokenFile=/t\n",
+      UnknownKeys::kRefuse);
+  ASSERT_TRUE(config.ok()) << config.status();
+  EXPECT_TRUE(config->grpc_is_on);
+  EXPECT_EQ(config->grpc_at, (Endpoint{"::1", 0}));
+  EXPECT_EQ(config->grpc_token_path, "/t");
+  EXPECT_NE(ErrorOf("stele.grpcPort=65536\n"), "");
+  EXPECT_NE(ErrorOf("stele.grpcEnable=true\n").find("stele.grpcEnabled"), std::string::npos);
+}
+
 TEST(BookieConfigTest, WeakerDurabilityIsRefused) {
   EXPECT_EQ(ErrorOf("journalSyncData=false\n"),
             "line 1: journalSyncData: only 'true' is supported: an acknowledged entry is on disk");

@@ -34,4 +34,12 @@ class Log {
                      std::initializer_list<LogField> fields = {}) = 0;
 };
 
+// One that an operator can make say more or less while it is written.
+class LevelledLog : public Log {
+ public:
+  // What is written: lines of this level and of worse ones.
+  virtual LogLevel level() const = 0;
+  virtual void SetLevel(LogLevel level) = 0;
+};
+
 }  // namespace stele::observe

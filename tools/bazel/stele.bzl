@@ -95,6 +95,28 @@ def stele_proto(name, src, visibility = None):
         deps = ["@system//:protobuf"],
     )
 
+def stele_grpc_client(name, src, messages, **kwargs):
+    """C++ stubs of the services in one .proto file, for tests that call them: the servers have none (common/rpc)."""
+    base = src[:-len(".proto")]
+    native.genrule(
+        name = name + "_gen",
+        srcs = [src],
+        outs = [base + ".grpc.pb.h", base + ".grpc.pb.cc"],
+        cmd = "/usr/bin/protoc --proto_path=. --grpc_out=$(GENDIR) --plugin=protoc-gen-grpc=/usr/bin/grpc_cpp_plugin $(SRCS)",
+    )
+    native.cc_library(
+        name = name,
+        testonly = True,
+        srcs = [base + ".grpc.pb.cc"],
+        hdrs = [base + ".grpc.pb.h"],
+        copts = ["-w"],
+        deps = [
+            messages,
+            "@system//:grpc",
+        ],
+        **kwargs
+    )
+
 def stele_forbidden(name, dep):
     """A dependency that the layers forbid: it must not build. tools/tidy/layering.sh holds Bazel to that."""
     native.cc_library(

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "autorecovery/admin/autorecovery_routes.h"
+#include "autorecovery/admin/autorecovery_service.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -18,6 +19,7 @@
 #include "metadata/drivers/open_metadata_store.h"
 #include "tools/shell/admin_port.h"
 #include "tools/shell/client_config.h"
+#include "tools/shell/grpc_port.h"
 #include "tools/shell/output.h"
 #include "tools/shell/service_manager.h"
 #include "tools/shell/text_file.h"
@@ -30,22 +32,22 @@ std::string HostName() {
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
 }
 
-absl::StatusOr<AdminPortOptions> AdminPortOf(const AutorecoveryCommand& command) {
-  AdminPortOptions options{.is_on = !command.http_address.empty(),
-                           .token_path = command.http_token_path};
+// Of a flag with HOST:PORT; off when it is not given.
+absl::StatusOr<AdminPortOptions> PortOf(std::string_view flag, const std::string& address,
+                                        const std::string& token_path) {
+  AdminPortOptions options{.is_on = !address.empty(), .token_path = token_path};
   if (!options.is_on) return options;
-  const size_t colon = command.http_address.rfind(':');
+  const size_t colon = address.rfind(':');
   int port = -1;
   if (colon != std::string::npos) {
-    const char* const end = command.http_address.data() + command.http_address.size();
-    const auto [stop, error] = std::from_chars(command.http_address.data() + colon + 1, end, port);
+    const char* const end = address.data() + address.size();
+    const auto [stop, error] = std::from_chars(address.data() + colon + 1, end, port);
     if (error != std::errc() || stop != end) port = -1;
   }
   if (port < 0 || port > 65535) {
-    return MakeError(ErrorCode::kConfig,
-                     StrCat("--http ", command.http_address, ": expected HOST:PORT"));
+    return MakeError(ErrorCode::kConfig, StrCat(flag, " ", address, ": expected HOST:PORT"));
   }
-  options.at = {command.http_address.substr(0, colon), static_cast<uint16_t>(port)};
+  options.at = {address.substr(0, colon), static_cast<uint16_t>(port)};
   return options;
 }
 
@@ -95,7 +97,7 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   const absl::StatusOr<metadata::ServiceUri> uri = metadata::ParseServiceUri(command.metadata_uri);
   if (!uri.ok()) return fail(uri.status());
   real::Shard shard({.name = "autorecovery"});
-  const std::unique_ptr<observe::Log> log = MakeTextLog(command.log_format, "");
+  const std::unique_ptr<observe::LevelledLog> log = MakeTextLog(command.log_format, "");
   autorecovery::AutorecoveryOptions options;
   options.name = command.name.empty() ? HostName() : command.name;
   options.runs_auditor = command.runs_auditor;
@@ -119,28 +121,39 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   if (!command.http_address.empty()) {
     fetcher = std::make_unique<real::RealHttpFetcher>(shard.executor());
   }
-  autorecovery::AutorecoveryRoutes routes(shard.env(), fetcher.get());
+  autorecovery::AutorecoveryOperations operations;
+  autorecovery::AutorecoveryRoutes routes(shard.env(), &operations, fetcher.get());
+  autorecovery::AutorecoveryService service(shard.env(), &operations);
   const std::string name = options.name;
-  absl::StatusOr<AdminPortOptions> admin_options = AdminPortOf(command);
+  const client::ClientOptions client_options = options.client;
+  auto admin_options = PortOf("--http", command.http_address, command.http_token_path);
   if (!admin_options.ok()) return fail(admin_options.status());
+  auto grpc_options = PortOf("--grpc", command.grpc_address, command.grpc_token_path);
+  if (!grpc_options.ok()) return fail(grpc_options.status());
   auto admin = AdminPort::Open(
       &shard, *std::move(admin_options), [&](http::Router& router) { routes.AddTo(router); },
       log.get());
   if (!admin.ok()) return fail(admin.status());
+  auto grpc = GrpcPort::Open(
+      &shard, *std::move(grpc_options), [&](rpc::Router& router) { service.AddTo(router); },
+      [&] { return operations.Readiness(); }, log.get());
+  if (!grpc.ok()) return fail(grpc.status());
   status = shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
   if (status.ok() && !command.ready_file.empty()) {
     status = shard.RunUntil(
         ReplaceTextFile(shard.env().files, command.ready_file, StrCat(command.metadata_uri, "\n")));
   }
   if (status.ok()) {
-    routes.SetRunning(running.autorecovery.get(), running.store.get(), *running.cluster, name);
+    operations.SetRunning(
+        {running.autorecovery.get(), running.store.get(), *running.cluster, name, client_options});
     log->Write(observe::LogLevel::kInfo, "autorecovery runs");
     TellServiceManager("READY=1");
     shard.Run();
     log->Write(observe::LogLevel::kInfo, "stopping");
     TellServiceManager("STOPPING=1");
   }
-  admin->reset();  // and with it the answers that use the store
+  grpc->reset();  // and with them the answers that use the store
+  admin->reset();
   routes.Clear();
   shard.RunUntil(StopAutorecovery(&running));
   return status.ok() ? ExitCode::kOk : fail(status);

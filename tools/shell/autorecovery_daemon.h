@@ -41,6 +41,8 @@ struct AutorecoveryCommand {
   int64_t placement_check_seconds = 0;  // --placement-check; 0: never
   std::string http_address;             // --http HOST:PORT; empty: no admin port
   std::string http_token_path;          // --http-token-file
+  std::string grpc_address;             // --grpc HOST:PORT; empty: no gRPC
+  std::string grpc_token_path;          // --grpc-token-file
   std::string ready_file;
   LogFormat log_format = LogFormat::kText;
 };

@@ -10,6 +10,7 @@
 
 #include "autorecovery/peer_copies.h"
 #include "bookie/admin/bookie_routes.h"
+#include "bookie/admin/bookie_service.h"
 #include "bookie/bookie.h"
 #include "bookie/config/bookie_config.h"
 #include "bookie/config/properties.h"
@@ -26,6 +27,7 @@
 #include "metadata/service_uri.h"
 #include "tools/shell/admin_port.h"
 #include "tools/shell/autorecovery_daemon.h"
+#include "tools/shell/grpc_port.h"
 #include "tools/shell/host_address.h"
 #include "tools/shell/output.h"
 #include "tools/shell/service_manager.h"
@@ -260,7 +262,7 @@ ExitCode RunBookie(BookieCommand command) {
   };
   real::OutliveTerminal();
   real::Shard shard({.name = "bookie"});
-  const std::unique_ptr<observe::Log> log = MakeTextLog(command.log_format, "");
+  const std::unique_ptr<observe::LevelledLog> log = MakeTextLog(command.log_format, "");
   absl::StatusOr<BookieSetup> setup = MakeSetup(shard, command, log.get());
   if (!setup.ok()) return fail(setup.status());
   FitToDescriptors(real::RaiseDescriptorLimit(), setup->config.options, log.get());
@@ -276,6 +278,11 @@ ExitCode RunBookie(BookieCommand command) {
       [&](http::Router& router) { routes.AddTo(router); }, log.get());
   if (!admin.ok()) return fail(admin.status());
   if (*admin != nullptr) config.options.admin = (*admin)->endpoint();
+  auto grpc = GrpcPort::Open(
+      &shard, {config.grpc_is_on, config.grpc_at, config.grpc_token_path},
+      [&](rpc::Router& router) { bookie::AddBookieService(&operations, router); },
+      [&] { return operations.Readiness().status(); }, log.get());
+  if (!grpc.ok()) return fail(grpc.status());
   const real::StopSignals signals(&shard, StopOnSignal(&shard));
   const absl::Status started = shard.RunUntil(StartBookie(
       shard.env(), *std::move(setup), log.get(),

@@ -44,6 +44,10 @@ void AddDaemon(CLI::App& command, Run& run) {
       "HOST:PORT of the admin port (a page for people, probes, /metrics); default: none");
   command.add_option("--http-token-file", options->http_token_path,
                      "The token that changes over HTTP need; default: no changes");
+  command.add_option("--grpc", options->grpc_address,
+                     "HOST:PORT of gRPC (health, state, drains); default: none");
+  command.add_option("--grpc-token-file", options->grpc_token_path,
+                     "The token that changes over gRPC need; default: no changes");
   command.add_option("--ready-file", options->ready_file, "Written once it runs");
   AddLogFlag(command, options->log_format);
   command.callback([options, &command, &run] {

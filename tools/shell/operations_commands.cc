@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/functional/function_ref.h"
+#include "autorecovery/drain.h"
 #include "autorecovery/repair_backlog.h"
 #include "autorecovery/restart_check.h"
 #include "common/base/errors.h"
@@ -26,13 +27,8 @@ namespace {
 using autorecovery::CheckFinding;
 using autorecovery::CheckReport;
 using autorecovery::ClusterCheck;
-
-// How often a drain is looked at. Each look reads the metadata of all ledgers.
-constexpr absl::Duration kLookAgain = absl::Seconds(5);
-// Without any progress for so long, a drain is reported as stuck.
-constexpr absl::Duration kStuckAfter = absl::Minutes(10);
-// Ledgers that are named one by one.
-constexpr size_t kNamedMax = 20;
+using autorecovery::DrainPace;
+using autorecovery::DrainView;
 
 // A ClusterCheck of the session's cluster, closed at the end.
 class Checker {
@@ -149,46 +145,19 @@ absl::Status Explain(Session& session, LedgerId ledger) {
                    StrCat("ledger ", ledger.value(), ": ", missing, " copies are missing"));
 }
 
-// What is left of a drain, and why.
-struct DrainView {
-  std::vector<ClusterCheck::Reference> movable;
-  std::vector<LedgerId> open;  // their writers hold them
-  int64_t bytes = 0;
-};
-
-absl::StatusOr<DrainView> LookAtDrain(Session& session, Checker& checker, const BookieId& bookie) {
-  STELE_TRY(const auto references, session.shard().RunUntil(checker->ReferencesTo(bookie)));
-  DrainView view;
-  for (const ClusterCheck::Reference& reference : references) {
-    if (reference.is_in_open_tail) {
-      view.open.push_back(reference.ledger);
-    } else {
-      view.movable.push_back(reference);
-      view.bytes += reference.bytes;
-    }
-  }
-  return view;
+absl::StatusOr<DrainView> LookAt(Session& session, Checker& checker,
+                                 metadata::AutorecoveryRecords& records, const BookieId& bookie) {
+  return session.shard().RunUntil(
+      autorecovery::LookAtDrain(checker.operator->(), &records, bookie));
 }
 
-// The first of the ledgers that cannot be moved now, each with its reason.
-absl::StatusOr<std::vector<Record>> Reasons(Session& session, const DrainView& view,
-                                            metadata::AutorecoveryRecords& records) {
-  STELE_TRY(const auto quarantined, session.shard().RunUntil(records.Quarantined()));
-  std::vector<Record> reasons;
-  const auto add = [&](LedgerId ledger, std::string reason) {
-    if (reasons.size() >= kNamedMax) return;
-    reasons.emplace_back();
-    reasons.back().Set("ledger", ledger.value()).Set("reason", std::move(reason));
-  };
-  for (LedgerId ledger : view.open) {
-    add(ledger, "open: its writer, or a recovery, has to end it or to replace the bookie");
+std::vector<Record> ToRecords(const std::vector<DrainView::Blocked>& blocked) {
+  std::vector<Record> records;
+  for (const DrainView::Blocked& ledger : blocked) {
+    records.emplace_back();
+    records.back().Set("ledger", ledger.ledger.value()).Set("reason", ledger.reason);
   }
-  for (const auto& reference : view.movable) {
-    if (std::binary_search(quarantined.begin(), quarantined.end(), reference.ledger)) {
-      add(reference.ledger, "quarantined: it has entries that no bookie gives");
-    }
-  }
-  return reasons;
+  return records;
 }
 
 // Knows who is registered.
@@ -199,29 +168,31 @@ absl::StatusOr<std::unique_ptr<metadata::BookieRegistry>> OpenRegistry(Session& 
   return registry;
 }
 
-absl::Status CheckDrainable(Session& session, const BookieId& bookie) {
-  STELE_TRY(const auto registry, OpenRegistry(session));
-  STELE_TRY(const auto all, session.shard().RunUntil(registry->AllBookies()));
-  const bool is_up = registry->bookies().IsUp(bookie);
-  if (!is_up && std::find(all.begin(), all.end(), bookie) == all.end()) {
-    return MakeError(ErrorCode::kNoSuchKey, StrCat("there is no bookie ", bookie.value()));
-  }
-  return absl::OkStatus();
+absl::Status CheckExists(Session& session, const BookieId& bookie) {
+  return session.shard().RunUntil(autorecovery::CheckBookieExists(
+      session.env(), session.store(), metadata::ClusterPaths(session.uri().root), bookie));
 }
 
+// What is left to be moved.
+struct Left {
+  int64_t ledgers = 0;
+  int64_t bytes = 0;
+};
+
 // Looks again and again, until no ledgers are left or it makes no progress any more.
-absl::Status AwaitNone(Session& session, std::string what, int64_t total, size_t left,
-                       absl::FunctionRef<absl::StatusOr<size_t>()> look) {
+absl::Status AwaitNone(Session& session, std::string what, Left left,
+                       absl::FunctionRef<absl::StatusOr<Left>()> look) {
+  const int64_t total = left.ledgers;
   Progress progress(session.env().clock, std::move(what), total, "ledgers");
-  MonotonicTime progressed_at = session.env().clock->Now();
-  while (left > 0) {
-    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock, kLookAgain));
-    const size_t before = left;
+  DrainPace pace(session.env().clock->Now(), left.ledgers, left.bytes);
+  while (left.ledgers > 0) {
+    session.shard().RunUntil(
+        SleepFor(session.env().executor, session.env().clock, autorecovery::kDrainLookInterval));
     STELE_TRY(left, look());
     const MonotonicTime now = session.env().clock->Now();
-    if (left < before) progressed_at = now;
-    progress.Update(std::max<int64_t>(total - static_cast<int64_t>(left), 0));
-    if (now - progressed_at > kStuckAfter) break;
+    pace.OnLook(now, left.ledgers, left.bytes);
+    progress.Update(std::max<int64_t>(total - left.ledgers, 0));
+    if (pace.IsStuck(now)) break;
   }
   return absl::OkStatus();
 }
@@ -229,47 +200,44 @@ absl::Status AwaitNone(Session& session, std::string what, int64_t total, size_t
 absl::Status Drain(Session& session, const DrainCommand& command) {
   const BookieId bookie(command.bookie);
   STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
-  STELE_TRY_OK(CheckDrainable(session, bookie));
+  STELE_TRY_OK(CheckExists(session, bookie));
   STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
   metadata::AutorecoveryRecords records(session.store(), cluster);
-  STELE_TRY(DrainView view, LookAtDrain(session, *checker, bookie));
-  const auto total = static_cast<int64_t>(view.movable.size());
+  STELE_TRY(DrainView view, LookAt(session, *checker, records, bookie));
+  const int64_t total = view.ledgers_left;
   if (command.dry_run) {
     PrintRecord(Record()
                     .Set("bookie", bookie.value())
                     .Set("ledgers_to_move", total)
-                    .Set("bytes_to_move", view.bytes)
-                    .Set("ledgers_open", static_cast<int64_t>(view.open.size())),
+                    .Set("bytes_to_move", view.bytes_left)
+                    .Set("ledgers_open", view.ledgers_open),
                 session.options().format);
     return absl::OkStatus();
   }
   STELE_TRY(const bool is_new,
             session.shard().RunUntil(records.SetDraining(bookie, session.env().clock->WallNow())));
   (void)is_new;  // a drain that goes on is watched like a new one
-  const auto look = [&]() -> absl::StatusOr<size_t> {
-    STELE_TRY(view, LookAtDrain(session, *checker, bookie));
-    return view.movable.size();
+  const auto look = [&]() -> absl::StatusOr<Left> {
+    STELE_TRY(view, LookAt(session, *checker, records, bookie));
+    return Left{view.ledgers_left, view.bytes_left};
   };
   if (command.wait) {
-    STELE_TRY_OK(
-        AwaitNone(session, StrCat("draining ", bookie.value()), total, view.movable.size(), look));
+    STELE_TRY_OK(AwaitNone(session, StrCat("draining ", bookie.value()),
+                           {view.ledgers_left, view.bytes_left}, look));
   }
-  const auto left = static_cast<int64_t>(view.movable.size());
-  STELE_TRY(std::vector<Record> reasons, Reasons(session, view, records));
-  const bool is_done = view.movable.empty() && view.open.empty();
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
-                  .Set("drained", is_done)
-                  .Set("ledgers_moved", std::max<int64_t>(total - left, 0))
-                  .Set("ledgers_left", left)
-                  .Set("ledgers_open", static_cast<int64_t>(view.open.size()))
-                  .Set("blocked", std::move(reasons)),
+                  .Set("drained", view.IsDrained())
+                  .Set("ledgers_moved", std::max<int64_t>(total - view.ledgers_left, 0))
+                  .Set("ledgers_left", view.ledgers_left)
+                  .Set("ledgers_open", view.ledgers_open)
+                  .Set("blocked", ToRecords(view.blocked)),
               session.options().format);
-  if (is_done || !command.wait) return absl::OkStatus();
-  return MakeError(ErrorCode::kNotEnoughBookies,
-                   StrCat("metadata still names ", bookie.value(), " in ",
-                          view.movable.size() + view.open.size(),
-                          " ledgers; the drain goes on until stele node undrain"));
+  if (view.IsDrained() || !command.wait) return absl::OkStatus();
+  return MakeError(
+      ErrorCode::kNotEnoughBookies,
+      StrCat("metadata still names ", bookie.value(), " in ", view.ledgers_left + view.ledgers_open,
+             " ledgers; the drain goes on until stele node undrain"));
 }
 
 absl::Status Undrain(Session& session, const BookieId& bookie) {
@@ -286,27 +254,25 @@ absl::Status Undrain(Session& session, const BookieId& bookie) {
 
 absl::Status NodeStatus(Session& session, const BookieId& bookie) {
   STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
-  STELE_TRY_OK(CheckDrainable(session, bookie));
+  STELE_TRY_OK(CheckExists(session, bookie));
   STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
   metadata::AutorecoveryRecords records(session.store(), cluster);
   STELE_TRY(const auto draining, session.shard().RunUntil(records.Draining()));
-  STELE_TRY(const DrainView view, LookAtDrain(session, *checker, bookie));
-  STELE_TRY(std::vector<Record> reasons, Reasons(session, view, records));
+  STELE_TRY(const DrainView view, LookAt(session, *checker, records, bookie));
   const bool is_draining = draining.contains(bookie);
-  const bool is_named = !view.movable.empty() || !view.open.empty();
   // Only one that answers can tell.
   const auto space = session.shard().RunUntil((*checker)->SpaceOf(bookie));
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
                   .Set("disk_bytes", space.ok() ? space->total_bytes : 0)
                   .Set("disk_bytes_free", space.ok() ? space->free_bytes : 0)
-                  .Set("state", std::string(!is_draining ? "active"
-                                            : is_named   ? "draining"
-                                                         : "drained"))
-                  .Set("ledgers", static_cast<int64_t>(view.movable.size()))
-                  .Set("bytes", view.bytes)
-                  .Set("ledgers_open", static_cast<int64_t>(view.open.size()))
-                  .Set("blocked", is_draining ? std::move(reasons) : std::vector<Record>()),
+                  .Set("state", std::string(!is_draining       ? "active"
+                                            : view.IsDrained() ? "drained"
+                                                               : "draining"))
+                  .Set("ledgers", view.ledgers_left)
+                  .Set("bytes", view.bytes_left)
+                  .Set("ledgers_open", view.ledgers_open)
+                  .Set("blocked", is_draining ? ToRecords(view.blocked) : std::vector<Record>()),
               session.options().format);
   return absl::OkStatus();
 }
@@ -332,13 +298,13 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
     STELE_TRY(const bool is_new, session.shard().RunUntil(queue.Mark(reference.ledger, {bookie})));
     if (is_new) ++marked;
   }
-  const auto look = [&]() -> absl::StatusOr<size_t> {
+  const auto look = [&]() -> absl::StatusOr<Left> {
     STELE_TRY(references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
-    return references.size();
+    return Left{.ledgers = static_cast<int64_t>(references.size())};
   };
   if (command.wait && !command.dry_run) {
     STELE_TRY_OK(
-        AwaitNone(session, StrCat("recovering ", bookie.value()), total, references.size(), look));
+        AwaitNone(session, StrCat("recovering ", bookie.value()), {.ledgers = total}, look));
   }
   const auto left = static_cast<int64_t>(references.size());
   PrintRecord(Record()

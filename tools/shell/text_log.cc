@@ -1,6 +1,7 @@
 #include "tools/shell/text_log.h"
 
 #include <algorithm>
+#include <atomic>
 #include <mutex>
 
 #include <spdlog/sinks/stdout_color_sinks.h>
@@ -28,7 +29,7 @@ spdlog::sink_ptr SharedSink() {
   return *sink;
 }
 
-class TextLog final : public observe::Log {
+class TextLog final : public observe::LevelledLog {
  public:
   TextLog(LogFormat format, std::string component)
       : format_(format), component_(std::move(component)), logger_("stele", SharedSink()) {
@@ -63,6 +64,12 @@ class TextLog final : public observe::Log {
     logger_.log(spd_level, "{}", ToJson(record));
   }
 
+  observe::LogLevel level() const override { return level_; }
+  void SetLevel(observe::LogLevel level) override {
+    level_ = level;
+    logger_.set_level(LevelOf(level));
+  }
+
  private:
   // Outside text is never allowed to forge a line or a field.
   static std::string Quoted(const std::string& value) {
@@ -78,12 +85,13 @@ class TextLog final : public observe::Log {
 
   const LogFormat format_;
   const std::string component_;
-  spdlog::logger logger_;
+  spdlog::logger logger_;  // its default level is info
+  std::atomic<observe::LogLevel> level_ = observe::LogLevel::kInfo;
 };
 
 }  // namespace
 
-std::unique_ptr<observe::Log> MakeTextLog(LogFormat format, std::string component) {
+std::unique_ptr<observe::LevelledLog> MakeTextLog(LogFormat format, std::string component) {
   return std::make_unique<TextLog>(format, std::move(component));
 }
 

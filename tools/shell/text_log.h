@@ -10,8 +10,8 @@ namespace stele::shell {
 
 enum class LogFormat { kText, kJsonLines };
 
-// Threads: any; shards share one log.
+// From kInfo on. Threads: any; shards share one log.
 //   component   named in every line, e.g. the bookie's id; may be empty
-std::unique_ptr<observe::Log> MakeTextLog(LogFormat format, std::string component);
+std::unique_ptr<observe::LevelledLog> MakeTextLog(LogFormat format, std::string component);
 
 }  // namespace stele::shell

@@ -1,0 +1,72 @@
+#include "autorecovery/drain.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/bookie_registry.h"
+
+namespace stele::autorecovery {
+
+Task<absl::StatusOr<DrainView>> LookAtDrain(ClusterCheck* check,
+                                            metadata::AutorecoveryRecords* records,
+                                            BookieId bookie) {
+  STELE_CO_TRY(const auto references, co_await check->ReferencesTo(std::move(bookie)));
+  STELE_CO_TRY(const std::vector<LedgerId> quarantined, co_await records->Quarantined());
+  DrainView view;
+  const auto block = [&](LedgerId ledger, std::string_view reason) {
+    if (view.blocked.size() < DrainView::kBlockedMax) {
+      view.blocked.push_back({ledger, std::string(reason)});
+    }
+  };
+  for (const ClusterCheck::Reference& reference : references) {
+    if (reference.is_in_open_tail) {
+      ++view.ledgers_open;
+      block(reference.ledger,
+            "open: its writer, or a recovery, has to end it or to replace the bookie");
+      continue;
+    }
+    ++view.ledgers_left;
+    view.bytes_left += reference.bytes;
+    if (std::binary_search(quarantined.begin(), quarantined.end(), reference.ledger)) {
+      block(reference.ledger, "quarantined: it has entries that no bookie gives");
+    }
+  }
+  co_return view;
+}
+
+Task<absl::Status> CheckBookieExists(Env env, metadata::MetadataStore* store,
+                                     metadata::ClusterPaths paths, BookieId bookie) {
+  metadata::BookieRegistry registry(env, store, std::move(paths));
+  STELE_CO_TRY_OK(co_await registry.Start());
+  STELE_CO_TRY(const auto all, co_await registry.AllBookies());
+  if (registry.bookies().IsUp(bookie)) co_return absl::OkStatus();
+  if (std::find(all.begin(), all.end(), bookie) != all.end()) co_return absl::OkStatus();
+  co_return MakeError(ErrorCode::kNoSuchKey, StrCat("there is no bookie ", bookie.value()));
+}
+
+DrainPace::DrainPace(MonotonicTime now, int64_t ledgers_left, int64_t bytes_left)
+    : begun_at_(now),
+      progressed_at_(now),
+      work_total_(WorkOf(ledgers_left, bytes_left)),
+      work_left_(work_total_),
+      ledgers_left_(ledgers_left) {}
+
+void DrainPace::OnLook(MonotonicTime now, int64_t ledgers_left, int64_t bytes_left) {
+  if (ledgers_left < ledgers_left_) progressed_at_ = now;
+  ledgers_left_ = ledgers_left;
+  work_left_ = WorkOf(ledgers_left, bytes_left);
+}
+
+std::optional<absl::Duration> DrainPace::Remaining(MonotonicTime now) const {
+  const int64_t done = work_total_ - work_left_;
+  if (done <= 0) return std::nullopt;
+  const int64_t seconds = std::max<int64_t>(absl::ToInt64Seconds(now - begun_at_), 1);
+  // In units in which a petabyte for a year does not overflow.
+  constexpr int64_t kUnit = 64 << 10;
+  return absl::Seconds(work_left_ / kUnit * seconds / std::max<int64_t>(done / kUnit, 1));
+}
+
+}  // namespace stele::autorecovery
