@@ -346,15 +346,17 @@ void WireWatch::CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& bef
 }
 
 void WireWatch::OnAcknowledged(LedgerId ledger, EntryId entry) {
-  const bool is_late = IsLateAck(ledger, entry);
-  if (is_late) {
+  if (IsLateAck(ledger, entry)) {
+    late_acks_.emplace(ledger, entry);
     scheduler_->faults().Count("java.late ack");
     stage_->Mark(history::Mark::Kind::kLateAck, "", StrCat(ledger.value(), " ", entry.value()));
   }
   const auto found = ledgers_.find(ledger);
   if (found == ledgers_.end() || IsDeleted(ledger) || IsDeferred(ledger)) return;
   ++checks_;
-  if (!is_late) {
+  // What is acknowledged behind one that is late goes with it.
+  const auto first_late = late_acks_.find(ledger);
+  if (first_late == late_acks_.end() || entry < first_late->second) {
     EntryId& highest = acknowledged_.try_emplace(ledger, kNoEntry).first->second;
     highest = std::max(highest, entry);
   }

@@ -161,6 +161,7 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   bool is_stray_ = false;                          // what is sent next
   std::set<Where> forgotten_;                      // fences that the bookie may have lost
   std::map<Where, std::set<EntryId>> despite_;     // what was taken after that
+  std::map<LedgerId, EntryId> late_acks_;          // the first
   std::set<std::string> overriders_;               // processes
   std::map<LedgerId, std::string> makers_;         // their processes
   // By LAC: when the bookie acknowledged the first add that told it, in nanoseconds.

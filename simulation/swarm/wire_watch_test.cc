@@ -186,6 +186,23 @@ TEST_F(WireWatchTest, ABookieThatForgotItsFenceMayTakeAnAddAndIsMarked) {
   EXPECT_EQ(broken(), Names{"FenceMonotone"});
 }
 
+TEST_F(WireWatchTest, WhatIsAcknowledgedBehindALateOneNeedsNoCopiesElsewhere) {
+  for (const char* bookie : {"b1", "b2", "b4"}) Ask(bookie, requests_.Add(0, "x"));
+  for (const char* bookie : {"b2", "b3"}) Ask(bookie, requests_.Add(2, "x"));
+  MarkInRecovery();
+  for (const char* bookie : {"b1", "b2"})
+    Ask(bookie, requests_.FencingRead(1), wire::ReplyCode::kNoSuchEntry);
+  watch_.OnLostFence("b1", kLedger);
+  for (const char* bookie : {"b1", "b3"}) Ask(bookie, requests_.Add(1, "x"));
+  for (const int64_t entry : {0, 1, 2}) watch_.OnAcknowledged(kLedger, EntryId(entry));
+  metadata_ = metadata_->WithClosed(EntryId(0), 0).value();
+  Write(*metadata_, MetadataOperation::kPut);
+  const metadata::Ensemble repaired = {BookieId("b1:3181"), BookieId("b2:3181"),
+                                       BookieId("b4:3181")};
+  Write(metadata_->WithReplacedEnsemble(EntryId(0), repaired).value(), MetadataOperation::kPut);
+  EXPECT_EQ(broken(), Names{});
+}
+
 TEST_F(WireWatchTest, AnAckThatNeededNoSuchBookieIsNotExcused) {
   Ask("b1", requests_.FencingRead(0), wire::ReplyCode::kNoSuchEntry);
   watch_.OnLostFence("b1", kLedger);
