@@ -325,9 +325,11 @@ void WireWatch::CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& bef
                              now[i].first_entry.value(), " on names a bookie twice"));
     }
     if (IsDeferred(ledger) || IsDeleted(ledger)) continue;
-    // Of an open fragment only its writer, or a recovery, replaces bookies.
+    // Of a fragment that was open only its writer, or a recovery, replaces bookies. A recovery that
+    // loses several bookies names all that it tried in one change, also one that died before it
+    // took the entries for which the others are enough.
+    if (!before.IsClosed() && now[i].first_entry >= before.last_fragment().first_entry) continue;
     const bool ends = i + 1 < now.size();
-    if (!ends && !(before.IsClosed() && after.IsClosed())) continue;
     const EntryId last = ends ? now[i + 1].first_entry.Previous() : after.last_entry();
     for (EntryId entry = now[i].first_entry; entry <= last; entry = entry.Next()) {
       const metadata::Ensemble& old = before.FragmentOf(entry).ensemble;

@@ -117,6 +117,26 @@ TEST_F(WireWatchTest, AnExplicitLacIsTheWritersToo) {
   EXPECT_EQ(broken(), Names{});
 }
 
+// b4 was tried for entry 0 and lost; b1 and b2 are enough for it. b5 took its place behind.
+TEST_F(WireWatchTest, ARecoveryMayNameABookieThatItTriedAndLostARepairMayNot) {
+  for (const char* bookie : {"b1", "b2"}) {
+    for (const int64_t entry : {0, 1}) Ask(bookie, requests_.Add(entry, "x"));
+  }
+  MarkInRecovery();
+  for (const char* bookie : {"b1", "b2"})
+    Ask(bookie, requests_.FencingRead(2), wire::ReplyCode::kNoSuchEntry);
+  const BookieId b1("b1:3181");
+  const BookieId b2("b2:3181");
+  const auto tried = metadata_->WithEnsembleFrom(EntryId(0), {b1, b2, BookieId("b4:3181")}).value();
+  metadata_ =
+      tried.WithEnsembleFrom(EntryId(1), {b1, b2, BookieId("b5:3181")})->WithClosed(EntryId(1), 0);
+  Write(*metadata_, MetadataOperation::kPut);
+  EXPECT_EQ(broken(), Names{});
+  Write(metadata_->WithReplacedEnsemble(EntryId(0), {b1, b2, BookieId("b6:3181")}).value(),
+        MetadataOperation::kPut);
+  EXPECT_EQ(broken(), Names{"RepairHarmless"});
+}
+
 TEST_F(WireWatchTest, AnEndIsFinalWhenAnAckQuorumOfTheNextEntryIsOutOfReach) {
   for (const char* bookie : {"b1", "b2"}) Ask(bookie, requests_.Add(0, "x"));
   MarkInRecovery();
