@@ -50,26 +50,6 @@ class ClusterCheck::Impl {
     co_return absl::OkStatus();
   }
 
-  Task<absl::Status> AddReference(LedgerId ledger, BookieId bookie,
-                                  std::vector<Reference>* references) {
-    const auto read = co_await core_.ledgers().Read(ledger);
-    const ErrorCode code = CodeOf(read.status());
-    // Who looks for what is left of a bookie must not pass over what it cannot read.
-    if (code == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
-    STELE_CO_TRY_OK(read.status());
-    const metadata::LedgerMetadata& metadata = read->value;
-    const auto names = [&](const metadata::Fragment& fragment) {
-      return std::find(fragment.ensemble.begin(), fragment.ensemble.end(), bookie) !=
-             fragment.ensemble.end();
-    };
-    if (std::none_of(metadata.fragments().begin(), metadata.fragments().end(), names)) {
-      co_return absl::OkStatus();
-    }
-    references->push_back({ledger, !metadata.IsClosed() && names(metadata.last_fragment()),
-                           metadata.IsClosed() ? metadata.length_bytes() : 0});
-    co_return absl::OkStatus();
-  }
-
  private:
   client::ClientCore core_;
 };
@@ -112,20 +92,6 @@ Task<absl::StatusOr<CheckReport>> ClusterCheck::CheckOne(CheckDepth depth, Ledge
 
 Task<absl::StatusOr<std::vector<FragmentState>>> ClusterCheck::Explain(LedgerId ledger) {
   co_return co_await ExplainLedger(&impl_->core(), ledger);
-}
-
-Task<absl::StatusOr<std::vector<ClusterCheck::Reference>>> ClusterCheck::ReferencesTo(
-    BookieId bookie) {
-  std::vector<Reference> references;
-  const auto visit = [this, bookie, &references](LedgerId ledger) {
-    return impl_->AddReference(ledger, bookie, &references);
-  };
-  constexpr size_t kReadsInFlightMax = 64;
-  STELE_CO_TRY_OK(
-      co_await ForEachLedger(&impl_->core().ledgers(), LedgerId(0), kReadsInFlightMax, visit));
-  std::sort(references.begin(), references.end(),
-            [](const Reference& a, const Reference& b) { return a.ledger < b.ledger; });
-  co_return references;
 }
 
 Task<absl::StatusOr<BookieSpace>> ClusterCheck::SpaceOf(BookieId bookie) {

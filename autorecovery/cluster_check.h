@@ -1,5 +1,5 @@
 // ClusterCheck: proof that every entry has its copies, or where it has not: what `stele cluster
-// fsck`, `stele ledger explain` and the progress of a drain are made of. It changes nothing.
+// fsck` and `stele ledger explain` are made of. It changes nothing.
 #pragma once
 
 #include <cstddef>
@@ -41,14 +41,6 @@ class ClusterCheck {
   // Where each fragment of a ledger is, and what its bookies say they have of it.
   //   kNoSuchLedgerMetadata, kCorruptData
   Task<absl::StatusOr<std::vector<FragmentState>>> Explain(LedgerId ledger);
-
-  // The ledgers whose metadata names the bookie, ascending.
-  struct Reference {
-    LedgerId ledger;
-    bool is_in_open_tail = false;  // only its writer, or a close, can take it away there
-    int64_t bytes = 0;             // of the ledger, when it is closed
-  };
-  Task<absl::StatusOr<std::vector<Reference>>> ReferencesTo(BookieId bookie);
 
   //   errors   those of a bookie that does not answer
   Task<absl::StatusOr<BookieSpace>> SpaceOf(BookieId bookie);

@@ -1,8 +1,10 @@
 #include "autorecovery/drain.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
 
+#include "autorecovery/references.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -10,31 +12,57 @@
 
 namespace stele::autorecovery {
 
-Task<absl::StatusOr<DrainView>> LookAtDrain(ClusterCheck* check,
-                                            metadata::AutorecoveryRecords* records,
-                                            BookieId bookie) {
-  STELE_CO_TRY(const auto references, co_await check->ReferencesTo(std::move(bookie)));
-  STELE_CO_TRY(const std::vector<LedgerId> quarantined, co_await records->Quarantined());
+namespace {
+
+void Block(DrainView& view, LedgerId ledger, std::string_view reason) {
+  if (view.blocked.size() < DrainView::kBlockedMax) {
+    view.blocked.push_back({ledger, std::string(reason)});
+  }
+}
+
+DrainView ToView(const std::vector<Reference>& references,
+                 const std::vector<LedgerId>& quarantined) {
   DrainView view;
-  const auto block = [&](LedgerId ledger, std::string_view reason) {
-    if (view.blocked.size() < DrainView::kBlockedMax) {
-      view.blocked.push_back({ledger, std::string(reason)});
-    }
-  };
-  for (const ClusterCheck::Reference& reference : references) {
+  for (const Reference& reference : references) {
     if (reference.is_in_open_tail) {
       ++view.ledgers_open;
-      block(reference.ledger,
+      Block(view, reference.ledger,
             "open: its writer, or a recovery, has to end it or to replace the bookie");
       continue;
     }
     ++view.ledgers_left;
     view.bytes_left += reference.bytes;
     if (std::binary_search(quarantined.begin(), quarantined.end(), reference.ledger)) {
-      block(reference.ledger, "quarantined: it has entries that no bookie gives");
+      Block(view, reference.ledger, "quarantined: it has entries that no bookie gives");
     }
   }
-  co_return view;
+  return view;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::map<BookieId, DrainView>>> LookAtDrains(
+    metadata::LedgerManager* ledgers, metadata::AutorecoveryRecords* records,
+    std::vector<BookieId> bookies) {
+  STELE_CO_TRY(const References references, co_await FindReferences(ledgers, std::move(bookies)));
+  STELE_CO_TRY(const std::vector<LedgerId> quarantined, co_await records->Quarantined());
+  std::map<BookieId, DrainView> views;
+  for (const auto& [bookie, of_bookie] : references.of) {
+    DrainView view = ToView(of_bookie, quarantined);
+    view.ledgers_unreadable = static_cast<int64_t>(references.unreadable.size());
+    for (const LedgerId ledger : references.unreadable) {
+      Block(view, ledger, "damaged metadata: whom it names is not known");
+    }
+    views.emplace(bookie, std::move(view));
+  }
+  co_return views;
+}
+
+Task<absl::StatusOr<DrainView>> LookAtDrain(metadata::LedgerManager* ledgers,
+                                            metadata::AutorecoveryRecords* records,
+                                            BookieId bookie) {
+  STELE_CO_TRY(auto views, co_await LookAtDrains(ledgers, records, {std::move(bookie)}));
+  co_return std::move(views.begin()->second);
 }
 
 Task<absl::Status> CheckBookieExists(Env env, metadata::MetadataStore* store,

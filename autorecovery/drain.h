@@ -1,22 +1,24 @@
 // Draining a living bookie: what is left to be moved, why some of it cannot be, and how long the
 // rest takes. The drain itself is a record in the metadata store (metadata/autorecovery_records.h)
-// that auditors and workers obey; this only looks. `stele node drain` and gRPC show it.
+// that auditors and workers obey; this only looks. `stele node drain`, gRPC and the page show it.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/time/time.h"
-#include "autorecovery/cluster_check.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
 #include "common/seams/env.h"
 #include "metadata/autorecovery_records.h"
 #include "metadata/cluster_paths.h"
+#include "metadata/ledger_manager.h"
+#include "metadata/metadata_store.h"
 
 namespace stele::autorecovery {
 
@@ -27,6 +29,8 @@ struct DrainView {
   int64_t ledgers_left = 0;  // that can be moved
   int64_t bytes_left = 0;    // of those
   int64_t ledgers_open = 0;  // their writers hold them
+  // Of the whole cluster: damaged metadata, so that whom it names is not known.
+  int64_t ledgers_unreadable = 0;
 
   struct Blocked {
     LedgerId ledger;
@@ -36,11 +40,18 @@ struct DrainView {
   std::vector<Blocked> blocked;
   static constexpr size_t kBlockedMax = 20;
 
-  bool IsDrained() const { return ledgers_left == 0 && ledgers_open == 0; }
+  bool IsDrained() const {
+    return ledgers_left == 0 && ledgers_open == 0 && ledgers_unreadable == 0;
+  }
 };
 
-// Errors are those of the store. What the arguments point to outlives the task.
-Task<absl::StatusOr<DrainView>> LookAtDrain(ClusterCheck* check,
+// For each of the bookies, with one pass over the metadata of all ledgers. Errors are those of the
+// store. What the arguments point to outlives the task.
+Task<absl::StatusOr<std::map<BookieId, DrainView>>> LookAtDrains(
+    metadata::LedgerManager* ledgers, metadata::AutorecoveryRecords* records,
+    std::vector<BookieId> bookies);
+// For one.
+Task<absl::StatusOr<DrainView>> LookAtDrain(metadata::LedgerManager* ledgers,
                                             metadata::AutorecoveryRecords* records,
                                             BookieId bookie);
 

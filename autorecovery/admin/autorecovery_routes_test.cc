@@ -1,7 +1,9 @@
 #include "autorecovery/admin/autorecovery_routes.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -259,6 +261,31 @@ TEST_F(ClusterViewTest, WhatADrainHasLeftIsCounted) {
   for (int i = 0; i < 60 && !repair_.ReferencesTo(emptied).empty(); ++i) Look();
   Look();
   EXPECT_TRUE(Has(Look(), "\"draining_ledgers_left\": 0"));
+}
+
+TEST_F(ClusterViewTest, ThePageAndTheCommandTellOneDrainAlike) {
+  Serve();
+  EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(false)).ok());
+  const LedgerId closed = repair_.WriteLedger(kThreeTwo, 5);
+  const BookieId emptied = RepairCluster::Id(repair_.BookieAt(closed, 0, 0));
+  std::vector<client::WriteHandle> writers;
+  int64_t open = 0;
+  for (int i = 0; i < 3; ++i) {
+    writers.push_back(repair_.OpenLedger(kThreeTwo, 1));
+    const metadata::LedgerMetadata now = repair_.Metadata(writers.back().id());
+    const metadata::Ensemble& ensemble = now.last_fragment().ensemble;
+    if (std::find(ensemble.begin(), ensemble.end(), emptied) != ensemble.end()) ++open;
+  }
+  ASSERT_GT(open, 0);
+  const LedgerId damaged = repair_.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(repair_
+                  .Run(repair_.store()->Put(*cluster_->layout.PathOf(damaged), "garbage",
+                                            metadata::kAnyVersion))
+                  .ok());
+  EXPECT_TRUE(*repair_.Run(repair_.records().SetDraining(emptied, absl::UnixEpoch())));
+  Look();
+  EXPECT_TRUE(Has(Look(), StrCat("\"draining_ledgers_left\": 1, \"draining_ledgers_open\": ", open,
+                                 ", \"draining_ledgers_unreadable\": 1")));
 }
 
 TEST_F(ClusterViewTest, WithoutTheStoreWhatWasKnownStaysInView) {

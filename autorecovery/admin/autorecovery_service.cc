@@ -102,18 +102,15 @@ Task<absl::Status> AutorecoveryService::Watch(AutorecoveryOperations::Running ru
                                               BookieId bookie, bool dry_run, Stream to) {
   const metadata::ClusterPaths paths(running.cluster.layout.root());
   STELE_CO_TRY_OK(co_await CheckBookieExists(env_, running.store, paths, bookie));
-  STELE_CO_TRY(const std::unique_ptr<ClusterCheck> check,
-               co_await ClusterCheck::Open(env_, running.store, running.cluster, running.client));
+  metadata::LedgerManager ledgers(env_, running.store, running.cluster.layout);
   metadata::AutorecoveryRecords records(running.store, running.cluster);
-  const absl::Status ended = co_await Follow(check.get(), &records, bookie, dry_run, to);
-  co_await check->Close();
-  co_return ended;
+  co_return co_await Follow(&ledgers, &records, bookie, dry_run, to);
 }
 
-Task<absl::Status> AutorecoveryService::Follow(ClusterCheck* check,
+Task<absl::Status> AutorecoveryService::Follow(metadata::LedgerManager* ledgers,
                                                metadata::AutorecoveryRecords* records,
                                                BookieId bookie, bool dry_run, Stream to) {
-  STELE_CO_TRY(const DrainView first, co_await LookAtDrain(check, records, bookie));
+  STELE_CO_TRY(const DrainView first, co_await LookAtDrain(ledgers, records, bookie));
   if (dry_run) {
     co_await to.Send(ToProgress(v1::DrainProgress::WOULD_RUN, first, first));
     co_return absl::OkStatus();
@@ -130,7 +127,7 @@ Task<absl::Status> AutorecoveryService::Follow(ClusterCheck* check,
     if (!co_await to.Send(progress)) break;
     if (state != v1::DrainProgress::RUNNING) break;
     if (!co_await to.Pause(kDrainLookInterval)) break;
-    STELE_CO_TRY(now, co_await LookAtDrain(check, records, bookie));
+    STELE_CO_TRY(now, co_await LookAtDrain(ledgers, records, bookie));
     pace.OnLook(env_.clock->Now(), now.ledgers_left, now.bytes_left);
   }
   co_return absl::OkStatus();

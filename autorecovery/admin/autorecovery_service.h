@@ -31,8 +31,9 @@ class AutorecoveryService {
   Task<absl::Status> Drain(BookieId bookie, bool dry_run, Stream to);
   Task<absl::Status> Watch(AutorecoveryOperations::Running running, BookieId bookie, bool dry_run,
                            Stream to);
-  Task<absl::Status> Follow(ClusterCheck* check, metadata::AutorecoveryRecords* records,
-                            BookieId bookie, bool dry_run, Stream to);
+  Task<absl::Status> Follow(metadata::LedgerManager* ledgers,
+                            metadata::AutorecoveryRecords* records, BookieId bookie, bool dry_run,
+                            Stream to);
 
   const Env env_;
   AutorecoveryOperations* const operations_;

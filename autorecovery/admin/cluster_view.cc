@@ -4,12 +4,11 @@
 #include <set>
 #include <utility>
 
-#include "autorecovery/internal/ledger_scan.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
-#include "common/base/try.h"
 #include "metadata/bookie_service_info.h"
 #include "metadata/cluster_paths.h"
+#include "metadata/ledger_manager.h"
 
 namespace stele::autorecovery {
 namespace {
@@ -90,7 +89,7 @@ Task<void> ClusterView::LookAgain() {
     const size_t count = std::min(kAskedMax, round.bookies.size());
     for (size_t i = 0; i < count; ++i) askers.Spawn(AskSome(&round));
     co_await askers.Join();
-    CountDrainsIfDue();
+    LookAtDrainsIfDue();
   }
   const MonotonicTime now = env_.clock->Now();
   look_after_ =
@@ -138,46 +137,29 @@ Task<void> ClusterView::AskOne(BookieId bookie) {
   seen.sampled_at = env_.clock->Now();
 }
 
-void ClusterView::CountDrainsIfDue() {
+void ClusterView::LookAtDrainsIfDue() {
   if (backlog_->draining.empty()) {
     drains_.reset();
-    count_after_ = MonotonicTime();
-  } else if (!is_counting_ && env_.clock->Now() >= count_after_) {
-    is_counting_ = true;
-    scope_.Spawn(CountDrains());
+    look_at_drains_after_ = MonotonicTime();
+  } else if (!is_looking_at_drains_ && env_.clock->Now() >= look_at_drains_after_) {
+    is_looking_at_drains_ = true;
+    scope_.Spawn(LookAgainAtDrains());
   }
 }
 
-Task<void> ClusterView::CountDrains() {
+Task<void> ClusterView::LookAgainAtDrains() {
   const MonotonicTime begin = env_.clock->Now();
-  DrainCount count;
-  for (const auto& [bookie, since] : backlog_->draining) count.left.emplace(bookie, 0);
+  std::vector<BookieId> bookies;
+  for (const auto& [bookie, since] : backlog_->draining) bookies.push_back(bookie);
   metadata::LedgerManager ledgers(env_, cluster_.store, cluster_.cluster.layout);
-  const absl::Status counted =
-      co_await ForEachLedger(&ledgers, LedgerId(0), kCountReadsMax,
-                             [&](LedgerId ledger) { return CountOne(&ledgers, ledger, &count); });
-  count.counted_at = env_.clock->WallNow();
-  if (counted.ok()) drains_ = std::move(count);
+  metadata::AutorecoveryRecords records(cluster_.store, cluster_.cluster);
+  auto views = co_await LookAtDrains(&ledgers, &records, std::move(bookies));
+  if (views.ok()) drains_ = Drains{*std::move(views), env_.clock->WallNow()};
   const MonotonicTime now = env_.clock->Now();
-  count_after_ = now + std::min(std::max(kCountInterval, (now - begin) * kCountPauseFactor),
-                                kCountIntervalMax);
-  is_counting_ = false;
-}
-
-Task<absl::Status> ClusterView::CountOne(metadata::LedgerManager* ledgers, LedgerId ledger,
-                                         DrainCount* count) {
-  const auto read = co_await ledgers->Read(ledger);
-  const ErrorCode code = CodeOf(read.status());
-  if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
-    co_return read.status();
-  }
-  if (!read.ok()) co_return absl::OkStatus();  // it is gone, or says nothing that could be counted
-  std::set<BookieId> named;
-  for (const metadata::Fragment& fragment : read->value.fragments()) {
-    named.insert(fragment.ensemble.begin(), fragment.ensemble.end());
-  }
-  for (auto& [bookie, left] : count->left) left += named.contains(bookie) ? 1 : 0;
-  co_return absl::OkStatus();
+  look_at_drains_after_ =
+      now +
+      std::min(std::max(kDrainsInterval, (now - begin) * kDrainsPauseFactor), kDrainsIntervalMax);
+  is_looking_at_drains_ = false;
 }
 
 void ClusterView::NoteWhoIsUp() {
@@ -229,9 +211,12 @@ Record ClusterView::ToRecord(const BookieId& bookie) const {
   const auto draining = backlog_->draining.find(bookie);
   if (draining != backlog_->draining.end()) {
     record.Set("draining_since_ms", Milliseconds(draining->second));
-    if (drains_.has_value() && drains_->left.contains(bookie)) {
-      record.Set("draining_ledgers_left", drains_->left.at(bookie))
-          .Set("draining_counted_ms", Milliseconds(drains_->counted_at));
+    if (drains_.has_value() && drains_->views.contains(bookie)) {
+      const DrainView& view = drains_->views.at(bookie);
+      record.Set("draining_ledgers_left", view.ledgers_left)
+          .Set("draining_ledgers_open", view.ledgers_open)
+          .Set("draining_ledgers_unreadable", view.ledgers_unreadable)
+          .Set("draining_counted_ms", Milliseconds(drains_->looked_at));
     }
   }
   if (is_up && seen.answer.has_value()) {

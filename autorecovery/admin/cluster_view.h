@@ -16,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/time/time.h"
 #include "autorecovery/auto_recovery.h"
+#include "autorecovery/drain.h"
 #include "autorecovery/repair_backlog.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
@@ -24,7 +25,6 @@
 #include "common/seams/env.h"
 #include "common/seams/http_fetcher.h"
 #include "metadata/cluster_init.h"
-#include "metadata/ledger_manager.h"
 #include "metadata/metadata_store.h"
 
 namespace stele::autorecovery {
@@ -53,11 +53,10 @@ class ClusterView {
   // Bookies that are asked at the same time, and for how long.
   static constexpr size_t kAskedMax = 32;
   static constexpr absl::Duration kAnswerWaitMax = absl::Seconds(2);
-  // What drains have left is counted by reading the metadata of all ledgers: apart, and seldom.
-  static constexpr absl::Duration kCountInterval = absl::Seconds(10);
-  static constexpr int kCountPauseFactor = 9;
-  static constexpr absl::Duration kCountIntervalMax = absl::Minutes(10);
-  static constexpr size_t kCountReadsMax = 16;
+  // A look at drains reads the metadata of all ledgers: apart, and seldom.
+  static constexpr absl::Duration kDrainsInterval = absl::Seconds(10);
+  static constexpr int kDrainsPauseFactor = 9;
+  static constexpr absl::Duration kDrainsIntervalMax = absl::Minutes(10);
   // Ledgers that are named one by one.
   static constexpr size_t kLedgersNamedMax = 20;
 
@@ -73,19 +72,17 @@ class ClusterView {
     std::optional<absl::Time> down_since;  // as far as this process knows
   };
   struct Round;
-  // Ledgers whose metadata names bookies that are being emptied.
-  struct DrainCount {
-    std::map<BookieId, int64_t> left;
-    absl::Time counted_at;
+  struct Drains {
+    std::map<BookieId, DrainView> views;
+    absl::Time looked_at;
   };
 
   Task<void> LookAgain();
   Task<void> AskSome(Round* round);
   Task<void> AskOne(BookieId bookie);
   void NoteWhoIsUp();
-  void CountDrainsIfDue();
-  Task<void> CountDrains();
-  Task<absl::Status> CountOne(metadata::LedgerManager* ledgers, LedgerId ledger, DrainCount* count);
+  void LookAtDrainsIfDue();
+  Task<void> LookAgainAtDrains();
   // All that there are or should be.
   std::vector<BookieId> Known() const;
   observe::Record ToRecord(const BookieId& bookie) const;
@@ -101,9 +98,9 @@ class ClusterView {
   std::map<BookieId, Seen> seen_;
   bool is_looking_ = false;
   MonotonicTime look_after_;
-  std::optional<DrainCount> drains_;
-  bool is_counting_ = false;
-  MonotonicTime count_after_;
+  std::optional<Drains> drains_;
+  bool is_looking_at_drains_ = false;
+  MonotonicTime look_at_drains_after_;
   TaskScope scope_;
 };
 

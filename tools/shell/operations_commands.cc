@@ -8,6 +8,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "autorecovery/drain.h"
+#include "autorecovery/references.h"
 #include "autorecovery/repair_backlog.h"
 #include "autorecovery/restart_check.h"
 #include "common/base/errors.h"
@@ -145,10 +146,18 @@ absl::Status Explain(Session& session, LedgerId ledger) {
                    StrCat("ledger ", ledger.value(), ": ", missing, " copies are missing"));
 }
 
-absl::StatusOr<DrainView> LookAt(Session& session, Checker& checker,
-                                 metadata::AutorecoveryRecords& records, const BookieId& bookie) {
-  return session.shard().RunUntil(
-      autorecovery::LookAtDrain(checker.operator->(), &records, bookie));
+absl::StatusOr<DrainView> LookAt(Session& session, const metadata::Cluster& cluster,
+                                 const BookieId& bookie) {
+  metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  return session.shard().RunUntil(autorecovery::LookAtDrain(&ledgers, &records, bookie));
+}
+
+absl::StatusOr<std::vector<autorecovery::Reference>> ReferencesTo(Session& session,
+                                                                  const BookieId& bookie) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);
+  return session.shard().RunUntil(autorecovery::ReferencesTo(&ledgers, bookie));
 }
 
 std::vector<Record> ToRecords(const std::vector<DrainView::Blocked>& blocked) {
@@ -201,9 +210,7 @@ absl::Status Drain(Session& session, const DrainCommand& command) {
   const BookieId bookie(command.bookie);
   STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
   STELE_TRY_OK(CheckExists(session, bookie));
-  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
-  metadata::AutorecoveryRecords records(session.store(), cluster);
-  STELE_TRY(DrainView view, LookAt(session, *checker, records, bookie));
+  STELE_TRY(DrainView view, LookAt(session, cluster, bookie));
   const int64_t total = view.ledgers_left;
   if (command.dry_run) {
     PrintRecord(Record()
@@ -214,11 +221,12 @@ absl::Status Drain(Session& session, const DrainCommand& command) {
                 session.options().format);
     return absl::OkStatus();
   }
+  metadata::AutorecoveryRecords records(session.store(), cluster);
   STELE_TRY(const bool is_new,
             session.shard().RunUntil(records.SetDraining(bookie, session.env().clock->WallNow())));
   (void)is_new;  // a drain that goes on is watched like a new one
   const auto look = [&]() -> absl::StatusOr<Left> {
-    STELE_TRY(view, LookAt(session, *checker, records, bookie));
+    STELE_TRY(view, LookAt(session, cluster, bookie));
     return Left{view.ledgers_left, view.bytes_left};
   };
   if (command.wait) {
@@ -237,7 +245,8 @@ absl::Status Drain(Session& session, const DrainCommand& command) {
   return MakeError(
       ErrorCode::kNotEnoughBookies,
       StrCat("metadata still names ", bookie.value(), " in ", view.ledgers_left + view.ledgers_open,
-             " ledgers; the drain goes on until stele node undrain"));
+             " ledgers", view.ledgers_unreadable > 0 ? ", some cannot be read" : "",
+             "; the drain goes on until stele node undrain"));
 }
 
 absl::Status Undrain(Session& session, const BookieId& bookie) {
@@ -258,7 +267,7 @@ absl::Status NodeStatus(Session& session, const BookieId& bookie) {
   STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
   metadata::AutorecoveryRecords records(session.store(), cluster);
   STELE_TRY(const auto draining, session.shard().RunUntil(records.Draining()));
-  STELE_TRY(const DrainView view, LookAt(session, *checker, records, bookie));
+  STELE_TRY(const DrainView view, LookAt(session, cluster, bookie));
   const bool is_draining = draining.contains(bookie);
   // Only one that answers can tell.
   const auto space = session.shard().RunUntil((*checker)->SpaceOf(bookie));
@@ -285,8 +294,7 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
                      StrCat("bookie ", bookie.value(),
                             " is up: stop it first, or move its ledgers with stele node drain"));
   }
-  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
-  STELE_TRY(auto references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
+  STELE_TRY(auto references, ReferencesTo(session, bookie));
   const auto total = static_cast<int64_t>(references.size());
   int64_t marked = 0;
   metadata::UnderreplicatedQueue queue(session.env(), session.store(),
@@ -299,7 +307,7 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
     if (is_new) ++marked;
   }
   const auto look = [&]() -> absl::StatusOr<Left> {
-    STELE_TRY(references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
+    STELE_TRY(references, ReferencesTo(session, bookie));
     return Left{.ledgers = static_cast<int64_t>(references.size())};
   };
   if (command.wait && !command.dry_run) {
@@ -396,8 +404,7 @@ absl::Status CookieDelete(Session& session, const CookieDeleteCommand& command) 
   STELE_TRY(const metadata::Node node, ReadCookie(session, command.bookie));
   STELE_TRY(const auto registry, OpenRegistry(session));
   const bool is_up = registry->bookies().IsUp(bookie);
-  STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
-  STELE_TRY(const auto references, session.shard().RunUntil((*checker)->ReferencesTo(bookie)));
+  STELE_TRY(const auto references, ReferencesTo(session, bookie));
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
                   .Set("up", is_up)

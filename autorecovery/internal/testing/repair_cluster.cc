@@ -252,9 +252,8 @@ CheckReport RepairCluster::Check(CheckDepth depth) {
   return *std::move(report);
 }
 
-std::vector<ClusterCheck::Reference> RepairCluster::ReferencesTo(const BookieId& bookie) {
-  const std::unique_ptr<ClusterCheck> check = OpenCheck();
-  auto references = Run(check->ReferencesTo(bookie));
+std::vector<Reference> RepairCluster::ReferencesTo(const BookieId& bookie) {
+  auto references = Run(autorecovery::ReferencesTo(ledgers_.get(), bookie));
   STELE_CHECK(references.ok());
   return *std::move(references);
 }

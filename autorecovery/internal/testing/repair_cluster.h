@@ -13,6 +13,7 @@
 #include "autorecovery/auto_recovery.h"
 #include "autorecovery/cluster_check.h"
 #include "autorecovery/internal/testing/counting_store.h"
+#include "autorecovery/references.h"
 #include "client/client.h"
 #include "common/base/ids.h"
 #include "common/quorum/write_set.h"
@@ -74,7 +75,7 @@ class RepairCluster {
   void NameInstead(LedgerId ledger, BookieIndex index, const BookieId& bookie);
 
   CheckReport Check(CheckDepth depth);
-  std::vector<ClusterCheck::Reference> ReferencesTo(const BookieId& bookie);
+  std::vector<Reference> ReferencesTo(const BookieId& bookie);
 
   metadata::AutorecoverySettings& settings() { return *settings_; }
   metadata::AutorecoveryRecords& records() { return *records_; }
