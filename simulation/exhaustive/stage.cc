@@ -18,6 +18,9 @@ constexpr char kRoot[] = "/ledgers";
 // Virtual time after which a call that has no answer hangs.
 constexpr absl::Duration kPatience = absl::Minutes(10);
 constexpr absl::Duration kRestartDelay = absl::Milliseconds(300);
+// A bookie whose directory failed once takes nothing until it has looked at its disks again.
+constexpr int kTriesMax = 4;
+constexpr absl::Duration kBetweenTries = absl::Seconds(10);
 
 Task<void> Initialize(Env env, metadata::MetadataStore* store, absl::Status* result) {
   *result = co_await metadata::InitializeCluster(store, env.random, kRoot,
@@ -458,14 +461,17 @@ absl::Status Stage::Delete(Actor* actor, LedgerOracle* ledger) {
 
 // ---- The reckoning
 
+void Stage::TryForAWhile(absl::FunctionRef<bool()> attempt) {
+  for (int tries = 1; !attempt() && tries < kTriesMax; ++tries) RunFor(kBetweenTries);
+}
+
 void Stage::CheckLedger(Actor* actor, LedgerOracle* ledger) {
   const std::string name = StrCat("ledger ", ledger->id().value());
   absl::Status status;
-  for (int attempt = 0; attempt < 4; ++attempt) {
+  TryForAWhile([&] {
     status = Recover(actor, ledger);
-    if (status.ok() || CodeOf(status) == ErrorCode::kNoSuchLedgerMetadata) break;
-    RunFor(absl::Seconds(10));
-  }
+    return status.ok() || CodeOf(status) == ErrorCode::kNoSuchLedgerMetadata;
+  });
   if (CodeOf(status) == ErrorCode::kNoSuchLedgerMetadata) {
     if (!ledger->may_be_deleted()) Fault(StrCat("G1: ", name, " is gone and was never deleted"));
     return;
@@ -548,12 +554,8 @@ void Stage::CheckOldWriters() {
 }
 
 void Stage::CheckNewLedger(Actor* actor) {
-  // A bookie whose directory failed once takes nothing until it has looked at its disks again.
-  LedgerOracle* ledger = Create(actor);
-  for (int attempt = 0; attempt < 3 && ledger == nullptr; ++attempt) {
-    RunFor(absl::Seconds(10));
-    ledger = Create(actor);
-  }
+  LedgerOracle* ledger = nullptr;
+  TryForAWhile([&] { return (ledger = Create(actor)) != nullptr; });
   if (ledger == nullptr) return Fault("L4: no ledger can be created");
   Append(actor, ledger, 3);
   if (ledger->must_have() != EntryId(2)) Fault("L4: a new ledger does not take appends");

@@ -134,6 +134,8 @@ class Stage {
   client::WriteHandle* WriterOf(Actor* actor, LedgerOracle* ledger);
   // Runs a task of the actor's process to its end.
   void RunTask(Actor* actor, Task<void> task);
+  // Until it is true, a few times: what was healed needs a while before it works again.
+  void TryForAWhile(absl::FunctionRef<bool()> attempt);
   void CheckLedger(Actor* actor, LedgerOracle* ledger);
   // Every entry has an ack quorum of good copies where the metadata say.
   void CheckCopies(Actor* actor, LedgerOracle* ledger);

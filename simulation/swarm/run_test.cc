@@ -73,6 +73,7 @@ TEST(RunTest, WhatPeersOfApachesKindDoIsJudgedForWhatTheyAre) {
 
 TEST(RunTest, PlacesThatNoSeedReachesAreReachedOnPurpose) {
   const std::pair<const char*, Sometimes> kRare[] = {
+      {"rare-compaction-overtaken", Sometimes::kCompactionOvertaken},
       {"rare-garbage-brake", Sometimes::kGarbageBrake},
       {"rare-flush-of-a-deleted-ledger", Sometimes::kFlushOfDeletedLedger},
   };
