@@ -355,6 +355,8 @@ Task<absl::Status> Node::Join() {
 }
 
 BookieStatus Node::Status() const {
+  std::vector<JournalMark> marks;
+  for (const auto& mark : marks_) marks.push_back(mark->last());
   return {
       .id = options_.id,
       .endpoint = options_.advertised,
@@ -367,6 +369,10 @@ BookieStatus Node::Status() const {
       .full_directories = full_directories_,
       .ledger_directories = ledger_spaces_,
       .journals = static_cast<int>(logs_.size()),
+      .journal_marks = std::move(marks),
+      .directories = {.journals = directories_->journal_currents(),
+                      .ledgers = directories_->ledger_currents(),
+                      .indexes = directories_->index_currents()},
       .disk = disk_totals_,
       .storage = storage_->Stats(),
       .memtable_max_bytes = 2 * options_.memtable_max_bytes,

@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "bookie/bookie_options.h"
 #include "bookie/garbage_collector.h"
+#include "bookie/journal/journal_mark.h"
 #include "bookie/journal_recovery.h"
 #include "bookie/scrubber.h"
 #include "common/async/task.h"
@@ -26,6 +27,13 @@
 #include "metadata/metadata_store.h"
 
 namespace stele::bookie {
+
+// Where the files of a bookie are.
+struct BookieDirectories {
+  std::vector<std::string> journals;
+  std::vector<std::string> ledgers;  // entry logs
+  std::vector<std::string> indexes;
+};
 
 struct BookieStatus {
   BookieId id;
@@ -39,6 +47,8 @@ struct BookieStatus {
   std::vector<std::string> full_directories;
   std::vector<DirectorySpace> ledger_directories;  // at the last check
   int journals = 0;
+  std::vector<JournalMark> journal_marks;  // of each
+  BookieDirectories directories;
   DiskTotals disk;
   StorageStats storage;
   uint64_t memtable_max_bytes = 0;  // of both generations

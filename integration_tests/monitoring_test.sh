@@ -48,6 +48,12 @@ contains out 'bookie_SERVER_STATUS'
 contains <(python3 "$check" get "$autorecovery" /readyz) '^200 running'
 contains <(python3 "$check" get "$autorecovery" '/restartz?bookie=bookie-1') '^503 .*"granted": false'
 contains <(python3 "$check" get "$autorecovery" /api/v1/autorecovery/status) '"enabled": true'
+# The same of both processes: what is about the whole cluster.
+for port in "$bookie" "$autorecovery"; do
+  contains <(python3 "$check" get "$port" /api/v1/bookie/cluster_info) '"unavailableBookiesCount": 1'
+  contains <(python3 "$check" get "$port" '/api/v1/ledger/list?print_metadata=true') '"lastEntryId": 99, .*"id": "bookie-1"'
+  contains <(python3 "$check" get "$port" '/api/v1/ledger/read?ledger_id=0') '^403 '
+done
 expect 2 "$stele" autorecovery --http nowhere
 expect 2 "$stele" autorecovery --http 127.0.0.1:70000
 kill -TERM "${pid[ar]}"

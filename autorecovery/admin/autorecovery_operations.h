@@ -4,13 +4,11 @@
 
 #include <optional>
 #include <string>
-#include <utility>
 
 #include "absl/status/status.h"
-#include "absl/status/statusor.h"
+#include "autorecovery/admin/cluster_operations.h"
 #include "autorecovery/auto_recovery.h"
 #include "client/client_options.h"
-#include "common/async/task.h"
 #include "metadata/cluster_init.h"
 #include "metadata/metadata_store.h"
 
@@ -27,22 +25,19 @@ class AutorecoveryOperations {
   };
 
   // What is answered for, from now on: it runs. It outlives this, or ends after Clear().
-  void SetRunning(Running running) { running_ = std::move(running); }
+  void SetRunning(Running running);
   // Everything gives kStopped again.
-  void Clear() { running_.reset(); }
+  void Clear();
   const std::optional<Running>& running() const { return running_; }
 
   // Ok once it runs; kStopped.
   absl::Status Readiness() const;
 
-  // For the whole cluster (metadata/autorecovery_settings.h). Errors are those of the store.
-  Task<absl::StatusOr<bool>> IsEnabled();
-  Task<absl::Status> SetEnabled(bool enabled);
-  // The elected auditor's name; nothing when there is none.
-  Task<absl::StatusOr<std::optional<std::string>>> Auditor();
+  ClusterOperations& cluster() { return cluster_; }
 
  private:
   std::optional<Running> running_;
+  ClusterOperations cluster_;
 };
 
 }  // namespace stele::autorecovery

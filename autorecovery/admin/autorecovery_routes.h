@@ -1,6 +1,6 @@
 // AutorecoveryRoutes: what `stele autorecovery` answers over HTTP: probes, measurements, the
-// restart gate, BookKeeper's paths below /api/v1/autorecovery with their bodies. Pure: its shard
-// calls it. Source: docs/HTTP.md; bodies follow Apache's.
+// restart gate, the page. Pure: its shard calls it. Source: docs/HTTP.md. What is about the whole
+// cluster is in cluster_routes.h and ledger_routes.h.
 #pragma once
 
 #include <memory>
@@ -41,13 +41,6 @@ class AutorecoveryRoutes {
   Task<http::Response> Ready(http::Request);
   Task<http::Response> Metrics(http::Request);
   Task<http::Response> Restart(http::Request request);
-  Task<http::Response> Enabled(http::Request);
-  Task<http::Response> SetEnabled(http::Request request);
-  Task<http::Response> UnderReplicated(http::Request request);
-  Task<http::Response> Auditor(http::Request);
-  Task<http::Response> RecoveryDelay(http::Request);
-  Task<http::Response> SetRecoveryDelay(http::Request request);
-  Task<http::Response> Audit(http::Request);
   Task<http::Response> View(http::Request);
 
   const Env env_;

@@ -98,7 +98,6 @@ TEST_F(AutorecoveryRoutesTest, BeforeItRunsOnlyTheProbesOfLifeAnswer) {
   EXPECT_EQ(Ask("GET", "/healthz").status, 200);
   EXPECT_EQ(Ask("GET", "/readyz").status, 503);
   EXPECT_EQ(Ask("GET", "/metrics").status, 503);
-  EXPECT_EQ(Ask("PUT", "/api/v1/autorecovery/status?enabled=false").status, 503);
   Serve();
   EXPECT_EQ(Ask("GET", "/readyz").status, 200);
   operations_.Clear();
@@ -143,42 +142,6 @@ TEST_F(AutorecoveryRoutesTest, WhatTheClusterLacksIsShownByTheLeaderAlone) {
   EXPECT_EQ(metrics.Value("stele_auditor_leader"), "0");
   EXPECT_FALSE(metrics.names().contains("stele_ur_ledgers"));
   EXPECT_FALSE(metrics.names().contains("stele_backlog_known"));
-}
-
-TEST_F(AutorecoveryRoutesTest, ApachesPaths) {
-  Serve();
-  const std::string v1 = "/api/v1/autorecovery/";
-  EXPECT_EQ(Get(v1 + "status"), "{\"enabled\": true}\n");
-  EXPECT_EQ(Ask("PUT", v1 + "status?enabled=false").body, "{\"enabled\": false}\n");
-  EXPECT_EQ(Get(v1 + "status"), "{\"enabled\": false}\n");
-  EXPECT_EQ(Ask("PUT", v1 + "status?enabled=maybe").status, 400);
-  EXPECT_EQ(Get(v1 + "who_is_auditor"), "Auditor: a\n");
-
-  EXPECT_EQ(Ask("GET", v1 + "list_under_replicated_ledger").status, 404);
-  EXPECT_TRUE(repair_.Mark(LedgerId(5), {BookieId("x:1"), BookieId("y:1")}));
-  EXPECT_TRUE(repair_.Mark(LedgerId(3), {BookieId("y:1")}));
-  const std::string list = v1 + "list_under_replicated_ledger";
-  EXPECT_EQ(Get(list), "[3, 5]\n");
-  EXPECT_EQ(Get(list + "?missingreplica=x:1"), "[5]\n");
-  EXPECT_EQ(Get(list + "?missingreplica=y%3A1&excludingmissingreplica=x:1"), "[3]\n");
-  EXPECT_EQ(Get(list + "?printmissingreplica=true"),
-            "{\"3\": [\"y:1\"], \"5\": [\"x:1\", \"y:1\"]}\n");
-
-  const std::string delay = v1 + "lost_bookie_recovery_delay";
-  EXPECT_EQ(Ask("PUT", delay, "{\"delay_seconds\": 300}").status, 200);
-  EXPECT_EQ(Get(delay), "lostBookieRecoveryDelay value: 300\n");
-  for (const std::string body : {"", "{}", "{\"delay_seconds\": -1}", "{\"delay_seconds\": 1e12}",
-                                 "{\"delay_seconds\": \"1\"}", "{\"delay_seconds\": 1.5}"}) {
-    EXPECT_EQ(Ask("PUT", delay, body).status, 400) << body;
-  }
-  EXPECT_EQ(Get(delay), "lostBookieRecoveryDelay value: 300\n");
-  EXPECT_EQ(Ask("PUT", v1 + "status?enabled=true").body, "{\"enabled\": true}\n");
-  repair_.cluster().Kill(4);
-  repair_.cluster().RunFor(absl::Seconds(30));
-  const int64_t audits = repair_.autorecovery("a").auditor_status().audits;
-  EXPECT_EQ(Ask("PUT", v1 + "trigger_audit").status, 200);
-  repair_.cluster().RunUntil(
-      [&] { return repair_.autorecovery("a").auditor_status().audits > audits; });
 }
 
 TEST_F(AutorecoveryRoutesTest, TheGateSaysWhetherABookieMayBeStopped) {

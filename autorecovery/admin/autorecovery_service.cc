@@ -24,8 +24,8 @@ absl::Status CheckId(const BookieId& bookie) {
 
 Task<absl::StatusOr<v1::AutorecoveryState>> GetState(AutorecoveryOperations* operations) {
   v1::AutorecoveryState state;
-  STELE_CO_TRY(const bool enabled, co_await operations->IsEnabled());
-  STELE_CO_TRY(const std::optional<std::string> auditor, co_await operations->Auditor());
+  STELE_CO_TRY(const bool enabled, co_await operations->cluster().IsEnabled());
+  STELE_CO_TRY(const std::optional<std::string> auditor, co_await operations->cluster().Auditor());
   STELE_CO_TRY_OK(operations->Readiness());
   const AutoRecovery& running = *operations->running()->autorecovery;
   const WorkerStatus worker = running.worker_status();
@@ -40,7 +40,7 @@ Task<absl::StatusOr<v1::AutorecoveryState>> GetState(AutorecoveryOperations* ope
 
 Task<absl::StatusOr<v1::SetEnabledReply>> SetEnabled(AutorecoveryOperations* operations,
                                                      bool enabled) {
-  STELE_CO_TRY_OK(co_await operations->SetEnabled(enabled));
+  STELE_CO_TRY_OK(co_await operations->cluster().SetEnabled(enabled));
   v1::SetEnabledReply reply;
   reply.set_enabled(enabled);
   co_return reply;

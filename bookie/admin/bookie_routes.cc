@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cctype>
 
+#include "absl/strings/str_format.h"
+#include "bookie/admin/disk_files.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -68,6 +70,9 @@ void BookieRoutes::AddTo(http::Router& router) {
   router.Get(v1 + "bookie/state/readonly", When(&BookieRoutes::ReadOnlyState));
   router.Put(v1 + "bookie/state/readonly",
              [this](Request request) { return SetReadOnly(std::move(request)); });
+  router.Get(v1 + "bookie/last_log_mark", When(&BookieRoutes::LogMarks));
+  router.Get(v1 + "bookie/list_disk_file",
+             [this](Request request) { return DiskFiles(std::move(request)); });
   router.Get(v1 + "bookie/gc", When(&BookieRoutes::GarbageState));
   router.Put(v1 + "bookie/gc", When(&BookieRoutes::StartGarbage));
   router.Get(v1 + "bookie/gc_details", When(&BookieRoutes::GarbageDetails));
@@ -155,6 +160,46 @@ Task<Response> BookieRoutes::SetReadOnly(Request request) {
   const auto mode = co_await operations_->SetReadOnly(**wanted);
   if (!mode.ok()) co_return http::Failure(mode.status());
   co_return http::Json(Record().Set("readOnly", IsReadOnly(*mode)));
+}
+
+// Apache's words, which scripts take apart.
+Response BookieRoutes::LogMarks(const Request&) {
+  std::map<std::string, std::string> marks;  // of new journals all are the same
+  for (const JournalMark& mark : operations_->bookie()->Status().journal_marks) {
+    marks[absl::StrFormat("LastLogMark: Journal Id - %d(%x.txn)", mark.file_id, mark.file_id)] =
+        StrCat("Pos - ", mark.offset_bytes);
+  }
+  Record record;
+  for (const auto& [journal, position] : marks) record.Set(journal, position);
+  return http::Json(record);
+}
+
+// As Apache: names with a tab behind each, all kinds unless one is named.
+Task<Response> BookieRoutes::DiskFiles(Request request) {
+  const absl::StatusOr<BookieStatus> status = operations_->Status();
+  if (!status.ok()) co_return http::Failure(status.status());
+  const BookieDirectories directories = status->directories;
+  const struct {
+    std::string_view type;
+    std::string name;
+    std::string ending;
+    std::vector<std::string> directories;
+  } kinds[] = {{"journal", "journal files", ".txn", directories.journals},
+               {"entrylog", "entrylog files", ".log", directories.ledgers},
+               {"index", "index files", ".idx", directories.indexes}};
+  const std::string wanted = request.Parameter("file_type");
+  const bool wants_all = std::none_of(std::begin(kinds), std::end(kinds),
+                                      [&](const auto& kind) { return kind.type == wanted; });
+  Record record;
+  for (const auto& kind : kinds) {
+    if (!wants_all && kind.type != wanted) continue;
+    const auto names = co_await ListFiles(files_, kind.directories, kind.ending);
+    if (!names.ok()) co_return http::Failure(names.status());
+    std::string list;
+    for (const std::string& name : *names) list += StrCat(name, "\t");
+    record.Set(kind.name, std::move(list));
+  }
+  co_return http::Json(record);
 }
 
 Response BookieRoutes::GarbageState(const Request&) {

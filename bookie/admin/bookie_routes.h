@@ -13,6 +13,8 @@
 #include "common/http/http.h"
 #include "common/http/router.h"
 #include "common/seams/clock.h"
+#include "common/seams/env.h"
+#include "common/seams/file_system.h"
 
 namespace stele::bookie {
 
@@ -21,9 +23,12 @@ class BookieRoutes {
   // settings: the keys that were set, as they were written. Values of secret ones are not shown.
   // Without a bookie in `operations`, all but the probes of life and the page answer 503. What it
   // points to outlives this.
-  BookieRoutes(BookieOperations* operations, const Clock* clock,
+  BookieRoutes(BookieOperations* operations, const Env& env,
                std::map<std::string, std::string> settings)
-      : operations_(operations), clock_(clock), settings_(std::move(settings)) {}
+      : operations_(operations),
+        clock_(env.clock),
+        files_(env.files),
+        settings_(std::move(settings)) {}
 
   // `router` does not outlive it.
   void AddTo(http::Router& router);
@@ -45,15 +50,18 @@ class BookieRoutes {
   http::Response GarbageState(const http::Request&);
   http::Response GarbageDetails(const http::Request&);
   http::Response SuspendedState(const http::Request&);
+  http::Response LogMarks(const http::Request&);
   http::Response StartGarbage(const http::Request& request);
   http::Response Suspend(const http::Request& request);
   http::Response Resume(const http::Request& request);
   http::Response SwitchCompaction(const http::Request& request, std::string_view verb,
                                   bool suspended);
   Task<http::Response> SetReadOnly(http::Request request);
+  Task<http::Response> DiskFiles(http::Request request);
 
   BookieOperations* const operations_;
   const Clock* const clock_;
+  FileSystem* const files_;
   const std::map<std::string, std::string> settings_;
 };
 

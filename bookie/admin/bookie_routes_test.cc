@@ -23,6 +23,9 @@ constexpr char kToken[] = "0123456789abcdef";
 Task<void> Keep(Task<http::Response> task, http::Response* into) {
   *into = co_await std::move(task);
 }
+Task<void> KeepStatus(Task<absl::Status> task, absl::Status* into) {
+  *into = co_await std::move(task);
+}
 
 class BookieRoutesTest : public testing::Test {
  protected:
@@ -32,16 +35,17 @@ class BookieRoutesTest : public testing::Test {
                                                      &world_.log());
     operations_->SetBookie(world_.bookie());
     routes_ = std::make_unique<BookieRoutes>(
-        operations_.get(), world_.world().env(world_.process()).clock,
+        operations_.get(), world_.world().env(world_.process()),
         std::map<std::string, std::string>{{"bookiePort", "3181"},
                                            {"tlsKeyStorePassword", "hush"}});
     router_ = std::make_unique<http::Router>(kToken, &world_.log());
     routes_->AddTo(*router_);
   }
 
-  http::Response Ask(std::string method, std::string path, std::string body = "") {
+  http::Response Ask(std::string method, std::string path, std::string body = "",
+                     absl::btree_map<std::string, std::string> query = {}) {
     http::Request request{.method = std::move(method),
-                          .target = {.path = std::move(path)},
+                          .target = {.path = std::move(path), .query = std::move(query)},
                           .body = std::move(body),
                           .authorization = StrCat("Bearer ", kToken)};
     http::Response response;
@@ -104,6 +108,27 @@ TEST_F(BookieRoutesTest, MeasurementsAreWhatWasDone) {
             "NaN");
   EXPECT_NE(metrics.Value("bookkeeper_server_ADD_ENTRY_REQUEST{quantile=\"0.5\",success=\"true\"}"),
             "0.000000");
+}
+
+TEST_F(BookieRoutesTest, FilesAndMarksAreNamedInApachesWords) {
+  EXPECT_EQ(Get("/api/v1/bookie/last_log_mark"),
+            "{\"LastLogMark: Journal Id - 0(0.txn)\": \"Pos - 0\"}\n");
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
+  absl::Status done = absl::UnknownError("");
+  EXPECT_TRUE(
+      world_.world().RunToEnd(world_.process(), KeepStatus(operations_->Checkpoint(), &done)).ok());
+  EXPECT_TRUE(done.ok()) << done;
+  const std::string mark = Get("/api/v1/bookie/last_log_mark");
+  EXPECT_NE(mark.find(".txn)\": \"Pos - "), std::string::npos) << mark;
+  EXPECT_EQ(mark.find("- 0(0.txn)"), std::string::npos) << mark;
+  const std::string files = Get("/api/v1/bookie/list_disk_file");
+  EXPECT_NE(files.find(".txn\\t"), std::string::npos) << files;
+  EXPECT_NE(files.find("\"entrylog files\": \"0.log\\t\""), std::string::npos) << files;
+  EXPECT_NE(files.find("\"index files\": \"7.idx\\t\""), std::string::npos) << files;
+  EXPECT_EQ(Ask("GET", "/api/v1/bookie/list_disk_file", "", {{"file_type", "index"}}).body,
+            "{\"index files\": \"7.idx\\t\"}\n");
+  operations_->SetBookie(nullptr);
+  EXPECT_EQ(Ask("GET", "/api/v1/bookie/list_disk_file").status, 503);
 }
 
 TEST_F(BookieRoutesTest, ItsOwnView) {

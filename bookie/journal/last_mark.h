@@ -42,6 +42,9 @@ class LastMark {
   //   errors  of the last directory that failed, effect unknown
   Task<absl::Status> Write(JournalMark mark);
 
+  // The last one that was read or written.
+  JournalMark last() const { return last_; }
+
  private:
   FileSystem* files_;
   std::vector<std::string> directories_;

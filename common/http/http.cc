@@ -1,5 +1,6 @@
 #include "common/http/http.h"
 
+#include <charconv>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -90,6 +91,23 @@ absl::StatusOr<Target> ParseTarget(std::string_view target) {
   return parsed;
 }
 
+std::string Request::Parameter(const std::string& name) const {
+  const auto found = target.query.find(name);
+  return found == target.query.end() ? std::string() : found->second;
+}
+
+absl::StatusOr<std::optional<int64_t>> Request::IntegerParameter(const std::string& name) const {
+  const std::string text = Parameter(name);
+  if (text.empty()) return std::nullopt;
+  int64_t number = 0;
+  const char* const end = text.data() + text.size();
+  const auto [stop, error] = std::from_chars(text.data(), end, number);
+  if (error != std::errc() || stop != end) {
+    return MakeError(ErrorCode::kInvalidArgument, StrCat(name, " must be a whole number"));
+  }
+  return number;
+}
+
 Response Text(int status, std::string_view line) {
   return {.status = status, .body = StrCat(line, "\n")};
 }
@@ -112,6 +130,16 @@ absl::StatusOr<std::optional<bool>> BoolMember(const observe::Record& object,
 absl::StatusOr<std::optional<int64_t>> IntegerMember(const observe::Record& object,
                                                      std::string_view name) {
   return Member<int64_t>(object, name, "a whole number");
+}
+
+absl::StatusOr<std::optional<std::string>> TextMember(const observe::Record& object,
+                                                      std::string_view name) {
+  return Member<std::string>(object, name, "a text");
+}
+
+absl::StatusOr<std::optional<std::vector<std::string>>> TextsMember(const observe::Record& object,
+                                                                    std::string_view name) {
+  return Member<std::vector<std::string>>(object, name, "a list of texts");
 }
 
 }  // namespace stele::http

@@ -2,9 +2,11 @@
 // common/real/http_server.h, and a test calls a Handler like any other function.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "absl/container/btree_map.h"
 #include "absl/status/statusor.h"
@@ -29,6 +31,11 @@ struct Request {
   std::string authorization;  // that header
   bool has_origin = false;    // it comes from a page in a browser
   std::string peer;           // address and port, for logs
+
+  // The parameter; empty when it is not given.
+  std::string Parameter(const std::string& name) const;
+  // The same as a whole number; nullopt when it is not given. kInvalidArgument: it is none.
+  absl::StatusOr<std::optional<int64_t>> IntegerParameter(const std::string& name) const;
 };
 
 struct Response {
@@ -55,6 +62,10 @@ absl::StatusOr<std::optional<bool>> BoolMember(const observe::Record& object,
                                                std::string_view name);
 absl::StatusOr<std::optional<int64_t>> IntegerMember(const observe::Record& object,
                                                      std::string_view name);
+absl::StatusOr<std::optional<std::string>> TextMember(const observe::Record& object,
+                                                      std::string_view name);
+absl::StatusOr<std::optional<std::vector<std::string>>> TextsMember(const observe::Record& object,
+                                                                    std::string_view name);
 
 class Handler {
  public:

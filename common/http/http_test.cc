@@ -162,9 +162,9 @@ TEST_F(RouterTest, ChangesNeedTheTokenAndStandInTheLog) {
   EXPECT_EQ(Ask("PUT", "/both", "Bearer wrong").status, 403);
   EXPECT_EQ(Ask("PUT", "/both", "Bearer secret").body, "did it\n");
   const std::vector<std::string> expected = {
-      "asked over HTTP for a change path=/both peer=10.0.0.1:5 status=401",
-      "asked over HTTP for a change path=/both peer=10.0.0.1:5 status=403",
-      "asked over HTTP for a change path=/both peer=10.0.0.1:5 status=200"};
+      "asked over HTTP for what needs the token method=PUT path=/both peer=10.0.0.1:5 status=401",
+      "asked over HTTP for what needs the token method=PUT path=/both peer=10.0.0.1:5 status=403",
+      "asked over HTTP for what needs the token method=PUT path=/both peer=10.0.0.1:5 status=200"};
   EXPECT_EQ(log_.lines, expected);
 }
 

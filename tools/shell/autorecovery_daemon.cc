@@ -9,6 +9,8 @@
 
 #include "autorecovery/admin/autorecovery_routes.h"
 #include "autorecovery/admin/autorecovery_service.h"
+#include "autorecovery/admin/cluster_routes.h"
+#include "autorecovery/admin/ledger_routes.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -130,8 +132,16 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   if (!admin_options.ok()) return fail(admin_options.status());
   auto grpc_options = PortOf("--grpc", command.grpc_address, command.grpc_token_path);
   if (!grpc_options.ok()) return fail(grpc_options.status());
+  auto cluster_routes =
+      std::make_unique<autorecovery::ClusterRoutes>(shard.env(), &operations.cluster(), log.get());
+  autorecovery::LedgerRoutes ledger_routes(shard.env(), &operations.cluster());
   auto admin = AdminPort::Open(
-      &shard, *std::move(admin_options), [&](http::Router& router) { routes.AddTo(router); },
+      &shard, *std::move(admin_options),
+      [&](http::Router& router) {
+        routes.AddTo(router);
+        cluster_routes->AddTo(router);
+        ledger_routes.AddTo(router);
+      },
       log.get());
   if (!admin.ok()) return fail(admin.status());
   auto grpc = GrpcPort::Open(
@@ -155,6 +165,7 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   grpc->reset();  // and with them the answers that use the store
   admin->reset();
   routes.Clear();
+  cluster_routes.reset();
   shard.RunUntil(StopAutorecovery(&running));
   return status.ok() ? ExitCode::kOk : fail(status);
 }

@@ -8,6 +8,8 @@
 #include <optional>
 #include <utility>
 
+#include "autorecovery/admin/cluster_routes.h"
+#include "autorecovery/admin/ledger_routes.h"
 #include "autorecovery/peer_copies.h"
 #include "bookie/admin/bookie_routes.h"
 #include "bookie/admin/bookie_service.h"
@@ -45,7 +47,8 @@ constexpr int64_t kDescriptorsMin = 512;
 // One bookie with its store, on the shard that runs it.
 struct RunningBookie {
   std::unique_ptr<metadata::MetadataStore> store;
-  std::unique_ptr<autorecovery::PeerCopies> peers;  // null: nothing is scrubbed
+  std::optional<autorecovery::ClusterOperations::Access> access;  // when something needs it
+  std::unique_ptr<autorecovery::PeerCopies> peers;                // null: nothing is scrubbed
   std::unique_ptr<Bookie> bookie;
 };
 
@@ -65,19 +68,13 @@ Task<absl::Status> InitIfMissing(metadata::MetadataStore* store, Random* random,
 }
 
 // To other bookies this one is a client, with the same certificate.
-Task<absl::Status> ConnectPeers(Env env, const BookieSetup& setup, observe::Log* log,
-                                RunningBookie* into) {
-  const bookie::BookieOptions& options = setup.config.options;
+client::ClientOptions AsClient(const BookieConfig& config, observe::Log* log) {
   client::ClientOptions as_client;
-  as_client.frame_size_max_bytes = options.server.transport.frame_size_max_bytes;
-  as_client.tls = options.peers.tls;
-  as_client.tls_verifies_name = setup.config.tls.verifies_server_name;
+  as_client.frame_size_max_bytes = config.options.server.transport.frame_size_max_bytes;
+  as_client.tls = config.options.peers.tls;
+  as_client.tls_verifies_name = config.tls.verifies_server_name;
   as_client.log = log;
-  STELE_CO_TRY(metadata::Cluster cluster,
-               co_await metadata::OpenCluster(into->store.get(), setup.uri.root, setup.uri.layout));
-  STELE_CO_TRY(into->peers, co_await autorecovery::PeerCopies::Start(
-                                env, into->store.get(), std::move(cluster), options.id, as_client));
-  co_return absl::OkStatus();
+  return as_client;
 }
 
 Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
@@ -91,8 +88,16 @@ Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
     STELE_CO_TRY_OK(co_await InitIfMissing(into->store.get(), env.random, setup.uri));
   }
   bookie::BookieOptions& options = setup.config.options;
+  if (options.scrub.enabled || setup.config.http_is_on) {
+    STELE_CO_TRY(
+        metadata::Cluster cluster,
+        co_await metadata::OpenCluster(into->store.get(), setup.uri.root, setup.uri.layout));
+    into->access = {into->store.get(), std::move(cluster), AsClient(setup.config, log)};
+  }
   if (options.scrub.enabled) {
-    STELE_CO_TRY_OK(co_await ConnectPeers(env, setup, log, into));
+    STELE_CO_TRY(into->peers, co_await autorecovery::PeerCopies::Start(
+                                  env, into->store.get(), into->access->cluster, options.id,
+                                  into->access->client));
     options.entry_source = [peers = into->peers.get()](LedgerId ledger, EntryId entry) {
       return peers->Fetch(ledger, entry);
     };
@@ -108,8 +113,8 @@ Task<absl::Status> StopBookie(RunningBookie* running) {
   if (running->bookie != nullptr) stopped = co_await running->bookie->Stop();
   running->bookie.reset();
   running->peers.reset();
+  // It stays until the admin port, which answers to the end, has let go of it.
   if (running->store != nullptr) co_await running->store->Close();
-  running->store.reset();
   co_return stopped;
 }
 
@@ -272,10 +277,18 @@ ExitCode RunBookie(BookieCommand command) {
   RunningBookie running;
   BookieConfig& config = setup->config;
   bookie::BookieOperations operations(shard.executor(), log.get());
-  bookie::BookieRoutes routes(&operations, shard.env().clock, config.settings);
+  bookie::BookieRoutes routes(&operations, shard.env(), config.settings);
+  autorecovery::ClusterOperations cluster;
+  autorecovery::ClusterRoutes cluster_routes(shard.env(), &cluster, log.get());
+  autorecovery::LedgerRoutes ledger_routes(shard.env(), &cluster);
   const auto admin = AdminPort::Open(
       &shard, {config.http_is_on, config.http_at, config.http_token_path},
-      [&](http::Router& router) { routes.AddTo(router); }, log.get());
+      [&](http::Router& router) {
+        routes.AddTo(router);
+        cluster_routes.AddTo(router);
+        ledger_routes.AddTo(router);
+      },
+      log.get());
   if (!admin.ok()) return fail(admin.status());
   if (*admin != nullptr) config.options.admin = (*admin)->endpoint();
   auto grpc = GrpcPort::Open(
@@ -293,6 +306,7 @@ ExitCode RunBookie(BookieCommand command) {
       &running));
   if (!started.ok()) return fail(started);
   operations.SetBookie(running.bookie.get());
+  if (running.access.has_value()) cluster.SetAccess(*running.access);
   if (!command.ready_file.empty()) {
     const Endpoint at = running.bookie->Status().endpoint;
     const absl::Status written = shard.RunUntil(ReplaceTextFile(
@@ -307,6 +321,7 @@ ExitCode RunBookie(BookieCommand command) {
   log->Write(LogLevel::kInfo, "stopping");
   TellServiceManager("STOPPING=1");
   operations.SetBookie(nullptr);
+  cluster.ClearAccess();
   const absl::Status stopped = shard.RunUntil(StopBookie(&running));
   if (!stopped.ok()) return fail(stopped);
   log->Write(LogLevel::kInfo, "stopped");

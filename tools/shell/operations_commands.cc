@@ -8,6 +8,7 @@
 
 #include "absl/functional/function_ref.h"
 #include "autorecovery/drain.h"
+#include "autorecovery/recover.h"
 #include "autorecovery/references.h"
 #include "autorecovery/repair_backlog.h"
 #include "autorecovery/restart_check.h"
@@ -19,7 +20,6 @@
 #include "metadata/bookie_registry.h"
 #include "metadata/cluster_paths.h"
 #include "metadata/ledger_manager.h"
-#include "metadata/underreplicated_queue.h"
 #include "tools/shell/text_log.h"
 
 namespace stele::shell {
@@ -288,24 +288,16 @@ absl::Status NodeStatus(Session& session, const BookieId& bookie) {
 
 absl::Status Recover(Session& session, const RecoverCommand& command) {
   const BookieId bookie(command.bookie);
-  STELE_TRY(const auto registry, OpenRegistry(session));
-  if (registry->bookies().IsUp(bookie)) {
-    return MakeError(ErrorCode::kMetadataConflict,
-                     StrCat("bookie ", bookie.value(),
-                            " is up: stop it first, or move its ledgers with stele node drain"));
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY_OK(session.shard().RunUntil(
+      autorecovery::CheckBookieIsDown(session.env(), session.store(), cluster, bookie)));
+  autorecovery::MarkedLedgers marked;
+  if (!command.dry_run) {
+    STELE_TRY(marked, session.shard().RunUntil(autorecovery::MarkLedgersOf(
+                          session.env(), session.store(), cluster, bookie)));
   }
   STELE_TRY(auto references, ReferencesTo(session, bookie));
-  const auto total = static_cast<int64_t>(references.size());
-  int64_t marked = 0;
-  metadata::UnderreplicatedQueue queue(session.env(), session.store(),
-                                       metadata::ClusterPaths(session.uri().root), "stele",
-                                       {.give_up_at = session.env().clock->Now() + absl::Hours(1)});
-  if (!command.dry_run) STELE_TRY_OK(session.shard().RunUntil(queue.Start()));
-  for (const auto& reference : references) {
-    if (command.dry_run) break;
-    STELE_TRY(const bool is_new, session.shard().RunUntil(queue.Mark(reference.ledger, {bookie})));
-    if (is_new) ++marked;
-  }
+  const int64_t total = std::max(marked.ledgers, static_cast<int64_t>(references.size()));
   const auto look = [&]() -> absl::StatusOr<Left> {
     STELE_TRY(references, ReferencesTo(session, bookie));
     return Left{.ledgers = static_cast<int64_t>(references.size())};
@@ -318,7 +310,7 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
                   .Set("ledgers", total)
-                  .Set("newly_marked", marked)
+                  .Set("newly_marked", marked.marked)
                   .Set("ledgers_left", left),
               session.options().format);
   if (left == 0 || command.dry_run || !command.wait) return absl::OkStatus();

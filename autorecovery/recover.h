@@ -1,0 +1,33 @@
+// Recovering a bookie that is down, now: all ledgers that name it are marked for the replication
+// workers, which repair them as what an auditor marks. `stele recover` and BookKeeper's HTTP paths
+// order it.
+#pragma once
+
+#include <cstdint>
+
+#include "absl/status/statusor.h"
+#include "common/async/task.h"
+#include "common/base/ids.h"
+#include "common/seams/env.h"
+#include "metadata/cluster_init.h"
+#include "metadata/metadata_store.h"
+
+namespace stele::autorecovery {
+
+//   kMetadataConflict   it is up: it can be drained
+//   errors of the store
+Task<absl::Status> CheckBookieIsDown(Env env, metadata::MetadataStore* store,
+                                     metadata::Cluster cluster, BookieId bookie);
+
+struct MarkedLedgers {
+  int64_t ledgers = 0;  // that name it
+  int64_t marked = 0;   // that were not marked before
+};
+
+// What `env` points to, and `store`, outlive the task.
+//   errors   CheckBookieIsDown; kCorruptData as ReferencesTo; of the store, also after some were
+//            marked: the same again marks the rest
+Task<absl::StatusOr<MarkedLedgers>> MarkLedgersOf(Env env, metadata::MetadataStore* store,
+                                                  metadata::Cluster cluster, BookieId bookie);
+
+}  // namespace stele::autorecovery
