@@ -227,6 +227,29 @@ TEST(RepairTest, T14AWorkerWhoseSessionEndsDoesNoHarm) {
   EXPECT_FALSE(Names(repair.Metadata(ledger), RepairCluster::Id(dead)));
 }
 
+// Repairs wait with their locks, for there is no bookie to copy to, and are told to end.
+uint64_t HashOfAStopAmongWaits() {
+  RepairCluster repair(15, 3);
+  for (int ledger = 0; ledger < 20; ++ledger) repair.WriteLedger(kThreeTwo, 1 + ledger % 3);
+  repair.StartAutorecovery("ar");
+  repair.cluster().Kill(1);
+  repair.cluster().RunUntil([&] { return repair.CountLocks() > 10; });
+  repair.cluster().RunFor(absl::Seconds(30));
+  EXPECT_GT(repair.CountLocks(), 10u);
+  repair.StopAutorecovery("ar");
+  return repair.world().scheduler().trace().hash();
+}
+
+TEST(RepairTest, WhereMemoryLiesDoesNotDecideWhoIsWokenFirst) {
+  const uint64_t hash = HashOfAStopAmongWaits();
+  // Holes of all sizes, so that what lay in order of its birth does not the next time.
+  std::vector<std::string> blocks;
+  for (size_t i = 0; i < 20'000; ++i) blocks.emplace_back(16 + i * 7919 % 2'000, 'x');
+  for (size_t i = 0; i < blocks.size(); i += 2)
+    std::string().swap(blocks[i * 7919 % blocks.size()]);
+  EXPECT_EQ(HashOfAStopAmongWaits(), hash);
+}
+
 TEST(RepairTest, T16ADeletedLedgerIsDone) {
   RepairCluster repair(16, 4);
   const LedgerId ledger = repair.WriteLedger(kThreeTwo, 10);

@@ -84,9 +84,9 @@ Task<void> ReplicationWorker::WaitWhileAllowed(absl::Duration duration) {
   Notification woken(env_.executor);
   const MonotonicTime until = env_.clock->Now() + duration;
   const std::unique_ptr<Timer> timer = env_.clock->CallAt(until, [&woken] { woken.NotifyAll(); });
-  sleepers_.insert(&woken);
+  const auto place = sleepers_.insert(sleepers_.end(), &woken);
   while (env_.clock->Now() < until && MayGoOn()) co_await woken.Wait();
-  sleepers_.erase(&woken);
+  sleepers_.erase(place);
 }
 
 void ReplicationWorker::WakeSleepers() {

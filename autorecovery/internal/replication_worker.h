@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <optional>
@@ -106,7 +107,7 @@ class ReplicationWorker {
   std::vector<std::unique_ptr<metadata::Watch>> watches_;
   WorkerStatus status_;
   int64_t ledgers_reported_ = 0;
-  std::set<Notification*> sleepers_;  // ledgers that wait with their locks
+  std::list<Notification*> sleepers_;  // ledgers that wait with their locks, as they came
   TaskScope repairs_;
   TaskScope loops_;
 };

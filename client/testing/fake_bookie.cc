@@ -57,7 +57,7 @@ class FakeBookie::Session : public ConnectionHandler,
   void OnClosed(absl::Status) override {
     const std::shared_ptr<Session> self = shared_from_this();
     bookie_->env_.executor->Post([connection = std::move(connection_), self] {});
-    bookie_->sessions_.erase(self);
+    std::erase(bookie_->sessions_, self);
   }
 
   FakeBookie* bookie_;
@@ -74,7 +74,7 @@ FakeBookie::~FakeBookie() = default;
 
 void FakeBookie::OnAccept(std::unique_ptr<Connection> connection) {
   auto session = std::make_shared<Session>(this, std::move(connection));
-  sessions_.insert(session);
+  sessions_.push_back(session);
   session->Start();
 }
 

@@ -7,7 +7,6 @@
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <vector>
 
 #include "absl/status/status.h"
@@ -109,7 +108,7 @@ class FakeBookie : private AcceptHandler {
 
   const Env env_;
   std::unique_ptr<Listener> listener_;
-  std::set<std::shared_ptr<Session>> sessions_;
+  std::vector<std::shared_ptr<Session>> sessions_;  // as they came
   std::shared_ptr<const TlsCredentials> tls_;
   Script script_;
   std::vector<Held> held_;

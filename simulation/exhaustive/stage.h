@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/functional/function_ref.h"
 #include "bookie/bookie.h"
 #include "client/client.h"
@@ -153,9 +154,9 @@ class Stage {
   World world_;
   std::map<int, Node> nodes_;
   std::vector<std::unique_ptr<Actor>> actors_;
-  std::map<Actor*, std::shared_ptr<int>> appends_pending_;
+  absl::flat_hash_map<Actor*, std::shared_ptr<int>> appends_pending_;
   std::vector<std::unique_ptr<LedgerOracle>> ledgers_;
-  std::map<LedgerOracle*, CreateOptions> created_with_;
+  absl::flat_hash_map<LedgerOracle*, CreateOptions> created_with_;
   std::vector<std::pair<LedgerOracle*, BookieId>> fenced_;  // who has said so
   std::optional<std::string> power_cut_;                    // the host that is losing its power
 };

@@ -28,6 +28,8 @@ BANNED = [  # (pattern, seam or replacement)
     (r"boost::asio|<boost/|<sys/socket\.h>|::socket\(|<netinet/", "Transport (common/seams/transport.h)"),
     (r"\bgetenv\(|\bsystem\(|\bfork\(|\bexecv", "an option given by the program"),
     (r"absl/strings/str_cat\.h", "common/base/strings.h"),
+    (r"\b(std::(multi)?|absl::btree_(multi)?)(set|map)<(const )?[\w:]+( const)?\s*\*|\b(std::|absl::btree_)(set|map)<std::(shared|unique)_ptr",
+     "an order that is the same in each run: as they came, by id"),
 ]
 ANYWHERE = [
     (r"^[^/]*absl::Hash\b", "StableHash where a value is stored, sharded by or printed"),
