@@ -9,6 +9,7 @@
 #include "common/base/check.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/try.h"
 
 namespace stele::bookie {
@@ -121,6 +122,7 @@ Task<absl::Status> JournalRecovery::ApplyEntry(LedgerId ledger, EntryId entry, B
     co_return MakeError(ErrorCode::kCorruptData, "a journal record has an impossible entry id");
   }
   PutResult result = storage_->PutReplayed(ledger, entry, body);
+  STELE_SOMETIMES(kReplayMemoryFull, result == PutResult::kFull);
   if (result == PutResult::kFull) {
     STELE_CO_TRY_OK(co_await flush_());
     // The flush may have let go of the state; it is on disk now.

@@ -4,6 +4,7 @@
 
 #include "bookie/expected_entries.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "common/wire/entry_packet.h"
@@ -107,6 +108,7 @@ Task<absl::Status> Scrubber::RecoverIndexes() {
   }
   STELE_CO_TRY(const int64_t found,
                co_await parts_.storage->RecoverIndexes(std::move(known), this));
+  STELE_SOMETIMES(kScrubFindsLocations, found > 0);
   stats_.locations_found += found;
   co_return absl::OkStatus();
 }
@@ -232,6 +234,7 @@ Task<absl::Status> Scrubber::ReadBack(Ledger* ledger) {
   for (const EntryId entry : ledger->repaired) {
     parts_.storage->SetEntryDamaged(ledger->id, entry, false);
     STELE_CO_TRY(const bool good, co_await IsGood(ledger, entry));
+    STELE_SOMETIMES(kScrubRepairs, good);
     if (good) {
       ++stats_.repaired;
     } else {

@@ -4,6 +4,7 @@
 
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/backoff.h"
@@ -168,6 +169,7 @@ Task<absl::Status> BookieRegistration::RemoveOwn(std::string path) {
 
 Task<absl::Status> BookieRegistration::ClearAway(std::string path, Node node) {
   if (IsOurOld(node)) {
+    STELE_SOMETIMES(kRegistrationTakenOver, true);
     co_return Deleted(co_await store_->Delete(std::move(path), node.version));
   }
   co_return co_await WaitUntilGone(std::move(path));

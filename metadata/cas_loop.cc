@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -35,6 +36,7 @@ Task<absl::StatusOr<Versioned<LedgerMetadata>>> UpdateLedger(LedgerManager* mana
   Backoff backoff(env.random, retry);
   bool must_read = false;
   bool first_conflict = true;
+  bool lost_answer = false;
   Effect effect = Effect::kNone;  // of the writes since the last successful read
   for (;;) {
     absl::Status status;
@@ -50,15 +52,18 @@ Task<absl::StatusOr<Versioned<LedgerMetadata>>> UpdateLedger(LedgerManager* mana
     }
     if (!must_read) {
       STELE_CO_TRY(std::optional<LedgerMetadata> changed, Decide(&update, current.value));
+      STELE_SOMETIMES(kUpdateFoundDone, lost_answer && !changed.has_value());
       if (!changed.has_value()) co_return current;
       const absl::StatusOr<Version> version =
           co_await manager->Update(ledger, *changed, current.version);
       if (version.ok()) co_return Versioned<LedgerMetadata>{*std::move(changed), *version};
       status = version.status();
       must_read = true;
+      lost_answer = lost_answer || EffectOf(status) == Effect::kUnknown;
       if (EffectOf(status) == Effect::kUnknown) effect = Effect::kUnknown;
     }
     const ErrorCode code = CodeOf(status);
+    STELE_SOMETIMES(kUpdateMeetsAnother, code == ErrorCode::kMetadataConflict);
     const bool may_retry =
         code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kMetadataConflict;
     if (!may_retry || env.clock->Now() >= retry.give_up_at) co_return WithEffect(status, effect);

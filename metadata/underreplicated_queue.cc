@@ -6,6 +6,7 @@
 #include "common/async/notification.h"
 #include "common/async/task_scope.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/retry.h"
@@ -214,6 +215,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::Lock(LedgerId ledger) {
   const absl::StatusOr<bool> made = co_await MakeLock(ledger);
   const auto place = held_.find(ledger);
   if (place == held_.end()) {
+    STELE_SOMETIMES(kRepairLockLost, true);
     // The session ended meanwhile. What was made in the next one would stay as long as it lives.
     if (made.ok() && *made) {
       const absl::StatusOr<Node> node = co_await store_->Get(paths_.Lock(ledger));
@@ -226,6 +228,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::Lock(LedgerId ledger) {
   if (made.ok() && *made) {
     place->second = Hold::kHeld;
   } else {
+    STELE_SOMETIMES(kRepairLockTaken, made.ok());
     held_.erase(place);
   }
   co_return made;

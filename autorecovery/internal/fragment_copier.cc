@@ -7,6 +7,7 @@
 #include "client/internal/recovery_rules.h"
 #include "common/async/task_scope.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -94,6 +95,7 @@ class Copier : private client::AddSink {
       const BookieId target = self->targets_[i].repair.new_bookie;
       const absl::Status stored = co_await self->Store(i, *copy);
       if (stored.ok()) {
+        STELE_SOMETIMES(kRepairInPlace, self->targets_[i].repair.IsInPlace());
         ++self->result_.entries_copied;
         self->result_.bytes_copied += static_cast<int64_t>(copy->payload.size());
         continue;
@@ -131,6 +133,7 @@ class Copier : private client::AddSink {
         const auto size = static_cast<int64_t>(copy->payload.size());
         context_->throttle->CorrectRead(bookie, size - entry_size_);
         entry_size_ = std::max(entry_size_, size);
+        STELE_SOMETIMES(kRepairOtherSource, !evidence.empty());
         co_return copy;
       }
       const ErrorCode code = CodeOf(copy.status());

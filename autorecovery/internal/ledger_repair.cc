@@ -9,6 +9,7 @@
 #include "client/internal/ledger_recovery.h"
 #include "client/internal/recovery_rules.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/cas_loop.h"
@@ -47,6 +48,11 @@ class Repair {
     } else if (!status.ok()) {
       outcome_.kind = Kind::kFailed;
     }
+    STELE_SOMETIMES(kRepairLedgerGone, outcome_.kind == Kind::kGone);
+    STELE_SOMETIMES(kRepairHopeless, outcome_.kind == Kind::kHopeless);
+    STELE_SOMETIMES(kRepairNothingMissing, outcome_.kind == Kind::kDone &&
+                                               outcome_.entries_copied == 0 &&
+                                               outcome_.members_replaced == 0);
     outcome_.status = std::move(status);
     co_return std::move(outcome_);
   }
@@ -69,6 +75,7 @@ class Repair {
     STELE_CO_TRY_OK(co_await ProbeLost());
     if (request_.may_fence && IsTailBroken(cell_->value(), bookies())) {
       STELE_CO_TRY_OK(co_await client::RecoverLedger({client(), cell_, keys_}));
+      STELE_SOMETIMES(kRepairFences, true);
       outcome_.was_fenced = true;
     }
     absl::Status first_error;
@@ -161,6 +168,7 @@ class Repair {
         co_return Hopeless(copied.lost_entry, std::move(copied.evidence));
       }
       if (copied.failed_targets.empty()) co_return last_error;
+      STELE_SOMETIMES(kRepairTargetFails, true);
       failed.merge(copied.failed_targets);
     }
     co_return last_error;
@@ -246,6 +254,7 @@ class Repair {
     };
     const absl::Status updated = co_await cell_->Update(std::move(update));
     if (CodeOf(updated) == ErrorCode::kMetadataConflict) {
+      STELE_SOMETIMES(kRepairOvertaken, true);
       STELE_CO_TRY_OK(co_await cell_->Refresh());
     }
     if (updated.ok()) outcome_.members_replaced += replaced;

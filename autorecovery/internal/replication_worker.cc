@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/cluster_paths.h"
@@ -251,7 +252,10 @@ Task<void> ReplicationWorker::RepairLocked(RepairTask task, Permits::Hold slot) 
       case Kind::kHopeless:
         co_await Quarantine(ledger, *std::move(outcome.quarantine));
         co_return co_await Unlock(ledger);
-      case Kind::kTailBroken: wait = options_->open_ledger_grace; break;
+      case Kind::kTailBroken:
+        STELE_SOMETIMES(kRepairWaitsForWriter, true);
+        wait = options_->open_ledger_grace;
+        break;
       case Kind::kFailed: {
         ++status_.ledgers_failed;
         if (failures_.size() >= kFailuresMax) failures_.clear();

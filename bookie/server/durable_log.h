@@ -47,6 +47,7 @@ class DurableLog : public JournalListener {
   Completion<absl::Status> WhenAllDurable() { return WhenDurable(appended_); }
 
   bool IsDurable(uint64_t sequence) const { return sequence <= durable_; }
+  bool IsAllDurable() const { return IsDurable(appended_); }
   bool has_room() const { return journal_->has_room(); }
   Journal* journal() { return journal_.get(); }
 

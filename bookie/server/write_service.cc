@@ -198,6 +198,7 @@ void WriteService::FenceInTurn(LedgerId ledger, wire::MasterKey key,
   Extra& extra = extras_[ledger];
   STELE_SOMETIMES(kFenceWhileReadOnly, !state->fenced && admission_->read_only);
   STELE_SOMETIMES(kFenceOfUnknownLedger, !state->fenced && state->last_entry.IsNone());
+  STELE_SOMETIMES(kFenceAmongAdds, !state->fenced && !LogOf(ledger).IsAllDurable());
   STELE_SOMETIMES(kFenceKnownFromDisk, state->fenced && extra.fence_sequence == 0);
   if (!state->fenced) storage_->SetFenced(ledger);
   // Once per process, also for a fence that was found on disk: a process that was killed may have

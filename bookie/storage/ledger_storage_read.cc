@@ -4,6 +4,7 @@
 
 #include "bookie/storage/ledger_storage_impl.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -129,6 +130,7 @@ Task<absl::StatusOr<EntryOnDisk>> Storage::FindOnDisk(LedgerId ledger, EntryId e
     if (!Exists(ledger)) co_return NoSuchLedger(ledger);
     STELE_CO_TRY(const EntryLocation now, co_await index_->Find(ledger, entry));
     if (now == location) co_return body.status();
+    STELE_SOMETIMES(kReadMeetsCompaction, true);
     location = now;
   }
 }

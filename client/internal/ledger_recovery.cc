@@ -96,6 +96,7 @@ class Recovery : private AddSink {
           case RecoveryRead::Decision::kAbsent:
             // Whatever the reads behind it bring is of no account any more, copies included.
             is_end_known = true;
+            STELE_SOMETIMES(kRecoveryCutsOff, HasCopy(reads));
             continue;
           case RecoveryRead::Decision::kUnknown:
             STELE_SOMETIMES(kRecoveryUndecided, true);
@@ -108,6 +109,12 @@ class Recovery : private AddSink {
       co_await changed_->Wait();
     }
     co_return failure_;
+  }
+
+  static bool HasCopy(const std::deque<std::shared_ptr<EntryRead>>& reads) {
+    return std::any_of(reads.begin(), reads.end(), [](const std::shared_ptr<EntryRead>& read) {
+      return read->rules.decision() == RecoveryRead::Decision::kRecover;
+    });
   }
 
   // All replicas at once: a hung one cannot delay the decision, and each answer comes from a bookie

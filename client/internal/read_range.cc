@@ -10,6 +10,7 @@
 #include "common/async/completion.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 #include "common/base/strings.h"
 #include "common/observe/log.h"
 #include "common/quorum/write_set.h"
@@ -235,6 +236,7 @@ Task<absl::StatusOr<std::vector<Entry>>> ReadOneByOne(ReadSource source, EntryId
     if (source.cell->value().FragmentOf(failed).ensemble == before->FragmentOf(failed).ensemble) {
       co_return ReadError(source, failed, result.error);
     }
+    STELE_SOMETIMES(kReadFollowsChange, true);
   }
 }
 

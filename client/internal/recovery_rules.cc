@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "common/base/check.h"
+#include "common/base/sometimes.h"
 
 namespace stele::client {
 
@@ -34,7 +35,10 @@ LacQuorum::Step LacQuorum::OnAnswer(BookieIndex from, ErrorCode code,
   } else {
     error_ = code;
   }
-  if (coverage_.IsCovered()) return Step::kCovered;
+  if (coverage_.IsCovered()) {
+    STELE_SOMETIMES(kRecoveryCoveredInSilence, kind_ == Kind::kFencing && unanswered_ > 0);
+    return Step::kCovered;
+  }
   return unanswered_ == 0 ? Step::kImpossible : Step::kWait;
 }
 
@@ -42,9 +46,15 @@ RecoveryRead::Decision RecoveryRead::OnAnswer(ErrorCode code) {
   --unanswered_;
   STELE_CHECK(unanswered_ >= 0);
   if (decision_ != Decision::kWait) return decision_;
-  if (code == ErrorCode::kOk) return decision_ = Decision::kRecover;
+  if (code == ErrorCode::kOk) {
+    STELE_SOMETIMES(kRecoveryFoundAfterNo, negatives_ > 0);
+    return decision_ = Decision::kRecover;
+  }
   error_ = FoldReadError(error_, code);
-  if (IsNegative(code) && ++negatives_ >= negatives_needed_) return decision_ = Decision::kAbsent;
+  if (IsNegative(code) && ++negatives_ >= negatives_needed_) {
+    STELE_SOMETIMES(kRecoveryAbsentInSilence, unanswered_ > 0);
+    return decision_ = Decision::kAbsent;
+  }
   if (unanswered_ == 0) decision_ = Decision::kUnknown;
   return decision_;
 }

@@ -67,7 +67,31 @@ namespace stele {
   X(kCreateFoundOtherNode, "metadata: a create finds the node of somebody else")               \
   X(kDeleteFoundNothing, "metadata: a delete finds that the node has gone")                    \
   X(kLongPollEndedByFence, "reader: a fence ends a long poll")                                 \
-  X(kLongPollOfUnknownLedger, "reader: a long poll waits for a ledger that is not there yet")
+  X(kLongPollOfUnknownLedger, "reader: a long poll waits for a ledger that is not there yet")  \
+  X(kRecoveryCoveredInSilence, "recovery: enough bookies are fenced, others have not answered")\
+  X(kRecoveryAbsentInSilence, "recovery: an entry is proved absent, a bookie has not answered")\
+  X(kRecoveryFoundAfterNo, "recovery: an entry is found after a bookie denied it")             \
+  X(kRecoveryCutsOff, "recovery: an entry behind the end is cut off")                          \
+  X(kFenceAmongAdds, "fence: it meets records that are not durable yet")                       \
+  X(kReplayMemoryFull, "journal: replay has to flush before it can go on")                     \
+  X(kReadMeetsCompaction, "storage: an entry is moved while it is read")                       \
+  X(kScrubRepairs, "scrub: a damaged entry is good again")                                     \
+  X(kScrubFindsLocations, "scrub: a lost index is rebuilt from the logs")                      \
+  X(kUpdateMeetsAnother, "metadata: an update meets another and is made again")                \
+  X(kUpdateFoundDone, "metadata: an update whose answer was lost is found done")               \
+  X(kRegistrationTakenOver, "bookie: its registration of before is taken over")                \
+  X(kReadFollowsChange, "reader: it goes on in an ensemble that was changed meanwhile")        \
+  X(kRepairLockTaken, "repair: another worker has the ledger")                                 \
+  X(kRepairLockLost, "repair: the session ends while a lock is made")                          \
+  X(kRepairLedgerGone, "repair: the ledger was deleted meanwhile")                             \
+  X(kRepairNothingMissing, "repair: the bookie has come back, nothing is copied")              \
+  X(kRepairOtherSource, "repair: a source has no good copy, another has")                      \
+  X(kRepairInPlace, "repair: a member that lacks an entry gets it back")                       \
+  X(kRepairTargetFails, "repair: a target fails, and another is taken")                        \
+  X(kRepairOvertaken, "repair: metadata was changed meanwhile, and names others")              \
+  X(kRepairWaitsForWriter, "repair: a broken tail waits for its writer")                       \
+  X(kRepairFences, "repair: the writer did not help, and is fenced")                           \
+  X(kRepairHopeless, "repair: no bookie has a good copy")
 // clang-format on
 
 enum class Sometimes : uint8_t {
