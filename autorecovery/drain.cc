@@ -76,22 +76,25 @@ Task<absl::Status> CheckBookieExists(Env env, metadata::MetadataStore* store,
 }
 
 DrainPace::DrainPace(MonotonicTime now, int64_t ledgers_left, int64_t bytes_left)
-    : begun_at_(now),
-      progressed_at_(now),
-      work_total_(WorkOf(ledgers_left, bytes_left)),
-      work_left_(work_total_),
-      ledgers_left_(ledgers_left) {}
+    : progressed_at_(now),
+      work_left_(WorkOf(ledgers_left, bytes_left)),
+      ledgers_left_(ledgers_left),
+      from_{now, work_left_} {}
 
 void DrainPace::OnLook(MonotonicTime now, int64_t ledgers_left, int64_t bytes_left) {
-  if (ledgers_left < ledgers_left_) progressed_at_ = now;
+  const bool is_progress = ledgers_left < ledgers_left_;
+  if (is_progress && first_.has_value()) from_ = *first_;
   ledgers_left_ = ledgers_left;
   work_left_ = WorkOf(ledgers_left, bytes_left);
+  if (!is_progress) return;
+  progressed_at_ = now;
+  if (!first_.has_value()) first_ = Point{now, work_left_};
 }
 
 std::optional<absl::Duration> DrainPace::Remaining(MonotonicTime now) const {
-  const int64_t done = work_total_ - work_left_;
+  const int64_t done = from_.work_left - work_left_;
   if (done <= 0) return std::nullopt;
-  const int64_t seconds = std::max<int64_t>(absl::ToInt64Seconds(now - begun_at_), 1);
+  const int64_t seconds = std::max<int64_t>(absl::ToInt64Seconds(now - from_.at), 1);
   // In units in which a petabyte for a year does not overflow.
   constexpr int64_t kUnit = 64 << 10;
   return absl::Seconds(work_left_ / kUnit * seconds / std::max<int64_t>(done / kUnit, 1));

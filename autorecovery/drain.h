@@ -69,7 +69,8 @@ class DrainPace {
 
   void OnLook(MonotonicTime now, int64_t ledgers_left, int64_t bytes_left);
   bool IsStuck(MonotonicTime now) const { return now - progressed_at_ > kStuckAfter; }
-  // At the pace since the beginning; nothing before anything was moved.
+  // At the pace since the first look that saw anything moved: before it workers had to find the
+  // drain. While that look is the last one, at the pace since the beginning. Nothing before it.
   std::optional<absl::Duration> Remaining(MonotonicTime now) const;
 
  private:
@@ -79,11 +80,15 @@ class DrainPace {
     return ledgers * kLedgerCostBytes + bytes;
   }
 
-  MonotonicTime begun_at_;
   MonotonicTime progressed_at_;
-  int64_t work_total_;
   int64_t work_left_;
   int64_t ledgers_left_;
+  struct Point {
+    MonotonicTime at;
+    int64_t work_left;
+  };
+  std::optional<Point> first_;  // the first look with progress
+  Point from_;                  // the pace is counted from here
 };
 
 }  // namespace stele::autorecovery

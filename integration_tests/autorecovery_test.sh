@@ -5,7 +5,9 @@
 wait_seconds=120
 
 expect 0 "$stele" cluster init
-for i in 1 2 3 4 5; do start_bookie $i; done
+(umask 077 && echo 0123456789abcdef > token)
+for i in 1 2 4 5; do start_bookie $i; done
+start_bookie 3 --set httpServerEnabled=true --set httpServerPort=0 --set "stele.httpTokenFile=$work/token"
 for i in 1 2 3 4 5; do wait_for "bookie $i" test -s "ready-$i"; done
 for i in 1 2 3 4 5 6; do
   seq "$((i * 1000))" "$((i * 1000 + 50))" | "$stele" ledger append --create -E 3 -W 3 -A 2 > /dev/null 2>> log-append
@@ -71,11 +73,26 @@ contains out 'active'
 contains out '^disk_bytes_free +[1-9]'
 start_bookie 2
 wait_for "bookie 2 again" test -s ready-2
-expect 0 "$stele" node drain bookie-3 --json
+expect 2 "$stele" node quiesce bookie-3
+expect 3 "$stele" node quiesce bookie-4 --token-file token  # it has no admin port
+expect 0 "$stele" node drain bookie-3 --token-file token --json
 contains out '"drained": ?true'
-expect 0 "$stele" node status bookie-3
-contains out 'drained'
+"$stele" bookies list > out
+contains out '^bookie-3 +read-only'
+
+# --- A bookie that takes entries is made ready to be stopped: its writer goes on with others.
 expect 0 "$stele" node undrain bookie-3
+kill "${pid[3]}"
+start_bookie 3 --set httpServerEnabled=true --set httpServerPort=0 --set "stele.httpTokenFile=$work/token"
+wait_for "bookie 3 again" test -s ready-3
+(umask 077 && echo another-token-than-that > wrong)
+expect 1 "$stele" node quiesce bookie-3 --token-file wrong
+"$stele" bench write --ledgers 4 --rate 500 --warmup 0 --window 3 --windows 1 --json -E 3 -W 3 -A 2 > written 2>> log-append &
+writer=$!
+expect 0 "$stele" node quiesce bookie-3 --token-file token --timeout 30 --json
+contains out '"registered_read_only": ?true, "adds_in_progress": ?0'
+wait "$writer"
+contains written '"failed": ?0'
 expect 3 "$stele" node undrain bookie-3
 expect 0 "$stele" cluster fsck --mode sample
 expect 0 "$stele" gate restart bookie-3

@@ -219,6 +219,18 @@ TEST(DrainPaceTest, TheRestIsEstimatedAtThePaceSoFar) {
   EXPECT_EQ(large.Remaining(start + absl::Hours(24 * 365)), absl::Hours(24 * 365));
 }
 
+TEST(DrainPaceTest, TheWaitForTheFirstCopyIsNotThePace) {
+  const MonotonicTime start;
+  DrainPace pace(start, 100, 100 << 20);
+  pace.OnLook(start + absl::Seconds(30), 100, 100 << 20);
+  pace.OnLook(start + absl::Seconds(35), 98, 98 << 20);
+  EXPECT_EQ(pace.Remaining(start + absl::Seconds(35)), absl::Seconds(35 * 49));
+  pace.OnLook(start + absl::Seconds(40), 93, 93 << 20);
+  EXPECT_EQ(pace.Remaining(start + absl::Seconds(40)), absl::Seconds(93));
+  pace.OnLook(start + absl::Seconds(45), 88, 88 << 20);
+  EXPECT_EQ(pace.Remaining(start + absl::Seconds(45)), absl::Seconds(88));
+}
+
 TEST(DrainPaceTest, ItIsStuckWhenNoLedgerGoesForLong) {
   const MonotonicTime start;
   DrainPace pace(start, 2, 0);

@@ -55,7 +55,13 @@ class RealHttpFetcher::Parts {
     thread_.join();
   }
 
-  Task<Result> Get(Endpoint from, std::string path);
+  struct Request {
+    beast::http::verb method;
+    std::string path;
+    std::string body;
+    std::string authorization;  // that header; empty: none
+  };
+  Task<Result> Ask(Endpoint whom, Request request);
 
  private:
   class Exchange;
@@ -89,11 +95,11 @@ class RealHttpFetcher::Parts {
 // One request: look up, connect, write, read. The first end that is reported counts.
 class RealHttpFetcher::Parts::Exchange : public std::enable_shared_from_this<Exchange> {
  public:
-  Exchange(Parts* fetcher, uint64_t number, Endpoint from, std::string path)
+  Exchange(Parts* fetcher, uint64_t number, Endpoint whom, Request asked)
       : fetcher_(fetcher),
         number_(number),
-        from_(std::move(from)),
-        path_(std::move(path)),
+        whom_(std::move(whom)),
+        asked_(std::move(asked)),
         resolver_(fetcher->io_),
         stream_(fetcher->io_),
         timer_(fetcher->io_),
@@ -106,7 +112,7 @@ class RealHttpFetcher::Parts::Exchange : public std::enable_shared_from_this<Exc
       self->End(MakeError(ErrorCode::kDeadline, "no answer in time"));
     });
     resolver_.async_resolve(
-        from_.host, StrCat(from_.port), tcp::resolver::numeric_service,
+        whom_.host, StrCat(whom_.port), tcp::resolver::numeric_service,
         [self = shared_from_this()](error_code error, const tcp::resolver::results_type& found) {
           if (error) return self->Fail(error);
           self->Connect(found);
@@ -122,10 +128,15 @@ class RealHttpFetcher::Parts::Exchange : public std::enable_shared_from_this<Exc
                           });
   }
   void Write() {
-    request_.method(beast::http::verb::get);
-    request_.target(path_);
+    request_.method(asked_.method);
+    request_.target(asked_.path);
     request_.version(11);
-    request_.set(beast::http::field::host, StrCat(from_.host, ":", from_.port));
+    request_.set(beast::http::field::host, StrCat(whom_.host, ":", whom_.port));
+    if (!asked_.authorization.empty()) {
+      request_.set(beast::http::field::authorization, asked_.authorization);
+    }
+    request_.body() = asked_.body;
+    request_.prepare_payload();
     request_.keep_alive(false);
     beast::http::async_write(stream_, request_,
                              [self = shared_from_this()](error_code error, size_t) {
@@ -145,7 +156,7 @@ class RealHttpFetcher::Parts::Exchange : public std::enable_shared_from_this<Exc
   void OnAnswer() {
     if (parser_.get().result_int() != 200) {
       return End(MakeError(ErrorCode::kReadFailed,
-                           StrCat(path_, " is answered by ", parser_.get().result_int())));
+                           StrCat(asked_.path, " is answered by ", parser_.get().result_int())));
     }
     End(std::move(parser_.get().body()));
   }
@@ -160,23 +171,23 @@ class RealHttpFetcher::Parts::Exchange : public std::enable_shared_from_this<Exc
 
   Parts* const fetcher_;
   const uint64_t number_;
-  const Endpoint from_;
-  const std::string path_;
+  const Endpoint whom_;
+  const Request asked_;
   tcp::resolver resolver_;
   beast::tcp_stream stream_;
   asio::steady_timer timer_;
   beast::flat_buffer buffer_;
-  beast::http::request<beast::http::empty_body> request_;
+  beast::http::request<beast::http::string_body> request_;
   beast::http::response_parser<beast::http::string_body> parser_;
   bool has_ended_ = false;
 };
 
-Task<Result> RealHttpFetcher::Parts::Get(Endpoint from, std::string path) {
+Task<Result> RealHttpFetcher::Parts::Ask(Endpoint whom, Request request) {
   Completion<Result> answered(executor_);
   const uint64_t number = next_++;
   waiting_.emplace(number, answered.GetCompleter());
-  asio::post(io_, [this, number, from = std::move(from), path = std::move(path)]() mutable {
-    std::make_shared<Exchange>(this, number, std::move(from), std::move(path))->Start();
+  asio::post(io_, [this, number, whom = std::move(whom), request = std::move(request)]() mutable {
+    std::make_shared<Exchange>(this, number, std::move(whom), std::move(request))->Start();
   });
   co_return co_await answered;
 }
@@ -186,7 +197,15 @@ RealHttpFetcher::RealHttpFetcher(Executor* executor, FetchLimits limits)
 RealHttpFetcher::~RealHttpFetcher() = default;
 
 Task<absl::StatusOr<std::string>> RealHttpFetcher::Get(Endpoint from, std::string path) {
-  return parts_->Get(std::move(from), std::move(path));
+  return parts_->Ask(std::move(from), {.method = beast::http::verb::get, .path = std::move(path)});
+}
+
+Task<absl::StatusOr<std::string>> RealHttpFetcher::Put(Endpoint to, std::string path,
+                                                       std::string body, std::string token) {
+  return parts_->Ask(std::move(to), {.method = beast::http::verb::put,
+                                     .path = std::move(path),
+                                     .body = std::move(body),
+                                     .authorization = StrCat("Bearer ", token)});
 }
 
 }  // namespace stele::real

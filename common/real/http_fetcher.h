@@ -27,6 +27,10 @@ class RealHttpFetcher final : public HttpFetcher {
   RealHttpFetcher& operator=(const RealHttpFetcher&) = delete;
 
   Task<absl::StatusOr<std::string>> Get(Endpoint from, std::string path) override;
+  // For commands of operators: a change, with their token. Errors as Get; the change may have been
+  // made after all but kReadFailed.
+  Task<absl::StatusOr<std::string>> Put(Endpoint to, std::string path, std::string body,
+                                        std::string token);
 
  private:
   class Parts;

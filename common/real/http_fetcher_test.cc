@@ -20,6 +20,9 @@ class PathHandler final : public http::Handler {
   Task<http::Response> Answer(http::Request request) override {
     if (request.target.path == "/never") co_await never_;
     if (request.target.path == "/long") co_return http::Text(200, std::string(5'000, 'x'));
+    if (request.method == "PUT") {
+      co_return http::Text(200, StrCat(request.authorization, ": ", request.body));
+    }
     if (request.target.path == "/metrics") co_return http::Text(200, "a 1");
     co_return http::Text(404, "no such path");
   }
@@ -48,6 +51,13 @@ class HttpFetcherTest : public testing::Test {
 };
 
 TEST_F(HttpFetcherTest, TheBodyOfAnAnswer) { EXPECT_EQ(*Get("/metrics"), "a 1\n"); }
+
+TEST_F(HttpFetcherTest, AChangeCarriesTheToken) {
+  const auto answer =
+      shard_.RunUntil(fetcher_->Put(server_->endpoint(), "/change", "{\"a\": 1}", "secret"));
+  ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_EQ(*answer, "Bearer secret: {\"a\": 1}\n");
+}
 
 TEST_F(HttpFetcherTest, WhatIsNoAnswerHasACodeAndAnEnd) {
   EXPECT_EQ(CodeOfGet("/nowhere"), ErrorCode::kReadFailed);

@@ -9,6 +9,7 @@
 #include "tools/shell/autorecovery_daemon.h"
 #include "tools/shell/flags.h"
 #include "tools/shell/operations_commands.h"
+#include "tools/shell/quiesce_command.h"
 
 namespace stele::shell {
 namespace {
@@ -142,6 +143,25 @@ void AddAutorecovery(CLI::App& app, Run& run) {
       [=, &run] { run = [=] { return RunAutorecoveryForget(*forget_common, *ledger); }; });
 }
 
+void AddQuiesce(CLI::App& node, Run& run) {
+  CLI::App* command = node.add_subcommand(
+      "quiesce", "Make a bookie read-only, and wait until it has nothing to acknowledge any more");
+  auto options = std::make_shared<QuiesceCommand>();
+  AddCommonFlags(*command, options->common);
+  command->add_option("BOOKIE", options->bookie, "Its id")->required();
+  command
+      ->add_option("--token-file", options->token_path,
+                   "Of its admin port; stele.httpTokenFile of its configuration")
+      ->required();
+  command->add_option("--timeout", options->timeout_seconds, "Seconds; default 120")
+      ->check(CLI::Range(1, 86'400));
+  command->footer(
+      "Before it is stopped: its writers go on with others, without waiting for timeouts. It is "
+      "writable again when it is restarted. Exit code 4 after the timeout.\n"
+      "Example:\n  stele node quiesce bookie-3:3181 --token-file /etc/stele/token");
+  command->callback([=, &run] { run = [=] { return RunNodeQuiesce(*options); }; });
+}
+
 void AddNode(CLI::App& app, Run& run) {
   CLI::App* node = app.add_subcommand("node", "Take a bookie out of the cluster, or look at it");
   node->require_subcommand(1);
@@ -154,13 +174,17 @@ void AddNode(CLI::App& app, Run& run) {
   drain->add_flag("--dry-run", options->dry_run, "Say what would be moved, and do nothing");
   drain->add_flag_callback(
       "--no-wait", [options] { options->wait = false; }, "Order it and come back at once");
+  drain->add_option("--token-file", options->token_path,
+                    "Of its admin port: it is made read-only first, until it is restarted");
   drain->footer(
       "The replication workers do it, behind all repair. Exit code 4 when something is left that "
       "waiting does not move.\n"
       "Examples:\n"
       "  stele node drain bookie-3:3181 --dry-run\n"
-      "  stele node drain bookie-3:3181");
+      "  stele node drain bookie-3:3181 --token-file /etc/stele/token");
   drain->callback([=, &run] { run = [=] { return RunNodeDrain(*options); }; });
+
+  AddQuiesce(*node, run);
 
   CLI::App* undrain = node->add_subcommand("undrain", "Stop a drain; what was moved stays moved");
   const auto undrain_common = Common(*undrain);

@@ -1,6 +1,7 @@
 #include "tools/shell/operations_commands.h"
 
 #include <algorithm>
+#include <cstdio>
 #include <memory>
 #include <optional>
 #include <utility>
@@ -20,7 +21,7 @@
 #include "metadata/bookie_registry.h"
 #include "metadata/cluster_paths.h"
 #include "metadata/ledger_manager.h"
-#include "tools/shell/text_log.h"
+#include "tools/shell/bookie_admin.h"
 
 namespace stele::shell {
 namespace {
@@ -200,7 +201,7 @@ absl::Status AwaitNone(Session& session, std::string what, Left left,
     STELE_TRY(left, look());
     const MonotonicTime now = session.env().clock->Now();
     pace.OnLook(now, left.ledgers, left.bytes);
-    progress.Update(std::max<int64_t>(total - left.ledgers, 0));
+    progress.Update(std::max<int64_t>(total - left.ledgers, 0), pace.Remaining(now));
     if (pace.IsStuck(now)) break;
   }
   return absl::OkStatus();
@@ -220,6 +221,13 @@ absl::Status Drain(Session& session, const DrainCommand& command) {
                     .Set("ledgers_open", view.ledgers_open),
                 session.options().format);
     return absl::OkStatus();
+  }
+  if (command.token_path.empty()) {
+    std::fprintf(stderr,
+                 "new ledgers may still choose it: --token-file makes it read-only first\n");
+  } else {
+    STELE_TRY(BookieAdmin admin, BookieAdmin::Open(session, bookie, command.token_path));
+    STELE_TRY_OK(admin.SetReadOnly(true));
   }
   metadata::AutorecoveryRecords records(session.store(), cluster);
   STELE_TRY(const bool is_new,

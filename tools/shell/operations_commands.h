@@ -29,6 +29,8 @@ struct DrainCommand {
   std::string bookie;
   bool dry_run = false;  // --dry-run: says what would be moved
   bool wait = true;      // --no-wait: orders the drain and ends
+  // --token-file: makes the bookie read-only first; empty: it may get entries of new ledgers
+  std::string token_path;
 };
 // kUnavailable when what is left cannot be moved by waiting.
 ExitCode RunNodeDrain(const DrainCommand& command);

@@ -128,16 +128,16 @@ Progress::~Progress() {
   if (has_printed_ && is_terminal_) std::fprintf(stderr, "\n");
 }
 
-void Progress::Update(int64_t done) {
+void Progress::Update(int64_t done, std::optional<absl::Duration> left) {
   const MonotonicTime now = clock_->Now();
   const absl::Duration since = now - printed_;
   const bool due = has_printed_
                        ? since >= (is_terminal_ ? absl::Milliseconds(500) : absl::Seconds(10))
                        : since >= absl::Seconds(2);
-  if (due) Print(done, now);
+  if (due) Print(done, now, left);
 }
 
-void Progress::Print(int64_t done, MonotonicTime now) {
+void Progress::Print(int64_t done, MonotonicTime now, std::optional<absl::Duration> left) {
   const double seconds = std::max(0.001, absl::ToDoubleSeconds(now - started_));
   const bool bytes = unit_ == "bytes";
   const auto amount = [&](int64_t value) {
@@ -151,9 +151,8 @@ void Progress::Print(int64_t done, MonotonicTime now) {
     line += amount(done);
   }
   line += StrCat(", ", amount(static_cast<int64_t>(done / seconds)), "/s");
-  if (total_ > done && done > 0) {
-    line += StrCat(", ", HumanDuration(absl::Seconds(seconds * (total_ - done) / done)), " left");
-  }
+  if (!left.has_value() && done > 0) left = absl::Seconds(seconds * (total_ - done) / done);
+  if (total_ > done && left.has_value()) line += StrCat(", ", HumanDuration(*left), " left");
   std::fprintf(stderr, is_terminal_ ? "\r\x1b[K%s" : "%s\n", line.c_str());
   has_printed_ = true;
   printed_ = now;

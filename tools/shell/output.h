@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,10 +43,11 @@ class Progress {
   ~Progress();
 
   // Call as often as you like.
-  void Update(int64_t done);
+  //   left   how long the rest takes, when the caller knows better than by counting
+  void Update(int64_t done, std::optional<absl::Duration> left = std::nullopt);
 
  private:
-  void Print(int64_t done, MonotonicTime now);
+  void Print(int64_t done, MonotonicTime now, std::optional<absl::Duration> left);
 
   const Clock* clock_;
   std::string what_;

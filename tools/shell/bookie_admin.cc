@@ -1,0 +1,72 @@
+#include "tools/shell/bookie_admin.h"
+
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+#include "metadata/bookie_service_info.h"
+#include "metadata/cluster_paths.h"
+#include "tools/shell/admin_token.h"
+
+namespace stele::shell {
+namespace {
+
+absl::StatusOr<Endpoint> FindAdminPort(Session& session, const BookieId& bookie) {
+  const metadata::ClusterPaths paths(session.uri().root);
+  for (const std::string& path : {paths.Writable(bookie), paths.ReadOnly(bookie)}) {
+    const absl::StatusOr<metadata::Node> node =
+        session.shard().RunUntil(session.store()->Get(path));
+    if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) continue;
+    if (!node.ok()) return node.status();
+    return metadata::AdminEndpointOf(bookie, node->value);
+  }
+  return MakeError(ErrorCode::kNoSuchKey, StrCat("bookie ", bookie.value(), " is not registered"));
+}
+
+}  // namespace
+
+BookieAdmin::BookieAdmin(Session& session, Endpoint at, std::string token)
+    : session_(&session),
+      at_(std::move(at)),
+      token_(std::move(token)),
+      fetcher_(std::make_unique<real::RealHttpFetcher>(session.shard().executor())) {}
+
+absl::StatusOr<BookieAdmin> BookieAdmin::Open(Session& session, const BookieId& bookie,
+                                              const std::string& token_path) {
+  STELE_TRY(std::string token, ReadToken(session.shard(), token_path));
+  if (token.empty()) {
+    return MakeError(ErrorCode::kConfig, "give --token-file: the bookie asks for its token");
+  }
+  STELE_TRY(Endpoint at, FindAdminPort(session, bookie));
+  return BookieAdmin(session, std::move(at), std::move(token));
+}
+
+absl::Status BookieAdmin::SetReadOnly(bool read_only) {
+  return session_->shard()
+      .RunUntil(fetcher_->Put(at_, "/api/v1/bookie/state/readonly",
+                              StrCat("{\"readOnly\": ", read_only ? "true" : "false", "}"), token_))
+      .status();
+}
+
+absl::StatusOr<bool> BookieAdmin::IsRegisteredReadOnly() {
+  STELE_TRY(const std::string said, session_->shard().RunUntil(fetcher_->Get(at_, "/readyz")));
+  return said == "read-only\n";
+}
+
+absl::StatusOr<int64_t> BookieAdmin::AddsInProgress() {
+  STELE_TRY(const std::string metrics, session_->shard().RunUntil(fetcher_->Get(at_, "/metrics")));
+  constexpr std::string_view kName = "\nbookkeeper_server_ADD_ENTRY_IN_PROGRESS ";
+  const size_t place = metrics.find(kName);
+  int64_t count = 0;
+  if (place != std::string::npos) {
+    const char* const begin = metrics.data() + place + kName.size();
+    const auto [stop, error] = std::from_chars(begin, metrics.data() + metrics.size(), count);
+    if (error == std::errc() && stop != begin) return count;
+  }
+  return MakeError(ErrorCode::kCorruptData, "its measurements do not tell the adds in progress");
+}
+
+}  // namespace stele::shell
