@@ -30,8 +30,8 @@ COPIES = 3
 class Cluster:
     """Bookies and, later, `stele autorecovery`; all killed at the end."""
 
-    def __init__(self, stele, data):
-        self.stele, self.data, self.processes = stele, data, {}
+    def __init__(self, stele, data, limit):
+        self.stele, self.data, self.limit, self.processes = stele, data, limit, {}
         os.environ.setdefault("STELE_METADATA", f"sqlite://{data}/metadata.db")
         self.run("cluster", "init", "--ok-if-exists")
         for i in range(1, BOOKIES + 1):
@@ -177,6 +177,7 @@ def append(cluster):
     fill(cluster, 1_000, 2 << 30)
     time.sleep(5)
     before = [cluster.write(10, 1_024, 8, *rate) for _ in range(2)]
+    cluster.run("autorecovery", "limit", "--cluster", str(cluster.limit))
     cluster.start_autorecovery()
     cluster.kill("b1")
     cluster.wait(120, "the loss to be seen", lambda: "a bookie is lost" in cluster.log("autorecovery"))
@@ -204,7 +205,7 @@ def gate(cluster):
 
 def drain(cluster):
     fill(cluster, 3_000, 1 << 30)
-    cluster.run("autorecovery", "limit", "--cluster", str(12 << 20))
+    cluster.run("autorecovery", "limit", "--cluster", str(cluster.limit or 12 << 20))
     cluster.start_autorecovery()
     begin = time.monotonic()
     with subprocess.Popen([cluster.stele, "node", "drain", "b1", "--json"], stderr=subprocess.PIPE, stdout=subprocess.PIPE,
@@ -230,9 +231,10 @@ def main():
     parser.add_argument("case", choices=cases)
     parser.add_argument("--stele", required=True)
     parser.add_argument("--data", default=tempfile.gettempdir())
+    parser.add_argument("--limit", type=int, default=0, help="of repair, bytes per second; append: default none, drain: 12 MiB")
     options = parser.parse_args()
     data = tempfile.mkdtemp(prefix="repair_bench.", dir=options.data)
-    cluster = Cluster(os.path.abspath(options.stele), data)
+    cluster = Cluster(os.path.abspath(options.stele), data, options.limit)
     try:
         cases[options.case](cluster)
     finally:
