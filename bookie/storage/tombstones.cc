@@ -55,15 +55,24 @@ Task<std::unique_ptr<Tombstones>> Tombstones::Open(FileSystem* files,
                                                    std::vector<std::string> directories) {
   std::unique_ptr<Tombstones> tombstones(new Tombstones(files, std::move(directories)));
   for (const std::string& directory : tombstones->directories_) {
-    const std::string path = StrCat(directory, "/", kTombstonesFileName);
-    const absl::StatusOr<Buffer> bytes = co_await ReadFile(files, path, kFileMaxBytes);
-    if (CodeOf(bytes.status()) == ErrorCode::kNoSuchFile) continue;
-    const absl::Status parsed = bytes.ok() ? tombstones->AddAll(bytes->view()) : bytes.status();
-    if (!parsed.ok() && tombstones->damage_.ok()) {
-      tombstones->damage_ = WithContext(parsed, path);
-    }
+    tombstones->unread_.push_back(StrCat(directory, "/", kTombstonesFileName));
   }
+  co_await tombstones->ReadFiles();
   co_return tombstones;
+}
+
+Task<void> Tombstones::ReadFiles() {
+  for (const std::string& path : std::exchange(unread_, {})) {
+    absl::StatusOr<Buffer> bytes;
+    for (int tries = 0; tries < kReadTriesMax; ++tries) {
+      bytes = co_await ReadFile(files_, path, kFileMaxBytes);
+      if (bytes.ok() || CodeOf(bytes.status()) == ErrorCode::kNoSuchFile) break;
+    }
+    if (CodeOf(bytes.status()) == ErrorCode::kNoSuchFile) continue;
+    if (!bytes.ok()) unread_.push_back(path);
+    const absl::Status parsed = bytes.ok() ? AddAll(bytes->view()) : bytes.status();
+    if (!parsed.ok() && damage_.ok()) damage_ = WithContext(parsed, path);
+  }
 }
 
 absl::Status Tombstones::AddAll(std::string_view bytes) {
@@ -81,6 +90,7 @@ void Tombstones::Insert(LedgerId ledger) {
 }
 
 Task<absl::Status> Tombstones::Add(std::vector<LedgerId> ledgers) {
+  co_await ReadFiles();
   std::deque<LedgerId> all = by_age_;
   for (const LedgerId ledger : ledgers) {
     if (!ledgers_.contains(ledger)) all.push_back(ledger);

@@ -25,6 +25,8 @@ namespace stele::bookie {
 
 // 2 MiB on disk, about 8 MiB in memory.
 inline constexpr size_t kTombstonesMax = 256 << 10;
+// A disk that fails to read once may read a moment later.
+inline constexpr int kReadTriesMax = 4;
 inline constexpr char kTombstonesFileName[] = "tombstones";
 
 // The content of the file, oldest first, and back. kCorruptData: not such a file, or damaged.
@@ -34,9 +36,9 @@ absl::StatusOr<std::vector<LedgerId>> ParseTombstones(std::string_view bytes);
 // One per shard of a bookie; outlives its own tasks.
 class Tombstones {
  public:
-  // `directories`: the `current` directories of the ledgers. A file that is damaged or cannot be
-  // read is passed over: without it a deleted ledger may come back until it is collected again,
-  // which is no reason not to serve the others.
+  // `directories`: the `current` directories of the ledgers. A file that is damaged, or cannot be
+  // read in kReadTriesMax tries, is passed over: without it a deleted ledger may come back until it
+  // is collected again, which is no reason not to serve the others. Add() tries to read it again.
   static Task<std::unique_ptr<Tombstones>> Open(FileSystem* files,
                                                 std::vector<std::string> directories);
   // The first file that was passed over, for the operator; ok: none.
@@ -53,6 +55,8 @@ class Tombstones {
   Tombstones(FileSystem* files, std::vector<std::string> directories)
       : files_(files), directories_(std::move(directories)) {}
 
+  // Reads those of unread_ that can be read now: what was not read must not be written over.
+  Task<void> ReadFiles();
   // Those in the content of a file.
   absl::Status AddAll(std::string_view bytes);
   void Insert(LedgerId ledger);
@@ -60,6 +64,7 @@ class Tombstones {
 
   FileSystem* files_;
   std::vector<std::string> directories_;
+  std::vector<std::string> unread_;  // files that the disk has not given yet
   absl::Status damage_;
   absl::flat_hash_set<LedgerId> ledgers_;  // looked up only
   std::deque<LedgerId> by_age_;            // the oldest first

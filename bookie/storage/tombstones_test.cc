@@ -76,6 +76,34 @@ TEST_F(TombstonesTest, ADamagedFileIsToldAndPassedOver) {
   EXPECT_TRUE(tombstones->Contains(LedgerId(7)));
 }
 
+TEST_F(TombstonesTest, ADiskThatCannotReadThemForAMomentForgetsNone) {
+  EXPECT_TRUE(Await(OpenTombstones()->Add({LedgerId(7)})).ok());
+  for (const int failures_max : {1, 2, 3}) {
+    int failures = 0;
+    faults.Set([&](const simulation::FileRequest& request) {
+      const bool fails = request.operation == FileOperation::kRead && failures < failures_max;
+      failures += fails ? 1 : 0;
+      return fails ? MakeError(ErrorCode::kIoError, "injected") : absl::OkStatus();
+    });
+    const auto tombstones = OpenTombstones();
+    EXPECT_TRUE(tombstones->damage().ok()) << tombstones->damage();
+    EXPECT_TRUE(tombstones->Contains(LedgerId(7)));
+  }
+}
+
+TEST_F(TombstonesTest, WhatCouldNotBeReadIsReadAgainBeforeItIsWrittenOver) {
+  EXPECT_TRUE(Await(OpenTombstones()->Add({LedgerId(7)})).ok());
+  faults.Fail(FileOperation::kRead, kTombstonesFileName);
+  auto tombstones = OpenTombstones();
+  EXPECT_EQ(CodeOf(tombstones->damage()), ErrorCode::kIoError);
+  EXPECT_FALSE(tombstones->Contains(LedgerId(7)));
+  faults.Clear();
+  EXPECT_TRUE(Await(tombstones->Add({LedgerId(8)})).ok());
+  EXPECT_TRUE(tombstones->Contains(LedgerId(7)));
+  tombstones = OpenTombstones();
+  EXPECT_TRUE(tombstones->Contains(LedgerId(7)) && tombstones->Contains(LedgerId(8)));
+}
+
 TEST_F(TombstonesTest, TheOldestGoWhenThereAreTooMany) {
   auto tombstones = OpenTombstones();
   std::vector<LedgerId> many;
