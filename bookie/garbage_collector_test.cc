@@ -116,6 +116,13 @@ TEST_F(GarbageCollectorTest, TombstonesOutliveRestartsAndRefuseLateAdds) {
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kNoSuchLedger);
 }
 
+TEST_F(GarbageCollectorTest, NobodyWaitsForALedgerThatWasCollected) {
+  CollectTwice();
+  const MonotonicTime asked = world_.world().scheduler().Now();
+  EXPECT_EQ(world_.CodeOfCall(kRequests.LongPoll(0, 60'000)), ReplyCode::kNoSuchLedger);
+  EXPECT_LT(world_.world().scheduler().Now() - asked, absl::Seconds(1));
+}
+
 Task<void> StopTask(Bookie* bookie, absl::Status* status) { *status = co_await bookie->Stop(); }
 
 // A pass that an operator asked for may be under way when the bookie is told to stop, twice.

@@ -86,7 +86,7 @@ Task<void> ReadService::RunLongPoll(ReplySinkPtr sink, wire::RequestHeader heade
   // A ledger that nobody has written to here is one whose next entry is the first. One that goes
   // meanwhile was deleted.
   const auto nothing_new = [&] {
-    was_known |= lac.ok();
+    was_known |= lac.ok() || writes_->WasCollected(request.ledger);
     STELE_SOMETIMES(kLongPollOfUnknownLedger, !lac.ok() && !was_known);
     if (!lac.ok()) return CodeOf(lac.status()) == ErrorCode::kNoSuchLedger && !was_known;
     STELE_SOMETIMES(kLongPollEndedByFence, *lac <= previous && IsFenced(request.ledger));

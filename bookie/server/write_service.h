@@ -52,6 +52,8 @@ class WriteService {
   // accepted before it are durable. kUnauthorized: wrong key, nothing fenced. kNoSuchLedger: it was
   // deleted.
   Task<absl::Status> Fence(LedgerId ledger, wire::MasterKey key);
+  // It was here, and metadata knew it no more.
+  bool WasCollected(LedgerId ledger) const { return tombstones_->Contains(ledger); }
 
   // The ledger has a tombstone, and its data are going.
   void OnDeleted(LedgerId ledger) { extras_.erase(ledger); }
