@@ -27,7 +27,7 @@ enum class DiskFault : uint8_t {
   kNoDescriptors,   // to open
   // Damage: the disk says that all is well. To be spent within what the cluster survives.
   kBadSector,         // the read fails, and each later one, until the sector is written
-  kMisdirectedRead,   // gives another aligned place of the file
+  kMisdirectedRead,   // gives another page of the file for one of those that it reads
   kLostWrite,         // never gets to the disk; a cache may show it for a while
   kMisdirectedWrite,  // lands at another aligned place of the same file
   kWriteToOtherFile,  // lands in another file of the disk

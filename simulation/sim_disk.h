@@ -15,6 +15,7 @@
 #include <memory>
 #include <optional>
 #include <set>
+#include <span>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -209,6 +210,8 @@ class SimDisk {
   static void MakeBad(Inode* inode, uint64_t offset);
   // As Write, but not what was meant.
   void WriteLost(Inode* inode, uint64_t offset, std::string_view bytes, OpenOptions::Sync sync);
+  // Puts another page of the file where one page of what was read from `offset` should be.
+  void MisdirectPage(const Inode& inode, uint64_t offset, std::span<char> read);
   // Another aligned offset of the file, or the same when there is none.
   uint64_t DrawOtherOffset(const Inode& inode, uint64_t offset, size_t size);
   void WriteToOtherFile(const Inode* not_this, std::string_view bytes);

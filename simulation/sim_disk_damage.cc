@@ -62,6 +62,20 @@ void SimDisk::WriteLost(Inode* inode, uint64_t offset, std::string_view bytes,
   if (Write(inode, offset, bytes, sync).ok()) inode->unsynced = before;
 }
 
+// A long read is many commands to a device, and one of them goes astray.
+void SimDisk::MisdirectPage(const Inode& inode, uint64_t offset, std::span<char> read) {
+  const uint64_t pages = inode.content.size() / kPageBytes;
+  if (read.empty() || pages < 2) return;
+  const uint64_t end = offset + read.size();
+  const uint64_t first = offset / kPageBytes;
+  const uint64_t page = first + random_.Below((end - 1) / kPageBytes - first + 1);
+  const uint64_t other = random_.Below(pages);
+  const uint64_t from = std::max(offset, page * kPageBytes);
+  const uint64_t to = std::min(end, (page + 1) * kPageBytes);
+  inode.content.Read(other * kPageBytes + from % kPageBytes, read.data() + (from - offset),
+                     to - from);
+}
+
 uint64_t SimDisk::DrawOtherOffset(const Inode& inode, uint64_t offset, size_t size) {
   if (inode.content.size() < size + kPageBytes) return offset;
   const uint64_t places = (inode.content.size() - size) / kPageBytes + 1;

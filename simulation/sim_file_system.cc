@@ -149,10 +149,10 @@ Task<absl::StatusOr<Buffer>> Read(OpenFileRef file, uint64_t offset, size_t size
         MutableBuffer result(std::min<uint64_t>(size, left));
         if (fault == DiskFault::kBadSector && result.size() > 0) SimDisk::MakeBad(inode, offset);
         STELE_TRY_OK(SimDisk::CheckSectors(*inode, offset, result.size()));
-        const uint64_t from = fault == DiskFault::kMisdirectedRead
-                                  ? file->place.disk->DrawOtherOffset(*inode, offset, result.size())
-                                  : offset;
-        inode->content.Read(from, result.data(), result.size());
+        inode->content.Read(offset, result.data(), result.size());
+        if (fault == DiskFault::kMisdirectedRead) {
+          file->place.disk->MisdirectPage(*inode, offset, {result.data(), result.size()});
+        }
         return std::move(result).Freeze();
       });
 }
