@@ -10,6 +10,7 @@
 #include "autorecovery/internal/testing/repair_cluster.h"
 #include "autorecovery/repair_plan.h"
 #include "common/base/errors.h"
+#include "common/base/sometimes.h"
 
 namespace stele::autorecovery {
 namespace {
@@ -225,6 +226,43 @@ TEST(RepairTest, T14AWorkerWhoseSessionEndsDoesNoHarm) {
   repair.RunUntilRepaired();
   repair.ExpectFullyReplicated(ledger);
   EXPECT_FALSE(Names(repair.Metadata(ledger), RepairCluster::Id(dead)));
+}
+
+// A worker stands still while it copies for two lost bookies. One comes back, another worker does
+// the rest, and the first goes on with what it knew.
+TEST(RepairTest, T14APausedWorkerLeavesAloneWhatAnotherHasRepaired) {
+  RepairCluster repair(17, 6);
+  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 100);
+  EXPECT_TRUE(repair.Run(repair.records().SetLimits({.cluster = 5'000})).ok());
+  AutorecoveryOptions worker_only = RepairCluster::QuickOptions();
+  worker_only.runs_auditor = false;
+  repair.StartAutorecovery("first", worker_only);
+  const int lost = repair.BookieAt(ledger, 0, 0);
+  const int away = repair.BookieAt(ledger, 0, 1);
+  repair.cluster().Kill(lost);
+  repair.cluster().Kill(away);
+  repair.cluster().RunFor(absl::Seconds(15));
+  repair.Mark(ledger, {RepairCluster::Id(lost), RepairCluster::Id(away)});
+  repair.cluster().RunUntil([&] { return repair.CountLocks() == 1; });
+  repair.cluster().RunFor(absl::Milliseconds(500));
+  repair.world().Pause(repair.process("first"));
+  repair.cluster().Restart(away);
+  repair.cluster().RunFor(absl::Seconds(60));
+  EXPECT_EQ(repair.CountLocks(), 0u);
+  EXPECT_TRUE(repair.Run(repair.records().SetLimits({})).ok());
+  repair.StartAutorecovery("second", worker_only);
+  repair.cluster().RunUntil([&] { return repair.CountTasks() == 0; });
+  const metadata::LedgerMetadata repaired = repair.Metadata(ledger);
+  EXPECT_FALSE(Names(repaired, RepairCluster::Id(lost)));
+  EXPECT_TRUE(Names(repaired, RepairCluster::Id(away)));
+  SometimesHits hits{};
+  CountSometimes(&hits);
+  repair.world().Resume(repair.process("first"));
+  repair.cluster().RunFor(absl::Seconds(60));
+  CountSometimes(nullptr);
+  EXPECT_GT(hits[static_cast<size_t>(Sometimes::kRepairOvertaken)], 0u);
+  EXPECT_EQ(repair.Metadata(ledger).fragments()[0].ensemble, repaired.fragments()[0].ensemble);
+  repair.ExpectFullyReplicated(ledger);
 }
 
 // Repairs wait with their locks, for there is no bookie to copy to, and are told to end.
