@@ -45,6 +45,7 @@ TEST(NodeHealthTest, WhatApacheSays) {
       "bookkeeper_server_ADD_ENTRY_REQUEST_count{success=\"true\"} 41\n"
       "bookie_journal_JOURNAL_SYNC{journalIndex=\"0\",success=\"true\",quantile=\"0.99\"} 1.5\n"
       "bookie_journal_JOURNAL_SYNC{journalIndex=\"1\",success=\"true\",quantile=\"0.99\"} 9.5\n"
+      "bookie_journal_JOURNAL_SYNC{journalIndex=\"2\",success=\"true\",quantile=\"0.99\"} 2.5\n"
       "bookie_ledger_dir__data_ledgers_usage 12.5\n");
   EXPECT_EQ(Value(health, "adds"), 41);
   EXPECT_EQ(Value(health, "add_p99_us"), 3'250);
