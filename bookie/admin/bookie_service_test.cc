@@ -207,6 +207,11 @@ TEST_F(BookieServiceTest, ChangesNeedTheTokenAndAreLogged) {
   EXPECT_EQ(log_.lines.back(),
             "asked over gRPC for a change method=/stele.admin.v1.Bookie/SetReadOnly "
             "peer=ipv4:1.2.3.4:5 outcome=UNAUTHENTICATED");
+  for (const char* change :
+       {"CollectGarbage", "SuspendCompaction", "ResumeCompaction", "Checkpoint"}) {
+    EXPECT_EQ(Raw(kBookie + change, "", &caller, "").code(), absl::StatusCode::kUnauthenticated)
+        << change;
+  }
   rpc::Router closed("", &log_);
   AddBookieService(operations_.get(), closed);
   absl::Status status;

@@ -268,8 +268,11 @@ TEST_F(WireBookieClientTest, AReplyThatNobodyAskedForIsPassedOver) {
     }
     read.operation = wire::Operation::kBatchRead;
     for (const wire::ReplyCode code : {wire::ReplyCode::kOk, wire::ReplyCode::kNoSuchLedger}) {
-      strays.push_back(
-          wire::EncodeReply(read, code, wire::BatchReadReply{kLedger, EntryId(0), 1'000, {}}));
+      // The number of the plain read below, and of nothing.
+      for (const int64_t number : {0, 1'000}) {
+        strays.push_back(
+            wire::EncodeReply(read, code, wire::BatchReadReply{kLedger, EntryId(0), number, {}}));
+      }
     }
   }
   // A code that has no name, and a v3 frame that was refused as one of version 10.
