@@ -74,6 +74,7 @@ TEST(RacksTest, EveryEntryNeedsTwoRacks) {
       {"a write set of the striping is in one", 3, 2, {{0, {1, 2, 4}}}, 9, false},
       {"which no entry uses", 3, 2, {{0, {1, 4, 2}}}, 1, true},
       {"until the third does", 3, 2, {{0, {1, 4, 2}}}, 2, false},
+      {"nor does a short fragment", 3, 2, {{0, {1, 4, 2}}, {2, {1, 4, 7}}}, 9, true},
       {"one copy is nowhere else anyhow", 3, 1, {{0, {1, 2, 3}}}, 9, true},
       {"an earlier fragment counts", 2, 2, {{0, {1, 2}}, {5, {1, 4}}}, 9, false},
       {"one behind the end does not", 2, 2, {{0, {1, 4}}, {5, {1, 2}}}, 4, true},
