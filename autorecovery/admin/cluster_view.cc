@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "metadata/bookie_service_info.h"
@@ -25,11 +26,6 @@ int64_t Count(size_t size) { return static_cast<int64_t>(size); }
 }  // namespace
 
 // What the tasks of one look share.
-struct ClusterView::Round {
-  std::vector<BookieId> bookies;
-  size_t next = 0;
-};
-
 ClusterView::ClusterView(Env env, HttpFetcher* fetcher, Cluster cluster)
     : env_(env), fetcher_(fetcher), cluster_(std::move(cluster)), scope_(env.executor) {}
 
@@ -81,14 +77,12 @@ Task<void> ClusterView::LookAgain() {
     store_lost_at_ = env_.clock->WallNow();
   }
   if (backlog_ != nullptr) {
-    Round round;
+    std::vector<BookieId> up;
     for (const BookieId& bookie : Known()) {
-      if (backlog_->bookies.IsUp(bookie)) round.bookies.push_back(bookie);
+      if (backlog_->bookies.IsUp(bookie)) up.push_back(bookie);
     }
-    TaskScope askers(env_.executor);
-    const size_t count = std::min(kAskedMax, round.bookies.size());
-    for (size_t i = 0; i < count; ++i) askers.Spawn(AskSome(&round));
-    co_await askers.Join();
+    const auto ask = [&](size_t i) { return AskOne(up[i]); };
+    (co_await RunConcurrently(env_.executor, up.size(), kAskedMax, ask)).IgnoreError();
     LookAtDrainsIfDue();
   }
   const MonotonicTime now = env_.clock->Now();
@@ -97,11 +91,8 @@ Task<void> ClusterView::LookAgain() {
   is_looking_ = false;
 }
 
-Task<void> ClusterView::AskSome(Round* round) {
-  while (round->next < round->bookies.size()) co_await AskOne(round->bookies[round->next++]);
-}
-
-Task<void> ClusterView::AskOne(BookieId bookie) {
+// Always ok: what a bookie did not answer is seen in its place.
+Task<absl::Status> ClusterView::AskOne(BookieId bookie) {
   absl::Status no_admin = absl::OkStatus();
   std::optional<Endpoint> admin;
   const metadata::ClusterPaths paths(cluster_.cluster.layout.root());
@@ -125,16 +116,17 @@ Task<void> ClusterView::AskOne(BookieId bookie) {
     Seen& seen = seen_[bookie];
     seen.measured = no_admin;
     seen.health.reset();
-    co_return;
+    co_return absl::OkStatus();
   }
   const absl::StatusOr<std::string> metrics = co_await fetcher_->Get(*admin, "/metrics");
   Seen& seen = seen_[bookie];
   seen.admin = ToText(*admin);
   seen.measured = metrics.status();
   seen.health.reset();
-  if (!metrics.ok()) co_return;
+  if (!metrics.ok()) co_return absl::OkStatus();
   seen.health = http::ReadNodeHealth(*metrics);
   seen.sampled_at = env_.clock->Now();
+  co_return absl::OkStatus();
 }
 
 void ClusterView::LookAtDrainsIfDue() {

@@ -71,15 +71,13 @@ class ClusterView {
     MonotonicTime sampled_at;
     std::optional<absl::Time> down_since;  // as far as this process knows
   };
-  struct Round;
   struct Drains {
     std::map<BookieId, DrainView> views;
     absl::Time looked_at;
   };
 
   Task<void> LookAgain();
-  Task<void> AskSome(Round* round);
-  Task<void> AskOne(BookieId bookie);
+  Task<absl::Status> AskOne(BookieId bookie);
   void NoteWhoIsUp();
   void LookAtDrainsIfDue();
   Task<void> LookAgainAtDrains();

@@ -6,7 +6,7 @@
 
 #include "absl/strings/str_format.h"
 #include "bookie/storage/log_ledgers.h"
-#include "bookie/storage/run_concurrently.h"
+#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"

@@ -2,7 +2,7 @@
 
 #include <utility>
 
-#include "bookie/storage/run_concurrently.h"
+#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"

@@ -5,7 +5,7 @@
 
 #include "bookie/storage/directory_choice.h"
 #include "bookie/storage/index_enumeration.h"
-#include "bookie/storage/run_concurrently.h"
+#include "common/async/run_concurrently.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/base/stable_hash.h"

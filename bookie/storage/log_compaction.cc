@@ -9,7 +9,7 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "bookie/storage/entry_log_reader.h"
-#include "bookie/storage/run_concurrently.h"
+#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"

@@ -11,7 +11,6 @@
 #include "bookie/storage/ledger_table.h"
 #include "bookie/storage/location_cache.h"
 #include "bookie/storage/open_files.h"
-#include "bookie/storage/run_concurrently.h"
 #include "bookie/storage/same_entry.h"
 #include "bookie/storage/storage_rig.h"
 #include "common/wire/entry_packet.h"
@@ -177,35 +176,6 @@ TEST(LedgerLocksTest, OneAtATimePerLedger) {
   rig.process->Spawn(HoldAndCount(&locks, env, LedgerId(8), &inside_other, &most, &done));
   ASSERT_TRUE(rig.world.scheduler().RunUntil([&] { return done == 6; }).ok());
   EXPECT_EQ(most, 1);
-}
-
-Task<absl::Status> Work(Env env, size_t index, size_t failing, std::vector<size_t>* begun,
-                        size_t* running, size_t* most) {
-  begun->push_back(index);
-  *most = std::max(*most, ++*running);
-  co_await SleepFor(env.executor, env.clock, absl::Milliseconds(1 + index % 3));
-  --*running;
-  if (index == failing) co_return MakeError(ErrorCode::kIoError, "failed");
-  co_return absl::OkStatus();
-}
-
-TEST(RunConcurrentlyTest, LimitsWhatRunsAndStopsAfterAnError) {
-  StorageRig rig;
-  const Env env = rig.world.env(rig.process);
-  for (const size_t failing : {size_t{999}, size_t{7}}) {
-    std::vector<size_t> begun;
-    size_t running = 0;
-    size_t most = 0;
-    const auto work = [&](size_t i) { return Work(env, i, failing, &begun, &running, &most); };
-    const absl::Status result = rig.Await(RunConcurrently(env.executor, 20, 4, work));
-    EXPECT_EQ(running, 0u);
-    EXPECT_EQ(most, 4u);
-    EXPECT_TRUE(std::is_sorted(begun.begin(), begun.end()));
-    EXPECT_EQ(result.ok(), failing == 999);
-    EXPECT_TRUE(failing == 999 ? begun.size() == 20 : begun.size() < 16) << begun.size();
-  }
-  const auto never = [](size_t) -> Task<absl::Status> { co_return absl::OkStatus(); };
-  EXPECT_TRUE(rig.Await(RunConcurrently(env.executor, 0, 4, never)).ok());
 }
 
 // ---- Directories

@@ -1,5 +1,7 @@
+#include <algorithm>
 #include <deque>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -7,8 +9,10 @@
 
 #include "common/async/completion.h"
 #include "common/async/notification.h"
+#include "common/async/run_concurrently.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
+#include "common/base/errors.h"
 
 namespace stele {
 namespace {
@@ -168,6 +172,56 @@ TEST(NotificationTest, WakesAllWaitersEachTime) {
   }
   EXPECT_EQ(scope.size(), 0u);
   EXPECT_EQ(rounds, 3);
+}
+
+Task<void> Keep(Task<absl::Status> task, std::optional<absl::Status>* result) {
+  *result = co_await std::move(task);
+}
+
+absl::Status Await(QueueExecutor* executor, Task<absl::Status> task) {
+  std::optional<absl::Status> result;
+  TaskScope scope(executor);
+  scope.Spawn(Keep(std::move(task), &result));
+  executor->Run();
+  return *result;
+}
+
+Task<void> Turns(Executor* executor, size_t count) {
+  for (; count > 0; --count) {
+    Completion<bool> turn(executor);
+    executor->Post([completer = turn.GetCompleter()]() mutable { completer.Set(true); });
+    co_await turn;
+  }
+}
+
+Task<absl::Status> Work(Executor* executor, size_t index, size_t failing,
+                        std::vector<size_t>* begun, size_t* running, size_t* most) {
+  begun->push_back(index);
+  *most = std::max(*most, ++*running);
+  co_await Turns(executor, 1 + index % 3);
+  --*running;
+  if (index == failing) co_return MakeError(ErrorCode::kIoError, "failed");
+  co_return absl::OkStatus();
+}
+
+TEST(RunConcurrentlyTest, LimitsWhatRunsAndStopsAfterAnError) {
+  QueueExecutor executor;
+  for (const size_t failing : {size_t{999}, size_t{7}}) {
+    std::vector<size_t> begun;
+    size_t running = 0;
+    size_t most = 0;
+    const auto work = [&](size_t i) {
+      return Work(&executor, i, failing, &begun, &running, &most);
+    };
+    const absl::Status result = Await(&executor, RunConcurrently(&executor, 20, 4, work));
+    EXPECT_EQ(running, 0u);
+    EXPECT_EQ(most, 4u);
+    EXPECT_TRUE(std::is_sorted(begun.begin(), begun.end()));
+    EXPECT_EQ(result.ok(), failing == 999);
+    EXPECT_TRUE(failing == 999 ? begun.size() == 20 : begun.size() < 16) << begun.size();
+  }
+  const auto never = [](size_t) -> Task<absl::Status> { co_return absl::OkStatus(); };
+  EXPECT_TRUE(Await(&executor, RunConcurrently(&executor, 0, 4, never)).ok());
 }
 
 }  // namespace

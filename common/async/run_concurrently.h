@@ -9,7 +9,7 @@
 #include "common/async/executor.h"
 #include "common/async/task.h"
 
-namespace stele::bookie {
+namespace stele {
 
 // Awaits work(0) .. work(count - 1), at most `concurrency_max` at a time, begun in this order.
 // After an error no further one is begun; the first error is the result. `work` must outlive the
@@ -17,4 +17,4 @@ namespace stele::bookie {
 Task<absl::Status> RunConcurrently(Executor* executor, size_t count, size_t concurrency_max,
                                    absl::FunctionRef<Task<absl::Status>(size_t)> work);
 
-}  // namespace stele::bookie
+}  // namespace stele

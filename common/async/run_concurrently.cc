@@ -1,10 +1,10 @@
-#include "bookie/storage/run_concurrently.h"
+#include "common/async/run_concurrently.h"
 
 #include <algorithm>
 
 #include "common/async/task_scope.h"
 
-namespace stele::bookie {
+namespace stele {
 namespace {
 
 struct Run {
@@ -33,4 +33,4 @@ Task<absl::Status> RunConcurrently(Executor* executor, size_t count, size_t conc
   co_return run.result;
 }
 
-}  // namespace stele::bookie
+}  // namespace stele
