@@ -13,19 +13,22 @@
 
 namespace stele::autorecovery {
 
-Task<absl::Status> CheckBookieIsDown(Env env, metadata::MetadataStore* store,
-                                     metadata::Cluster cluster, BookieId bookie) {
+Task<absl::Status> CheckBookiesAreDown(Env env, metadata::MetadataStore* store,
+                                       metadata::Cluster cluster, std::vector<BookieId> bookies) {
   metadata::BookieRegistry registry(env, store, metadata::ClusterPaths(cluster.layout.root()));
   STELE_CO_TRY_OK(co_await registry.Start());
-  if (!registry.bookies().IsUp(bookie)) co_return absl::OkStatus();
-  co_return MakeError(ErrorCode::kMetadataConflict,
-                      StrCat("bookie ", bookie.value(),
-                             " is up: stop it first, or move its ledgers with stele node drain"));
+  for (const BookieId& bookie : bookies) {
+    if (!registry.bookies().IsUp(bookie)) continue;
+    co_return MakeError(ErrorCode::kMetadataConflict,
+                        StrCat("bookie ", bookie.value(),
+                               " is up: stop it first, or move its ledgers with stele node drain"));
+  }
+  co_return absl::OkStatus();
 }
 
 Task<absl::StatusOr<MarkedLedgers>> MarkLedgersOf(Env env, metadata::MetadataStore* store,
                                                   metadata::Cluster cluster, BookieId bookie) {
-  STELE_CO_TRY_OK(co_await CheckBookieIsDown(env, store, cluster, bookie));
+  STELE_CO_TRY_OK(co_await CheckBookiesAreDown(env, store, cluster, {bookie}));
   metadata::LedgerManager ledgers(env, store, cluster.layout);
   STELE_CO_TRY(const std::vector<Reference> references, co_await ReferencesTo(&ledgers, bookie));
   metadata::UnderreplicatedQueue queue(env, store, metadata::ClusterPaths(cluster.layout.root()),

@@ -4,6 +4,7 @@
 #pragma once
 
 #include <cstdint>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "common/async/task.h"
@@ -14,10 +15,10 @@
 
 namespace stele::autorecovery {
 
-//   kMetadataConflict   it is up: it can be drained
+//   kMetadataConflict   one is up: it can be drained
 //   errors of the store
-Task<absl::Status> CheckBookieIsDown(Env env, metadata::MetadataStore* store,
-                                     metadata::Cluster cluster, BookieId bookie);
+Task<absl::Status> CheckBookiesAreDown(Env env, metadata::MetadataStore* store,
+                                       metadata::Cluster cluster, std::vector<BookieId> bookies);
 
 struct MarkedLedgers {
   int64_t ledgers = 0;  // that name it
@@ -25,7 +26,7 @@ struct MarkedLedgers {
 };
 
 // What `env` points to, and `store`, outlive the task.
-//   errors   CheckBookieIsDown; kCorruptData as ReferencesTo; of the store, also after some were
+//   errors   CheckBookiesAreDown; kCorruptData as ReferencesTo; of the store, also after some were
 //            marked: the same again marks the rest
 Task<absl::StatusOr<MarkedLedgers>> MarkLedgersOf(Env env, metadata::MetadataStore* store,
                                                   metadata::Cluster cluster, BookieId bookie);

@@ -11,6 +11,7 @@
 #include "autorecovery/cluster_check.h"
 #include "autorecovery/recover.h"
 #include "autorecovery/repair_backlog.h"
+#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -64,38 +65,27 @@ std::string SpaceText(const BookieSpace& space) {
                 ", Total: ", space.total_bytes, Readable(space.total_bytes), "}");
 }
 
-// What the tasks that ask bookies share.
-struct Round {
-  ClusterCheck* check;
-  std::vector<BookieId> bookies;
-  size_t next = 0;
-  std::map<BookieId, BookieSpace> spaces;  // of those that answered
-};
+using Spaces = std::map<BookieId, BookieSpace>;  // of those that answered
 
-Task<void> AskSome(Round* round) {
-  while (round->next < round->bookies.size()) {
-    const BookieId bookie = round->bookies[round->next++];
-    const absl::StatusOr<BookieSpace> space = co_await round->check->SpaceOf(bookie);
-    if (space.ok()) round->spaces.emplace(bookie, *space);
-  }
+Task<absl::Status> AskForSpace(ClusterCheck* check, BookieId bookie, Spaces* spaces) {
+  const absl::StatusOr<BookieSpace> space = co_await check->SpaceOf(bookie);
+  if (space.ok()) spaces->emplace(bookie, *space);
+  co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<std::map<BookieId, BookieSpace>>> AskForSpaces(
-    Env env, ClusterOperations::Access access) {
+Task<absl::StatusOr<Spaces>> AskForSpaces(Env env, ClusterOperations::Access access) {
   metadata::BookieRegistry registry(env, access.store, access.paths());
   STELE_CO_TRY_OK(co_await registry.Start());
   STELE_CO_TRY(const std::unique_ptr<ClusterCheck> check,
                co_await ClusterCheck::Open(env, access.store, access.cluster, access.client));
-  Round round{.check = check.get(), .bookies = registry.bookies().writable};
+  std::vector<BookieId> bookies = registry.bookies().writable;
   const std::vector<BookieId>& read_only = registry.bookies().read_only;
-  round.bookies.insert(round.bookies.end(), read_only.begin(), read_only.end());
-  TaskScope askers(env.executor);
-  for (size_t i = 0; i < std::min(kAskedMax, round.bookies.size()); ++i) {
-    askers.Spawn(AskSome(&round));
-  }
-  co_await askers.Join();
+  bookies.insert(bookies.end(), read_only.begin(), read_only.end());
+  Spaces spaces;
+  const auto ask = [&](size_t i) { return AskForSpace(check.get(), bookies[i], &spaces); };
+  (co_await RunConcurrently(env.executor, bookies.size(), kAskedMax, ask)).IgnoreError();
   co_await check->Close();
-  co_return std::move(round.spaces);
+  co_return spaces;
 }
 
 absl::StatusOr<std::vector<BookieId>> ToBookies(const std::vector<std::string>& names) {
@@ -119,6 +109,22 @@ absl::Status CheckKeepsCookie(const Record& body) {
   if (!wanted.value_or(false)) return absl::OkStatus();
   return MakeError(ErrorCode::kInvalidArgument,
                    "delete_cookie is not done here: stele cookie delete, when nothing names it");
+}
+
+// The bookies that a body names: a list of them.
+absl::StatusOr<std::vector<BookieId>> BookiesIn(const std::string& text) {
+  STELE_TRY(const Record body, http::ParseJsonObject(text));
+  STELE_TRY_OK(CheckKeepsCookie(body));
+  STELE_TRY(const auto names, http::TextsMember(body, "bookie_src"));
+  return ToBookies(names.value_or(std::vector<std::string>()));
+}
+
+// One.
+absl::StatusOr<std::vector<BookieId>> BookieIn(const std::string& text) {
+  STELE_TRY(const Record body, http::ParseJsonObject(text));
+  STELE_TRY_OK(CheckKeepsCookie(body));
+  STELE_TRY(const auto name, http::TextMember(body, "bookie_src"));
+  return ToBookies({name.value_or("")});
 }
 
 }  // namespace
@@ -298,10 +304,7 @@ Task<absl::Status> ClusterRoutes::StartRecovery(std::vector<BookieId> bookies) {
   }
   is_marking_ = true;
   const ClusterOperations::Access access = *operations_->access();
-  absl::Status down = absl::OkStatus();
-  for (const BookieId& bookie : bookies) {
-    if (down.ok()) down = co_await CheckBookieIsDown(env_, access.store, access.cluster, bookie);
-  }
+  absl::Status down = co_await CheckBookiesAreDown(env_, access.store, access.cluster, bookies);
   if (down.ok()) {
     scope_.Spawn(MarkLedgers(access, std::move(bookies)));
   } else {
@@ -329,13 +332,7 @@ Task<void> ClusterRoutes::MarkLedgers(ClusterOperations::Access access,
 }
 
 Task<Response> ClusterRoutes::Recover(Request request) {
-  const absl::StatusOr<Record> body = http::ParseJsonObject(request.body);
-  if (!body.ok()) co_return http::Failure(body.status());
-  const absl::Status keeps = CheckKeepsCookie(*body);
-  if (!keeps.ok()) co_return http::Failure(keeps);
-  const auto names = http::TextsMember(*body, "bookie_src");
-  if (!names.ok()) co_return http::Failure(names.status());
-  const auto bookies = ToBookies(names->value_or(std::vector<std::string>()));
+  const auto bookies = BookiesIn(request.body);
   if (!bookies.ok()) co_return http::Failure(bookies.status());
   const absl::Status started = co_await StartRecovery(*bookies);
   if (!started.ok()) co_return http::Failure(started);
@@ -343,17 +340,12 @@ Task<Response> ClusterRoutes::Recover(Request request) {
 }
 
 Task<Response> ClusterRoutes::Decommission(Request request) {
-  const absl::StatusOr<Record> body = http::ParseJsonObject(request.body);
-  if (!body.ok()) co_return http::Failure(body.status());
-  const absl::Status keeps = CheckKeepsCookie(*body);
-  if (!keeps.ok()) co_return http::Failure(keeps);
-  const auto name = http::TextMember(*body, "bookie_src");
-  if (!name.ok()) co_return http::Failure(name.status());
-  const auto bookies = ToBookies({name->value_or("")});
+  const auto bookies = BookieIn(request.body);
   if (!bookies.ok()) co_return http::Failure(bookies.status());
   const absl::Status started = co_await StartRecovery(*bookies);
   if (!started.ok()) co_return http::Failure(started);
-  co_return http::Text(200, StrCat("Success send decommission Bookie command ", **name));
+  co_return http::Text(
+      200, StrCat("Success send decommission Bookie command ", bookies->front().value()));
 }
 
 }  // namespace stele::autorecovery

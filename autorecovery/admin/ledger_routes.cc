@@ -181,6 +181,18 @@ Task<absl::StatusOr<std::string>> ReadRange(client::ReadHandle* reader, EntryId 
   co_return list;
 }
 
+struct Named {
+  LedgerId ledger;
+  metadata::Versioned<LedgerMetadata> metadata;
+};
+
+// The ledger that is asked for.
+Task<absl::StatusOr<Named>> Find(metadata::LedgerManager* ledgers, Request request) {
+  STELE_CO_TRY(const LedgerId ledger, LedgerOf(request));
+  STELE_CO_TRY(auto metadata, co_await ledgers->Read(ledger));
+  co_return Named{ledger, std::move(metadata)};
+}
+
 }  // namespace
 
 void LedgerRoutes::AddTo(http::Router& router) {
@@ -245,13 +257,11 @@ Task<Response> LedgerRoutes::List(Request request) {
 
 Task<Response> LedgerRoutes::Metadata(Request request) {
   const ClusterOperations::Access access = *operations_->access();
-  const absl::StatusOr<LedgerId> ledger = LedgerOf(request);
-  if (!ledger.ok()) co_return http::Failure(ledger.status());
   metadata::LedgerManager ledgers(env_, access.store, access.cluster.layout);
-  const auto metadata = co_await ledgers.Read(*ledger);
-  if (!metadata.ok()) co_return http::Failure(metadata.status());
-  co_return http::Json(
-      StrCat("{\"", ledger->value(), "\": ", ToJson(*ledger, metadata->value), "}"));
+  const absl::StatusOr<Named> found = co_await Find(&ledgers, std::move(request));
+  if (!found.ok()) co_return http::Failure(found.status());
+  co_return http::Json(StrCat("{\"", found->ledger.value(),
+                              "\": ", ToJson(found->ledger, found->metadata.value), "}"));
 }
 
 // Reads without recovery: what is acknowledged, as far as the ledger's bookies know. The token
@@ -290,19 +300,18 @@ Task<Response> LedgerRoutes::Read(Request request) {
 // delete needs --force.
 Task<Response> LedgerRoutes::Delete(Request request) {
   const ClusterOperations::Access access = *operations_->access();
-  const absl::StatusOr<LedgerId> ledger = LedgerOf(request);
-  if (!ledger.ok()) co_return http::Failure(ledger.status());
   metadata::LedgerManager ledgers(env_, access.store, access.cluster.layout);
-  const auto metadata = co_await ledgers.Read(*ledger);
-  if (!metadata.ok()) co_return http::Failure(metadata.status());
-  if (!metadata->value.IsClosed() && request.Parameter("force") != "true") {
-    co_return http::Text(409, StrCat("ledger ", ledger->value(),
+  const absl::StatusOr<Named> found = co_await Find(&ledgers, request);
+  if (!found.ok()) co_return http::Failure(found.status());
+  const LedgerId ledger = found->ledger;
+  if (!found->metadata.value.IsClosed() && request.Parameter("force") != "true") {
+    co_return http::Text(409, StrCat("ledger ", ledger.value(),
                                      " may have a writer; force=true deletes it all the same"));
   }
   // Of the version that was looked at: a ledger that is written to since is not what was asked for.
-  const absl::Status deleted = co_await ledgers.Delete(*ledger, metadata->version);
+  const absl::Status deleted = co_await ledgers.Delete(ledger, found->metadata.version);
   if (!deleted.ok()) co_return http::Failure(deleted);
-  co_return http::Json(JsonText(StrCat("Deleted ledger: ", ledger->value())));
+  co_return http::Json(JsonText(StrCat("Deleted ledger: ", ledger.value())));
 }
 
 }  // namespace stele::autorecovery

@@ -298,7 +298,7 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
   const BookieId bookie(command.bookie);
   STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
   STELE_TRY_OK(session.shard().RunUntil(
-      autorecovery::CheckBookieIsDown(session.env(), session.store(), cluster, bookie)));
+      autorecovery::CheckBookiesAreDown(session.env(), session.store(), cluster, {bookie})));
   autorecovery::MarkedLedgers marked;
   if (!command.dry_run) {
     STELE_TRY(marked, session.shard().RunUntil(autorecovery::MarkLedgersOf(
