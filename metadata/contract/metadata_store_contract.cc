@@ -152,6 +152,14 @@ Task<void> Parents(MetadataWorld* world) {
   // An existing parent stays as it is.
   STELE_CO_ASSERT_OK(co_await store->Put(root + "/a", "mine", 0));
   STELE_CO_ASSERT_OK(co_await store->Create(root + "/a/e/f", "", kPersistent));
+  STELE_CO_ASSERT_OK(co_await store->Create(root + "/a/g/h", "", kPersistent));
+  STELE_CO_ASSERT_OK(co_await store->Create(root + "/a/e/i", "", kPersistent));
+  STELE_CO_ASSIGN(const Node made, co_await store->Get(root + "/a/g"));
+  EXPECT_EQ(made.value, "");
+  EXPECT_EQ(made.version, 0);
+  EXPECT_EQ(made.owner, EphemeralOwner::kNone);
+  STELE_CO_ASSIGN(const Names both, co_await store->Children(root + "/a/e"));
+  EXPECT_EQ(both, (Names{"f", "i"}));
   STELE_CO_ASSIGN(const Node changed, co_await store->Get(root + "/a"));
   EXPECT_EQ(changed.value, "mine");
   EXPECT_EQ(changed.version, 1);

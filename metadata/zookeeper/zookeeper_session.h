@@ -91,6 +91,10 @@ class ZooKeeperSession {
                    Done done) = 0;
   virtual void Delete(const std::string& path, int32_t version, Done done) = 0;
 
+  // The parent, empty, and the node, both persistent, in one transaction: both or neither. Gives no
+  // stat. kNodeExists: the parent is there; kNoNode: its own parent is not.
+  virtual void CreateWithParent(const std::string& path, const std::string& value, Done done) = 0;
+
   // These two see everything that was acknowledged to anybody before the call.
   virtual void Get(const std::string& path, Done done) = 0;
   virtual void Children(const std::string& path, Done done) = 0;

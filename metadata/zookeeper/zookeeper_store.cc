@@ -15,6 +15,7 @@
 #include "metadata/drivers/node_path.h"
 #include "metadata/drivers/subscriptions.h"
 #include "metadata/zookeeper/lost_write.h"
+#include "metadata/zookeeper/parent_guess.h"
 #include "metadata/zookeeper/zookeeper_connection.h"
 #include "metadata/zookeeper/zookeeper_operation.h"
 #include "metadata/zookeeper/zookeeper_store_internal.h"
@@ -30,6 +31,10 @@ using Done = ZooKeeperSession::Done;
 // too large, at each reconnect again, so before that we take a new session, whose watches are armed
 // one by one. (The server's limit is 1,048,575 bytes.)
 constexpr size_t kRearmSizeMaxBytes = 768 * 1024;
+
+// A larger value is not made together with its parent: both paths, the value and what is around
+// them must fit into what a server takes.
+constexpr size_t kValueWithParentMaxBytes = 512 * 1024;
 
 // How many nodes are looked at to find the one that a lost CreateSequential may have made.
 constexpr size_t kLostSequentialsMax = 256;
@@ -131,15 +136,30 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     STELE_CO_TRY_OK(CheckNodeValue(path, value));
     const CreateMode mode =
         kind == NodeKind::kPersistent ? CreateMode::kPersistent : CreateMode::kEphemeral;
+    // A reply to both at once gives no stat, which tells whose an ephemeral node is.
+    const bool may_take_parent =
+        kind == NodeKind::kPersistent && value.size() <= kValueWithParentMaxBytes;
+    bool with_parent = may_take_parent && parents_.IsMissing(path);
     bool lost = false;
     while (true) {
-      STELE_CO_TRY(const ZooKeeperReply reply, co_await SendCreate(&operation, path, value, mode));
-      if (reply.code == ZooKeeperCode::kOk) co_return Made(operation, kind);
+      STELE_CO_TRY(const ZooKeeperReply reply,
+                   with_parent ? co_await SendCreateWithParent(&operation, path, value)
+                               : co_await SendCreate(&operation, path, value, mode));
+      if (reply.code == ZooKeeperCode::kOk) {
+        parents_.NoteMade(path, with_parent);
+        co_return Made(operation, kind);
+      }
       if (reply.code == ZooKeeperCode::kLost) {
         lost = true;
         STELE_CO_TRY_OK(co_await operation.WaitForSameSession());
+      } else if (reply.code == ZooKeeperCode::kNoNode && may_take_parent && !with_parent) {
+        with_parent = true;
       } else if (reply.code == ZooKeeperCode::kNoNode) {
-        STELE_CO_TRY_OK(co_await CreateParents(&operation, std::string(ParentPath(path))));
+        const std::string_view parent = ParentPath(path);
+        STELE_CO_TRY_OK(co_await CreateParents(
+            &operation, std::string(with_parent ? ParentPath(parent) : parent)));
+      } else if (reply.code == ZooKeeperCode::kNodeExists && with_parent) {
+        with_parent = false;  // what exists is the parent
       } else if (reply.code == ZooKeeperCode::kNodeExists && lost) {
         STELE_CO_TRY_OK(co_await JudgeCreate(&operation, path, value, kind));
         co_return Made(operation, kind);
@@ -301,6 +321,13 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     });
   }
 
+  Task<absl::StatusOr<ZooKeeperReply>> SendCreateWithParent(ZooKeeperOperation* operation,
+                                                            std::string path, std::string value) {
+    co_return co_await operation->Write([&](ZooKeeperSession* session, Done done) {
+      session->CreateWithParent(path, value, std::move(done));
+    });
+  }
+
   Done NoteWhenDeleted(const std::string& path, Done done) {
     return [this, path, done = std::move(done)](ZooKeeperReply reply) mutable {
       const bool gone = reply.code == ZooKeeperCode::kOk || reply.code == ZooKeeperCode::kNoNode;
@@ -430,6 +457,7 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
 
   const ZooKeeperStoreOptions options_;
   SeenNodes seen_;
+  ParentGuess parents_;
   const std::shared_ptr<Subscriptions<SessionState>> session_watches_;
   ZooKeeperWatches watches_;
   ZooKeeperRequests requests_;

@@ -103,7 +103,8 @@ TEST_P(ZooKeeperStoreTest, MissingParentsAreMadeAlsoWhenRepliesAreLostAndOthersR
   const auto store = Open();
   int requests = 0;
   server_.decide = [&](Request request, const std::string& path) {
-    if (request != Request::kCreate || ++requests > 12) return Fate::kServe;
+    const bool is_create = request == Request::kCreate || request == Request::kMulti;
+    if (!is_create || ++requests > 12) return Fate::kServe;
     if (requests % 4 == 0) server_.Delete("/a");
     return requests % 3 == 0 ? Fate::kDropAfter : Fate::kServe;
   };

@@ -3,8 +3,9 @@
 
     tools/bench/repair_bench.py CASE --stele bazel-bin/tools/shell/stele [--data DIR]
 
-  small   10,000 ledgers of a few small entries; a bookie is killed. Ledgers per second; on ZooKeeper
-          also its operations per ledger:  bazel-bin/integration_tests/with_zookeeper tools/bench/repair_bench.py small ...
+  small   10,000 ledgers (--ledgers) of a few small entries; a bookie is killed. Ledgers per second; on ZooKeeper
+          also its requests per ledger:  bazel-bin/integration_tests/with_zookeeper tools/bench/repair_bench.py small ...
+          and with --kinds each kind of them, counted by a relay, which takes its time: no figures of speed then
   large   10,000 ledgers, 5 GB of them on the bookie that is killed, no delay. Seconds until `cluster fsck` has proven
           all copies; bytes per second beside what the device takes in one stream (dd, direct, just before)
   append  the latency of appends at a rate, before, and while the same kind of data is repaired
@@ -23,6 +24,8 @@ import subprocess
 import tempfile
 import time
 
+from zookeeper_requests import ZooKeeperRequests
+
 BOOKIES = 4
 COPIES = 3
 
@@ -30,9 +33,15 @@ COPIES = 3
 class Cluster:
     """Bookies and, later, `stele autorecovery`; all killed at the end."""
 
-    def __init__(self, stele, data, limit):
-        self.stele, self.data, self.limit, self.processes = stele, data, limit, {}
+    def __init__(self, options, data):
+        self.stele, self.data, self.processes = os.path.abspath(options.stele), data, {}
+        self.limit, self.ledgers = options.limit, options.ledgers
         os.environ.setdefault("STELE_METADATA", f"sqlite://{data}/metadata.db")
+        self.requests = None
+        if options.kinds:
+            host, port = zookeeper_address()
+            self.requests = ZooKeeperRequests(host, port)
+            os.environ["STELE_METADATA"] = os.environ["STELE_METADATA"].replace(f"{host}:{port}", f"127.0.0.1:{self.requests.port}")
         self.run("cluster", "init", "--ok-if-exists")
         for i in range(1, BOOKIES + 1):
             self.start(f"b{i}", "bookie", "--data", f"{data}/b{i}", "--port", "0", "--set", f"bookieId=b{i}",
@@ -113,22 +122,30 @@ def device_rate(directory):
     return (1 << 30) / seconds
 
 
-def zookeeper_requests():
-    """What the server has received so far; nothing without one."""
+def zookeeper_address():
+    """Nothing without one."""
     uri = os.environ["STELE_METADATA"]
     if not uri.startswith("zk"):
         return None
     host, port = re.search(r"://([^:/]+):(\d+)", uri).groups()
-    with socket.create_connection((host, int(port)), timeout=5) as peer:
+    return host, int(port)
+
+
+def zookeeper_requests():
+    """What the server has received so far; nothing without one."""
+    address = zookeeper_address()
+    if address is None:
+        return None
+    with socket.create_connection(address, timeout=5) as peer:
         peer.sendall(b"srvr")
         answer = peer.makefile().read()
     return int(re.search(r"Received: (\d+)", answer).group(1))
 
 
 def small(cluster):
-    cluster.write(10_000, 100, 5, "--outstanding", "1000", "--keep")
+    cluster.write(cluster.ledgers, 100, 5, "--outstanding", "1000", "--keep")
     cluster.start_autorecovery()
-    before = zookeeper_requests()
+    before = cluster.requests.counts.copy() if cluster.requests else zookeeper_requests()
     killed = cluster.kill("b1")
     cluster.wait(120, "the loss to be seen", lambda: "a bookie is lost" in cluster.log("autorecovery"))
     noticed = time.monotonic() - killed
@@ -137,7 +154,11 @@ def small(cluster):
     repaired = number("ledgers", line)
     print_figures(ledgers_repaired=repaired, seconds_until_noticed=noticed, seconds_until_repaired=took,
                   ledgers_per_second_from_kill=repaired / took, said=line)
-    if before is not None:
+    if cluster.requests:
+        asked = cluster.requests.counts - before
+        print_figures(zookeeper_requests_per_ledger=asked.total() / repaired,
+                      **{f"of which {kind}": count / repaired for kind, count in asked.most_common()})
+    elif before is not None:
         print_figures(zookeeper_requests_per_ledger=(zookeeper_requests() - before) / repaired)
     print_figures(fsck=cluster.run("cluster", "fsck", "--json").stdout.strip())
 
@@ -232,9 +253,11 @@ def main():
     parser.add_argument("--stele", required=True)
     parser.add_argument("--data", default=tempfile.gettempdir())
     parser.add_argument("--limit", type=int, default=0, help="of repair, bytes per second; append: default none, drain: 12 MiB")
+    parser.add_argument("--ledgers", type=int, default=10_000, help="of small")
+    parser.add_argument("--kinds", action="store_true", help="small, on ZooKeeper: its requests by kind")
     options = parser.parse_args()
     data = tempfile.mkdtemp(prefix="repair_bench.", dir=options.data)
-    cluster = Cluster(os.path.abspath(options.stele), data, options.limit)
+    cluster = Cluster(options, data)
     try:
         cases[options.case](cluster)
     finally:

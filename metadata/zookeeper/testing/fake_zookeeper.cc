@@ -150,6 +150,11 @@ class FakeZooKeeper::Session : public ZooKeeperSession {
     Send(Request::kDelete, path, std::move(done),
          [path, version, server = Server()] { return server->ApplyDelete(path, version); });
   }
+  void CreateWithParent(const std::string& path, const std::string& value, Done done) override {
+    Send(Request::kMulti, path, std::move(done), [this, path, value, server = Server()] {
+      return server->ApplyCreateWithParent(connection_->id, path, value);
+    });
+  }
   void Get(const std::string& path, Done done) override {
     Send(Request::kGet, path, std::move(done),
          [path, server = Server()] { return server->Read(path); });
@@ -314,6 +319,15 @@ ZooKeeperReply FakeZooKeeper::ApplyDelete(const std::string& path, int32_t versi
   if (HasChildren(path)) return Only(ZooKeeperCode::kNotEmpty);
   RemoveNode(path);
   return {};
+}
+
+ZooKeeperReply FakeZooKeeper::ApplyCreateWithParent(int64_t session, const std::string& path,
+                                                    const std::string& value) {
+  constexpr auto kPersistent = ZooKeeperSession::CreateMode::kPersistent;
+  const ZooKeeperReply parent =
+      ApplyCreate(session, std::string(ParentPath(path)), "", kPersistent);
+  if (parent.code != ZooKeeperCode::kOk) return parent;
+  return Only(ApplyCreate(session, path, value, kPersistent).code);
 }
 
 ZooKeeperReply FakeZooKeeper::Read(const std::string& path) const {

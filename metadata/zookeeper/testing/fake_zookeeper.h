@@ -35,7 +35,7 @@ class FakeZooKeeper {
     kExpireBefore,  // the session ends before the request is applied
     kExpireAfter,   // the request is applied, then the session ends
   };
-  enum class Request { kCreate, kSet, kDelete, kGet, kChildren, kWatch, kUnwatch };
+  enum class Request { kCreate, kSet, kDelete, kMulti, kGet, kChildren, kWatch, kUnwatch };
 
   explicit FakeZooKeeper(Executor* executor) : executor_(executor) { nodes_["/"] = {}; }
   ~FakeZooKeeper();
@@ -73,6 +73,8 @@ class FakeZooKeeper {
                              ZooKeeperSession::CreateMode mode);
   ZooKeeperReply ApplySet(const std::string& path, const std::string& value, int32_t version);
   ZooKeeperReply ApplyDelete(const std::string& path, int32_t version);
+  ZooKeeperReply ApplyCreateWithParent(int64_t session, const std::string& path,
+                                       const std::string& value);
   ZooKeeperReply Read(const std::string& path) const;
   ZooKeeperReply ListChildren(const std::string& path) const;
   void RemoveNode(const std::string& path);
