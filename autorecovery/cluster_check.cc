@@ -94,6 +94,12 @@ Task<absl::StatusOr<std::vector<FragmentState>>> ClusterCheck::Explain(LedgerId 
   co_return co_await ExplainLedger(&impl_->core(), ledger);
 }
 
+Task<absl::StatusOr<Buffer>> ClusterCheck::ReadPacket(BookieId bookie, LedgerId ledger,
+                                                      EntryId entry) {
+  co_return co_await autorecovery::ReadPacket(&impl_->core().context(), std::move(bookie), ledger,
+                                              entry);
+}
+
 Task<absl::StatusOr<BookieSpace>> ClusterCheck::SpaceOf(BookieId bookie) {
   STELE_CO_TRY(const wire::GetBookieInfoReply info,
                co_await AskForSpace(&impl_->core().context(), bookie));

@@ -13,6 +13,7 @@
 #include "autorecovery/check_report.h"
 #include "client/client_options.h"
 #include "common/async/task.h"
+#include "common/base/buffer.h"
 #include "common/base/ids.h"
 #include "common/seams/env.h"
 #include "metadata/cluster_init.h"
@@ -41,6 +42,11 @@ class ClusterCheck {
   // Where each fragment of a ledger is, and what its bookies say they have of it.
   //   kNoSuchLedgerMetadata, kCorruptData
   Task<absl::StatusOr<std::vector<FragmentState>>> Explain(LedgerId ledger);
+
+  // One bookie's copy of an entry, as it stores it: nothing is verified.
+  //   errors   kNoSuchEntry, kNoSuchLedger   it does not have it
+  //            those of a bookie that does not answer, or cannot say
+  Task<absl::StatusOr<Buffer>> ReadPacket(BookieId bookie, LedgerId ledger, EntryId entry);
 
   //   errors   those of a bookie that does not answer
   Task<absl::StatusOr<BookieSpace>> SpaceOf(BookieId bookie);

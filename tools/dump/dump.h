@@ -31,4 +31,8 @@ Task<absl::StatusOr<int64_t>> DumpEntryLog(Env env, DumpOptions options, Emit em
 // The ledger is taken from the file's name.
 Task<absl::StatusOr<int64_t>> DumpIndex(Env env, DumpOptions options, Emit emit);
 
+// Where the replay of each journal would begin: the lastMark files of a ledger directory (`path`,
+// as configured). kNoSuchFile: there is none.
+Task<absl::StatusOr<int64_t>> DumpMarks(Env env, DumpOptions options, Emit emit);
+
 }  // namespace stele::dump

@@ -1,9 +1,11 @@
 #include "tools/shell/admin_token.h"
 
 #include <algorithm>
-#include <filesystem>
 #include <string>
 #include <utility>
+
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -20,21 +22,32 @@ absl::Status BadTokenFile(std::string_view path, std::string_view why) {
   return MakeError(ErrorCode::kConfig, StrCat("token file ", path, ": ", why));
 }
 
+bool IsSecretFile(const std::string& path) {
+  struct stat found = {};
+  if (::stat(path.c_str(), &found) != 0) return false;
+  TokenOwner owner = TokenOwner::kOther;
+  if (found.st_uid == 0) owner = TokenOwner::kRoot;
+  if (found.st_uid == ::geteuid()) owner = TokenOwner::kUs;
+  return IsSecret(owner, static_cast<std::filesystem::perms>(found.st_mode & 07777));
+}
+
 Task<absl::StatusOr<Buffer>> ReadSmallFile(FileSystem* files, std::string path) {
   co_return co_await ReadFile(files, std::move(path), kTokenFileSizeMaxBytes);
 }
 
 }  // namespace
 
+bool IsSecret(TokenOwner owner, std::filesystem::perms mode) {
+  using std::filesystem::perms;
+  perms others = perms::group_all | perms::others_all;
+  if (owner == TokenOwner::kRoot) others &= ~perms::group_read;
+  return (mode & others) == perms::none;
+}
+
 absl::StatusOr<std::string> ReadToken(real::Shard& shard, const std::string& path) {
   if (path.empty()) return std::string();
   STELE_TRY(const Buffer bytes, shard.RunUntil(ReadSmallFile(shard.env().files, path)));
-  std::error_code failed;
-  const std::filesystem::perms mode = std::filesystem::status(path, failed).permissions();
-  constexpr auto kOthers = std::filesystem::perms::group_all | std::filesystem::perms::others_all;
-  if (failed || (mode & kOthers) != std::filesystem::perms::none) {
-    return BadTokenFile(path, "others can read it: chmod 600");
-  }
+  if (!IsSecretFile(path)) return BadTokenFile(path, "others can read it: chmod 600");
   std::string token = bytes.ToString();
   token.resize(std::min(token.find('\n'), token.size()));
   if (token.size() < kTokenSizeMin) {

@@ -1,6 +1,7 @@
 #include "tools/shell/autorecovery_commands.h"
 
 #include <algorithm>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -78,7 +79,14 @@ absl::Status Status(Session& session) {
   return absl::OkStatus();
 }
 
-absl::Status List(Session& session) {
+bool IsWanted(const AutorecoveryListCommand& command, const std::set<BookieId>& missing,
+              bool is_locked) {
+  if (command.locked && !is_locked) return false;
+  if (!command.missing.empty() && !missing.contains(BookieId(command.missing))) return false;
+  return command.not_missing.empty() || !missing.contains(BookieId(command.not_missing));
+}
+
+absl::Status List(Session& session, const AutorecoveryListCommand& command) {
   STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
   auto& shard = session.shard();
   metadata::UnderreplicatedQueue queue = QueueOf(session);
@@ -93,6 +101,8 @@ absl::Status List(Session& session) {
     for (const BookieId& bookie : task.mark.replicas) replicas.push_back(bookie.value());
     const auto lock = std::find_if(locks.begin(), locks.end(),
                                    [&](const auto& held) { return held.ledger == task.ledger; });
+    const std::set<BookieId> missing(task.mark.replicas.begin(), task.mark.replicas.end());
+    if (!IsWanted(command, missing, lock != locks.end())) continue;
     std::string reason;
     if (std::binary_search(quarantined.begin(), quarantined.end(), task.ledger)) {
       STELE_TRY(const auto record, shard.RunUntil(records.Quarantine(task.ledger)));
@@ -109,7 +119,8 @@ absl::Status List(Session& session) {
         .Set("worker", lock == locks.end() ? std::string() : lock->owner)
         .Set("quarantined", std::move(reason));
   }
-  PrintRecords(printed, session.options().format, "no ledger is marked for repair");
+  PrintRecords(printed, session.options().format,
+               tasks.empty() ? "no ledger is marked for repair" : "no such ledger is marked");
   if (quarantined.empty()) return absl::OkStatus();
   return MakeError(ErrorCode::kCorruptData,
                    StrCat(quarantined.size(),
@@ -170,6 +181,29 @@ absl::Status Audit(Session& session) {
   return absl::OkStatus();
 }
 
+// Older than any interval that is in use: BookKeeper's own tool takes dates back as far.
+constexpr absl::Duration kLongAgo = absl::Hours(24 * 21);
+
+absl::Status Recheck(Session& session, const RecheckCommand& command) {
+  if (!command.ledgers && !command.placement && !command.replicas) {
+    return MakeError(ErrorCode::kInvalidArgument, "name a check: --ledgers, --placement, ...");
+  }
+  AutorecoverySettings settings = SettingsOf(session);
+  const absl::Time date = session.env().clock->WallNow() - kLongAgo;
+  const auto take_back = [&](bool wanted, metadata::CheckKind kind) -> absl::Status {
+    if (!wanted) return absl::OkStatus();
+    return session.shard().RunUntil(settings.SetCheckTime(kind, date));
+  };
+  STELE_TRY_OK(take_back(command.ledgers, metadata::CheckKind::kAllLedgers));
+  STELE_TRY_OK(take_back(command.placement, metadata::CheckKind::kPlacement));
+  STELE_TRY_OK(take_back(command.replicas, metadata::CheckKind::kReplicas));
+  PrintRecord(Record()
+                  .Set("last_check", absl::FormatTime(absl::RFC3339_sec, date, absl::UTCTimeZone()))
+                  .Set("begins", std::string("with the next election: restart the auditor")),
+              session.options().format);
+  return absl::OkStatus();
+}
+
 absl::Status Forget(Session& session, LedgerId ledger) {
   STELE_TRY(AutorecoveryRecords records, RecordsOf(session));
   STELE_TRY(const auto record, session.shard().RunUntil(records.Quarantine(ledger)));
@@ -186,7 +220,12 @@ absl::Status Forget(Session& session, LedgerId ledger) {
 }  // namespace
 
 ExitCode RunAutorecoveryStatus(const CommonOptions& common) { return RunInSession(common, Status); }
-ExitCode RunAutorecoveryList(const CommonOptions& common) { return RunInSession(common, List); }
+ExitCode RunAutorecoveryList(const AutorecoveryListCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return List(session, command); });
+}
+ExitCode RunAutorecoveryRecheck(const RecheckCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Recheck(session, command); });
+}
 ExitCode RunAutorecoverySwitch(const CommonOptions& common, bool enabled) {
   return RunInSession(common, [&](Session& session) { return Switch(session, enabled); });
 }

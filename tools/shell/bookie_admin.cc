@@ -8,22 +8,15 @@
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/bookie_service_info.h"
-#include "metadata/cluster_paths.h"
 #include "tools/shell/admin_token.h"
+#include "tools/shell/cluster_access.h"
 
 namespace stele::shell {
 namespace {
 
 absl::StatusOr<Endpoint> FindAdminPort(Session& session, const BookieId& bookie) {
-  const metadata::ClusterPaths paths(session.uri().root);
-  for (const std::string& path : {paths.Writable(bookie), paths.ReadOnly(bookie)}) {
-    const absl::StatusOr<metadata::Node> node =
-        session.shard().RunUntil(session.store()->Get(path));
-    if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) continue;
-    if (!node.ok()) return node.status();
-    return metadata::AdminEndpointOf(bookie, node->value);
-  }
-  return MakeError(ErrorCode::kNoSuchKey, StrCat("bookie ", bookie.value(), " is not registered"));
+  STELE_TRY(const metadata::Node node, ReadRegistration(session, bookie));
+  return metadata::AdminEndpointOf(bookie, node.value);
 }
 
 }  // namespace

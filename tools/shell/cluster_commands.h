@@ -1,4 +1,4 @@
-// stele cluster init|status, stele bookies list: what the metadata store alone knows.
+// stele cluster init|status|doctor, stele bookies list|show|space: the cluster and its bookies.
 #pragma once
 
 #include <string>
@@ -19,6 +19,18 @@ ExitCode RunClusterInit(const ClusterInitCommand& command);
 // Exit code kUnavailable when no bookie is writable.
 ExitCode RunClusterStatus(const CommonOptions& common);
 
-ExitCode RunBookiesList(const CommonOptions& common);
+// What is wrong now, and what to do about it. kDamaged when something is critical, kUnavailable
+// when something else was found.
+ExitCode RunClusterDoctor(const CommonOptions& common);
+
+struct BookiesListCommand {
+  CommonOptions common;
+  std::string state;  // --state: writable, read-only, up or down; empty: all
+};
+ExitCode RunBookiesList(const BookiesListCommand& command);
+// What a bookie says about itself in its registration. kNotFound: it is not registered.
+ExitCode RunBookiesShow(const CommonOptions& common, const std::string& bookie);
+// The disks of all bookies that are up. kUnavailable when one does not answer.
+ExitCode RunBookiesSpace(const CommonOptions& common);
 
 }  // namespace stele::shell

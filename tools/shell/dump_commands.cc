@@ -25,6 +25,7 @@ Task<absl::StatusOr<int64_t>> StartDump(Env env, const DumpCommand& command) {
   switch (command.kind) {
     case DumpKind::kJournal: return dump::DumpJournal(env, command.options, emit);
     case DumpKind::kEntryLog: return dump::DumpEntryLog(env, command.options, emit);
+    case DumpKind::kMarks: return dump::DumpMarks(env, command.options, emit);
     case DumpKind::kIndex: break;
   }
   return dump::DumpIndex(env, command.options, emit);

@@ -1,4 +1,4 @@
-// stele dump journal|entrylog|index: prints the records of a bookie's file.
+// stele dump journal|entrylog|index|marks: prints the records of a bookie's files.
 #pragma once
 
 #include "tools/dump/dump.h"
@@ -7,7 +7,7 @@
 
 namespace stele::shell {
 
-enum class DumpKind { kJournal, kEntryLog, kIndex };
+enum class DumpKind { kJournal, kEntryLog, kIndex, kMarks };
 
 struct DumpCommand {
   DumpKind kind = DumpKind::kJournal;

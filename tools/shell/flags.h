@@ -23,14 +23,16 @@ struct PasswordOptions;
 using Run = std::function<ExitCode()>;
 
 void AddDaemonCommands(CLI::App& app, Run& run);        // bookie, standalone
-void AddAutorecoveryCommands(CLI::App& app, Run& run);  // autorecovery, node, recover, gate, cookie
+void AddAutorecoveryCommands(CLI::App& app, Run& run);  // autorecovery, node, recover, gate
+void AddCookieCommands(CLI::App& app, Run& run);        // cookie
 void AddClusterCommands(CLI::App& app, Run& run);       // cluster, bookies
 void AddLedgerCommands(CLI::App& app, Run& run);        // ledger
 void AddToolCommands(CLI::App& app, Run& run);          // dump, takeover, bench, version
 
-// Below cluster, and below ledger.
+// Below cluster, below ledger, and below node.
 void AddFsckCommand(CLI::App& cluster, Run& run);
 void AddExplainCommand(CLI::App& ledger, Run& run);
+void AddNodeTry(CLI::App& node, Run& run);
 
 // --log.
 void AddLogFlag(CLI::App& command, LogFormat& format);

@@ -93,6 +93,32 @@ void AddSwitches(CLI::App& autorecovery, Run& run) {
   }
 }
 
+void AddList(CLI::App& autorecovery, Run& run) {
+  CLI::App* list = autorecovery.add_subcommand("list", "The ledgers that are marked for repair");
+  auto options = std::make_shared<AutorecoveryListCommand>();
+  AddCommonFlags(*list, options->common);
+  list->add_option("--missing", options->missing, "Only those that lack this bookie's copy");
+  list->add_option("--not-missing", options->not_missing, "None of those");
+  list->add_flag("--locked", options->locked, "Only those that a worker works on now");
+  list->footer("Examples:\n  stele autorecovery list\n  stele autorecovery list --locked");
+  list->callback([=, &run] { run = [=] { return RunAutorecoveryList(*options); }; });
+}
+
+void AddRecheck(CLI::App& autorecovery, Run& run) {
+  CLI::App* command = autorecovery.add_subcommand(
+      "recheck", "Let the auditor that is elected next begin with these checks");
+  auto options = std::make_shared<RecheckCommand>();
+  AddCommonFlags(*command, options->common);
+  command->add_flag("--ledgers", options->ledgers, "Of all copies of all ledgers");
+  command->add_flag("--placement", options->placement, "Of racks");
+  command->add_flag("--replicas", options->replicas, "One that only Apache's auditors have");
+  command->footer(
+      "The running auditor does not look: restart it. To check all copies now: stele cluster "
+      "fsck.\n"
+      "Example:\n  stele autorecovery recheck --ledgers");
+  command->callback([=, &run] { run = [=] { return RunAutorecoveryRecheck(*options); }; });
+}
+
 void AddAutorecovery(CLI::App& app, Run& run) {
   CLI::App* autorecovery = app.add_subcommand(
       "autorecovery", "Run auditor and replication worker until SIGTERM, or steer them");
@@ -109,10 +135,8 @@ void AddAutorecovery(CLI::App& app, Run& run) {
   status->footer("Example:\n  stele autorecovery status --json");
   status->callback([=, &run] { run = [=] { return RunAutorecoveryStatus(*status_common); }; });
 
-  CLI::App* list = autorecovery->add_subcommand("list", "The ledgers that are marked for repair");
-  const auto list_common = Common(*list);
-  list->footer("Example:\n  stele autorecovery list");
-  list->callback([=, &run] { run = [=] { return RunAutorecoveryList(*list_common); }; });
+  AddList(*autorecovery, run);
+  AddRecheck(*autorecovery, run);
 
   AddSwitches(*autorecovery, run);
   AddLimit(*autorecovery, run);
@@ -162,6 +186,15 @@ void AddQuiesce(CLI::App& node, Run& run) {
   command->callback([=, &run] { run = [=] { return RunNodeQuiesce(*options); }; });
 }
 
+void AddWaitFlags(CLI::App& command, WaitLimits& limits) {
+  command
+      .add_option("--timeout", limits.timeout_seconds,
+                  "Seconds; default: as long as there is progress")
+      ->check(CLI::PositiveNumber);
+  command.add_flag("--skip-quarantined", limits.skip_quarantined,
+                   "Do not wait for ledgers with entries that no bookie gives");
+}
+
 void AddNode(CLI::App& app, Run& run) {
   CLI::App* node = app.add_subcommand("node", "Take a bookie out of the cluster, or look at it");
   node->require_subcommand(1);
@@ -176,15 +209,17 @@ void AddNode(CLI::App& app, Run& run) {
       "--no-wait", [options] { options->wait = false; }, "Order it and come back at once");
   drain->add_option("--token-file", options->token_path,
                     "Of its admin port: it is made read-only first, until it is restarted");
+  AddWaitFlags(*drain, options->limits);
   drain->footer(
       "The replication workers do it, behind all repair. Exit code 4 when something is left that "
-      "waiting does not move.\n"
+      "waiting does not move, or did not in time; what is in the way is named.\n"
       "Examples:\n"
       "  stele node drain bookie-3:3181 --dry-run\n"
       "  stele node drain bookie-3:3181 --token-file /etc/stele/token");
   drain->callback([=, &run] { run = [=] { return RunNodeDrain(*options); }; });
 
   AddQuiesce(*node, run);
+  AddNodeTry(*node, run);
 
   CLI::App* undrain = node->add_subcommand("undrain", "Stop a drain; what was moved stays moved");
   const auto undrain_common = Common(*undrain);
@@ -212,9 +247,14 @@ void AddRecover(CLI::App& app, Run& run) {
   command->add_flag("--dry-run", options->dry_run, "Say how many ledgers, and do nothing");
   command->add_flag_callback(
       "--no-wait", [options] { options->wait = false; }, "Mark them and come back at once");
+  command->add_flag("--delete-cookie", options->delete_cookie,
+                    "When no ledger names it any more: it is out of the cluster");
+  AddWaitFlags(*command, options->limits);
   command->footer(
-      "The replication workers do it. Exit code 5 when the bookie is up.\n"
-      "Example:\n  stele recover bookie-3:3181");
+      "The replication workers do it. Exit code 5 when the bookie is up, 4 when ledgers are left.\n"
+      "Examples:\n"
+      "  stele recover bookie-3:3181 --dry-run\n"
+      "  stele recover bookie-3:3181 --delete-cookie");
   command->callback([=, &run] { run = [=] { return RunRecover(*options); }; });
 }
 
@@ -234,33 +274,6 @@ void AddGate(CLI::App& app, Run& run) {
   restart->callback([=, &run] { run = [=] { return RunGateRestart(*options); }; });
 }
 
-void AddCookie(CLI::App& app, Run& run) {
-  CLI::App* cookie = app.add_subcommand("cookie", "The cookies of bookies in the metadata store");
-  cookie->require_subcommand(1);
-
-  CLI::App* list = cookie->add_subcommand("list", "All bookies that ever joined");
-  const auto list_common = Common(*list);
-  list->footer("Example:\n  stele cookie list");
-  list->callback([=, &run] { run = [=] { return RunCookieList(*list_common); }; });
-
-  CLI::App* show = cookie->add_subcommand("show", "The cookie of a bookie");
-  const auto show_common = Common(*show);
-  auto shown = std::make_shared<std::string>();
-  show->add_option("BOOKIE", *shown, "Its id")->required();
-  show->footer("Example:\n  stele cookie show bookie-3:3181");
-  show->callback([=, &run] { run = [=] { return RunCookieShow(*show_common, *shown); }; });
-
-  CLI::App* erase = cookie->add_subcommand(
-      "delete", "Take a bookie out of the cluster for good, when nothing names it any more");
-  auto options = std::make_shared<CookieDeleteCommand>();
-  AddCommonFlags(*erase, options->common);
-  erase->add_option("BOOKIE", options->bookie, "Its id")->required();
-  erase->add_flag("--dry-run", options->dry_run, "Say what stands against it, and do nothing");
-  erase->add_flag("--force", options->force, "Although it is up, or ledgers name it");
-  erase->footer("Example:\n  stele cookie delete bookie-3:3181 --dry-run");
-  erase->callback([=, &run] { run = [=] { return RunCookieDelete(*options); }; });
-}
-
 }  // namespace
 
 void AddAutorecoveryCommands(CLI::App& app, Run& run) {
@@ -268,7 +281,6 @@ void AddAutorecoveryCommands(CLI::App& app, Run& run) {
   AddNode(app, run);
   AddRecover(app, run);
   AddGate(app, run);
-  AddCookie(app, run);
 }
 
 void AddFsckCommand(CLI::App& cluster, Run& run) {

@@ -149,6 +149,8 @@ void AddRead(CLI::App& ledger, Run& run) {
                     "Also what may not be acknowledged, up to --last");
   command->add_flag("--recover", options->recover,
                     "Take an open ledger over first: its writer is fenced, the ledger closed");
+  command->add_option("--bookie", options->bookie,
+                      "Only the copies of this bookie; each is verified");
   AddEntryFormat(*command, options->format);
   command->footer(
       "Examples:\n"
@@ -171,16 +173,41 @@ void AddTail(CLI::App& ledger, Run& run) {
   command->callback([options, &run] { run = [=] { return RunLedgerTail(*options); }; });
 }
 
-using RunLedger = ExitCode (*)(const LedgerCommand&);
-
-void AddSimple(CLI::App& ledger, Run& run, const char* name, const char* what, RunLedger function) {
-  CLI::App* command = ledger.add_subcommand(name, what);
+void AddRecover(CLI::App& ledger, Run& run) {
+  CLI::App* command =
+      ledger.add_subcommand("recover", "Fence a ledger's writer, find its end and close it");
   auto options = std::make_shared<LedgerCommand>();
   AddCommonFlags(*command, options->common);
   AddPasswordFlags(*command, options->password);
   AddLedger(*command, options->ledger);
-  command->footer(std::string("Example:\n  stele ledger ") + name + " 7");
-  command->callback([options, function, &run] { run = [=] { return function(*options); }; });
+  command->footer("Example:\n  stele ledger recover 7");
+  command->callback([options, &run] { run = [=] { return RunLedgerRecover(*options); }; });
+}
+
+void AddInfo(CLI::App& ledger, Run& run) {
+  CLI::App* command = ledger.add_subcommand("info", "State, replication and fragments of a ledger");
+  auto options = std::make_shared<LedgerInfoCommand>();
+  AddCommonFlags(*command, options->ledger.common);
+  AddLedger(*command, options->ledger.ledger);
+  command->add_option("--dump-file", options->dump_path,
+                      "Also write here what is stored, byte for byte");
+  command->footer("Example:\n  stele ledger info 7");
+  command->callback([options, &run] { run = [=] { return RunLedgerInfo(*options); }; });
+}
+
+void AddRestore(CLI::App& ledger, Run& run) {
+  CLI::App* command = ledger.add_subcommand(
+      "restore", "Store the metadata of a ledger as info --dump-file wrote it");
+  auto options = std::make_shared<LedgerRestoreCommand>();
+  AddCommonFlags(*command, options->common);
+  AddLedger(*command, options->ledger);
+  command->add_option("--file", options->path, "What to store")->required();
+  command->add_flag("--replace", options->replace, "Although there is metadata");
+  command->add_flag("--dry-run", options->dry_run, "Show it, and store nothing");
+  command->footer(
+      "What the cluster has decided since then is forgotten: a closed ledger may be open again.\n"
+      "Example:\n  stele ledger restore 7 --file ledger-7 --dry-run");
+  command->callback([options, &run] { run = [=] { return RunLedgerRestore(*options); }; });
 }
 
 void AddList(CLI::App& ledger, Run& run) {
@@ -188,6 +215,7 @@ void AddList(CLI::App& ledger, Run& run) {
   auto options = std::make_shared<LedgerListCommand>();
   AddCommonFlags(*command, options->common);
   command->add_flag("--details", options->details, "With state, last entry and bytes");
+  command->add_option("--bookie", options->bookie, "Only those whose metadata names it");
   command->footer("Example:\n  stele ledger list --details");
   command->callback([options, &run] { run = [=] { return RunLedgerList(*options); }; });
 }
@@ -213,9 +241,9 @@ void AddLedgerCommands(CLI::App& app, Run& run) {
   AddAppend(*ledger, run);
   AddRead(*ledger, run);
   AddTail(*ledger, run);
-  AddSimple(*ledger, run, "info", "State, replication and fragments of a ledger", RunLedgerInfo);
-  AddSimple(*ledger, run, "recover", "Fence a ledger's writer, find its end and close it",
-            RunLedgerRecover);
+  AddInfo(*ledger, run);
+  AddRestore(*ledger, run);
+  AddRecover(*ledger, run);
   AddExplainCommand(*ledger, run);
   AddList(*ledger, run);
   AddDelete(*ledger, run);

@@ -1,5 +1,7 @@
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include <CLI/CLI.hpp>
 
@@ -128,17 +130,34 @@ void AddBenchRead(CLI::App& bench, Run& run) {
   command->callback([options, &run] { run = [options] { return RunBenchRead(*options); }; });
 }
 
+void AddDirectories(CLI::App& command, std::vector<std::string>& ledgers,
+                    std::vector<std::string>& indexes) {
+  command
+      .add_option("--ledger-directory", ledgers, "As in ledgerDirectories; repeatable, all of them")
+      ->required();
+  command.add_option("--index-directory", indexes,
+                     "As in indexDirectories, when they lie elsewhere; repeatable");
+}
+
+void AddRepairCheck(CLI::App& repair, Run& run) {
+  CLI::App* command = repair.add_subcommand(
+      "check", "Read everything that a stopped bookie stores, and say what is wrong");
+  auto options = std::make_shared<RepairCheckCommand>();
+  AddCommonFlags(*command, options->common);
+  AddDirectories(*command, options->ledger_directories, options->index_directories);
+  command->footer(
+      "Changes nothing. With --metadata digests are compared, too. What is in its journals only is "
+      "not\nlooked at. Exit code 6 when something is wrong.\n"
+      "Example:\n  stele repair check --ledger-directory /var/lib/stele/ledgers");
+  command->callback([options, &run] { run = [options] { return RunRepairCheck(*options); }; });
+}
+
 void AddRepairIndex(CLI::App& repair, Run& run) {
   CLI::App* command = repair.add_subcommand(
       "index",
       "Bring back what the index files of a stopped bookie have lost, from its entry logs");
   auto options = std::make_shared<RepairIndexCommand>();
-  command
-      ->add_option("--ledger-directory", options->ledger_directories,
-                   "As in ledgerDirectories; repeatable, all of them")
-      ->required();
-  command->add_option("--index-directory", options->index_directories,
-                      "As in indexDirectories, when they lie elsewhere; repeatable");
+  AddDirectories(*command, options->ledger_directories, options->index_directories);
   command->add_option("ledgers", options->ledgers, "Only these; default: all that lost something");
   AddJson(*command, options->format);
   command->footer("Example:\n  stele repair index --ledger-directory /var/lib/stele/ledgers");
@@ -163,9 +182,20 @@ void AddToolCommands(CLI::App& app, Run& run) {
   AddDump(*dump, run, DumpKind::kIndex, "index", "Header and entries of a ledger's index (.idx)",
           "Example:\n  stele dump index /var/lib/stele/ledgers/current/0/0/7.idx");
 
+  CLI::App* marks = dump->add_subcommand(
+      "marks", "Where the replay of each journal would begin, by a ledger directory");
+  auto marks_options = std::make_shared<DumpCommand>();
+  marks_options->kind = DumpKind::kMarks;
+  marks->add_option("directory", marks_options->options.path, "As in ledgerDirectories")
+      ->required();
+  AddJson(*marks, marks_options->format);
+  marks->footer("Example:\n  stele dump marks /var/lib/stele/ledgers");
+  marks->callback([=, &run] { run = [=] { return RunDump(*marks_options); }; });
+
   AddTakeOver(app, run);
   CLI::App* repair = app.add_subcommand("repair", "Repair the files of a bookie");
   repair->require_subcommand(1);
+  AddRepairCheck(*repair, run);
   AddRepairIndex(*repair, run);
 
   CLI::App* version = app.add_subcommand("version", "Print version and protocol levels");

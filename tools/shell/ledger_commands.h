@@ -1,4 +1,4 @@
-// stele ledger create|append|read|tail|info|list|delete|recover.
+// stele ledger create|append|read|tail|info|restore|list|delete|recover.
 #pragma once
 
 #include <cstdint>
@@ -61,8 +61,10 @@ struct LedgerReadCommand {
   std::optional<EntryId> last;  // --last; nothing: the last add confirmed
   bool unconfirmed = false;     // --unconfirmed
   bool recover = false;         // --recover
+  std::string bookie;           // --bookie: only this one's copies; nothing is taken over
   EntryFormat format = EntryFormat::kText;
 };
+// With a bookie: kNotFound when it lacks some of them, kDamaged when some are not what was written.
 ExitCode RunLedgerRead(const LedgerReadCommand& command);
 
 // Follows the ledger until it is closed. Of the command: first and format count.
@@ -73,12 +75,27 @@ struct LedgerCommand {
   PasswordOptions password;
   LedgerId ledger;
 };
-ExitCode RunLedgerInfo(const LedgerCommand& command);
+struct LedgerInfoCommand {
+  LedgerCommand ledger;
+  std::string dump_path;  // --dump-file: what is stored, byte for byte
+};
+ExitCode RunLedgerInfo(const LedgerInfoCommand& command);
 ExitCode RunLedgerRecover(const LedgerCommand& command);
+
+struct LedgerRestoreCommand {
+  CommonOptions common;
+  LedgerId ledger;
+  std::string path;      // --file: what --dump-file has written
+  bool replace = false;  // --replace: although there is metadata
+  bool dry_run = false;
+};
+// kDamaged: the file holds no metadata. kExists: there is metadata already.
+ExitCode RunLedgerRestore(const LedgerRestoreCommand& command);
 
 struct LedgerListCommand {
   CommonOptions common;
   bool details = false;  // --details: state, entries, bytes
+  std::string bookie;    // --bookie: only ledgers whose metadata names it
 };
 ExitCode RunLedgerList(const LedgerListCommand& command);
 

@@ -1,13 +1,17 @@
-// The ledger commands that deal with metadata: create, info, list, delete, recover.
+// The ledger commands that deal with metadata: create, info, restore, list, delete, recover.
 #include <cstdio>
 #include <utility>
+#include <vector>
 
 #include "client/client.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "metadata/ledger_metadata_codec.h"
+#include "tools/shell/cluster_access.h"
 #include "tools/shell/ledger_commands.h"
 #include "tools/shell/ledger_flags.h"
+#include "tools/shell/text_file.h"
 
 namespace stele::shell {
 namespace {
@@ -82,9 +86,18 @@ std::vector<Record> FragmentRecords(const LedgerMetadata& metadata) {
   return fragments;
 }
 
-absl::Status Info(Session& session, LedgerId ledger) {
+absl::Status DumpMetadata(Session& session, LedgerId ledger, const std::string& to) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY(std::string path, cluster.layout.PathOf(ledger));
+  STELE_TRY(metadata::Node node, session.shard().RunUntil(session.store()->Get(std::move(path))));
+  return session.shard().RunUntil(ReplaceTextFile(session.env().files, to, std::move(node.value)));
+}
+
+absl::Status Info(Session& session, const LedgerInfoCommand& command) {
+  const LedgerId ledger = command.ledger.ledger;
   STELE_TRY(Client* const client, session.Connect());
   STELE_TRY(const LedgerMetadata metadata, session.shard().RunUntil(client->ReadMetadata(ledger)));
+  if (!command.dump_path.empty()) STELE_TRY_OK(DumpMetadata(session, ledger, command.dump_path));
   Record record = InfoRecord(ledger, metadata);
   if (session.options().format == Format::kJson) {
     record.Set("fragments", FragmentRecords(metadata));
@@ -97,16 +110,51 @@ absl::Status Info(Session& session, LedgerId ledger) {
   return absl::OkStatus();
 }
 
-absl::Status List(Session& session, bool details) {
+absl::Status Restore(Session& session, const LedgerRestoreCommand& command) {
+  STELE_TRY(const Buffer bytes,
+            session.shard().RunUntil(ReadFile(session.env().files, command.path,
+                                              metadata::kLedgerMetadataSizeMaxBytes)));
+  STELE_TRY(const LedgerMetadata metadata, metadata::ParseLedgerMetadata(bytes.view()));
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY(const std::string path, cluster.layout.PathOf(command.ledger));
+  const auto before = session.shard().RunUntil(session.store()->Get(path));
+  if (!before.ok() && CodeOf(before.status()) != ErrorCode::kNoSuchKey) return before.status();
+  Record record = InfoRecord(command.ledger, metadata);
+  record.Set("replaces", before.ok()).Set("dry_run", command.dry_run);
+  PrintRecord(record, session.options().format);
+  if (before.ok() && !command.replace) {
+    return MakeError(ErrorCode::kLedgerExists, StrCat("ledger ", command.ledger.value(),
+                                                      " has metadata; --replace writes over it"));
+  }
+  if (command.dry_run) return absl::OkStatus();
+  if (before.ok()) {
+    return session.shard()
+        .RunUntil(session.store()->Put(path, bytes.ToString(), before->version))
+        .status();
+  }
+  return session.shard().RunUntil(
+      session.store()->Create(path, bytes.ToString(), metadata::NodeKind::kPersistent));
+}
+
+absl::StatusOr<std::vector<LedgerId>> LedgersToList(Session& session, Client* client,
+                                                    const std::string& bookie) {
+  if (bookie.empty()) return session.shard().RunUntil(client->ListLedgers());
+  STELE_TRY(const auto references, ReferencesTo(session, BookieId(bookie)));
+  std::vector<LedgerId> ids;
+  for (const autorecovery::Reference& reference : references) ids.push_back(reference.ledger);
+  return ids;
+}
+
+absl::Status List(Session& session, const LedgerListCommand& command) {
   STELE_TRY(Client* const client, session.Connect());
-  STELE_TRY(const std::vector<LedgerId> ids, session.shard().RunUntil(client->ListLedgers()));
+  STELE_TRY(const std::vector<LedgerId> ids, LedgersToList(session, client, command.bookie));
   std::vector<Record> records;
   Progress progress(session.env().clock, "reading metadata", static_cast<int64_t>(ids.size()),
                     "ledgers");
   for (const LedgerId id : ids) {
     Record record;
     record.Set("ledger", id.value());
-    if (details) {
+    if (command.details) {
       const auto metadata = session.shard().RunUntil(client->ReadMetadata(id));
       if (CodeOf(metadata.status()) == ErrorCode::kNoSuchLedgerMetadata) continue;  // deleted since
       if (!metadata.ok()) return metadata.status();
@@ -162,14 +210,17 @@ ExitCode RunLedgerCreate(const LedgerCreateCommand& command) {
   return RunInSession(command.common, [&](Session& session) { return Create(session, command); });
 }
 
-ExitCode RunLedgerInfo(const LedgerCommand& command) {
-  return RunInSession(command.common,
-                      [&](Session& session) { return Info(session, command.ledger); });
+ExitCode RunLedgerInfo(const LedgerInfoCommand& command) {
+  return RunInSession(command.ledger.common,
+                      [&](Session& session) { return Info(session, command); });
+}
+
+ExitCode RunLedgerRestore(const LedgerRestoreCommand& command) {
+  return RunInSession(command.common, [&](Session& session) { return Restore(session, command); });
 }
 
 ExitCode RunLedgerList(const LedgerListCommand& command) {
-  return RunInSession(command.common,
-                      [&](Session& session) { return List(session, command.details); });
+  return RunInSession(command.common, [&](Session& session) { return List(session, command); });
 }
 
 ExitCode RunLedgerDelete(const LedgerDeleteCommand& command) {

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <optional>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -9,6 +10,9 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/wire/digest.h"
+#include "common/wire/entry_packet.h"
+#include "tools/shell/cluster_access.h"
 #include "tools/shell/entry_printer.h"
 #include "tools/shell/ledger_commands.h"
 #include "tools/shell/ledger_flags.h"
@@ -64,7 +68,66 @@ Task<absl::Status> PrintRange(ReadHandle* reader, EntryId first, EntryId last, b
   co_return printer->Flush();
 }
 
+// What the copies of one bookie were found to be.
+struct Copies {
+  int64_t missing = 0;
+  int64_t damaged = 0;
+};
+
+Task<absl::StatusOr<Copies>> PrintCopies(autorecovery::ClusterCheck* cluster, BookieId bookie,
+                                         LedgerId ledger, EntryId first, EntryId last,
+                                         wire::Digester digester, EntryPrinter* printer) {
+  Copies copies;
+  for (EntryId entry = first; entry <= last; entry = entry.Next()) {
+    const auto packet = co_await cluster->ReadPacket(bookie, ledger, entry);
+    const ErrorCode code = CodeOf(packet.status());
+    if (code == ErrorCode::kNoSuchEntry || code == ErrorCode::kNoSuchLedger) {
+      ++copies.missing;  // also those that striping gave to others
+      continue;
+    }
+    if (!packet.ok()) co_return packet.status();
+    const auto verified = wire::VerifyEntry(*packet, digester, ledger, entry);
+    if (!verified.ok()) {
+      ++copies.damaged;
+      std::fprintf(stderr, "entry %lld is damaged: %s\n", static_cast<long long>(entry.value()),
+                   verified.status().ToString().c_str());
+      continue;
+    }
+    printer->Print({ledger, entry, verified->payload, verified->header.length_bytes});
+    STELE_CO_TRY_OK(printer->Flush());
+  }
+  co_return copies;
+}
+
+absl::Status ReadFromOne(Session& session, const LedgerReadCommand& command) {
+  STELE_TRY(Client* const client, session.Connect());
+  STELE_TRY(const metadata::LedgerMetadata metadata,
+            session.shard().RunUntil(client->ReadMetadata(command.ledger)));
+  STELE_TRY(std::string password, PasswordOf(session, command.password));
+  if (!command.last.has_value() && !metadata.IsClosed()) {
+    return MakeError(ErrorCode::kInvalidArgument, "the ledger is not closed: give --last");
+  }
+  const EntryId last = command.last.value_or(metadata.last_entry());
+  STELE_TRY(const auto checker, Checker::Open(session));
+  EntryPrinter printer(command.format, command.common.format);
+  STELE_TRY(const Copies copies,
+            session.shard().RunUntil(PrintCopies(
+                checker->get(), BookieId(command.bookie), command.ledger, command.first, last,
+                wire::Digester(metadata.digest_type(), metadata.password().value_or(password)),
+                &printer)));
+  STELE_TRY_OK(printer.Flush());
+  if (copies.damaged > 0) {
+    return MakeError(ErrorCode::kCorruptData, StrCat(copies.damaged, " entries are damaged"));
+  }
+  if (copies.missing == 0) return absl::OkStatus();
+  return MakeError(ErrorCode::kNoSuchEntry,
+                   StrCat("bookie ", command.bookie, " does not have ", copies.missing,
+                          " of these entries: stele ledger explain ", command.ledger.value(),
+                          " shows which it should have"));
+}
+
 absl::Status Read(Session& session, const LedgerReadCommand& command) {
+  if (!command.bookie.empty()) return ReadFromOne(session, command);
   STELE_TRY(ReadHandle reader, Open(session, command, command.recover));
   const EntryId last = command.last.value_or(reader.last_add_confirmed());
   if (command.first.IsNone()) {

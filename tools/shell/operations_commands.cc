@@ -17,43 +17,19 @@
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "metadata/autorecovery_records.h"
-#include "metadata/bookie_id.h"
-#include "metadata/bookie_registry.h"
 #include "metadata/cluster_paths.h"
 #include "metadata/ledger_manager.h"
 #include "tools/shell/bookie_admin.h"
+#include "tools/shell/cluster_access.h"
+#include "tools/shell/cookie_commands.h"
 
 namespace stele::shell {
 namespace {
 
 using autorecovery::CheckFinding;
 using autorecovery::CheckReport;
-using autorecovery::ClusterCheck;
 using autorecovery::DrainPace;
 using autorecovery::DrainView;
-
-// A ClusterCheck of the session's cluster, closed at the end.
-class Checker {
- public:
-  static absl::StatusOr<std::unique_ptr<Checker>> Open(Session& session) {
-    STELE_TRY(metadata::Cluster cluster, session.FindCluster());
-    STELE_TRY(client::ClientOptions options, session.Complete({}));
-    std::unique_ptr<Checker> checker(new Checker(session));
-    STELE_TRY(checker->check_,
-              session.shard().RunUntil(ClusterCheck::Open(session.env(), session.store(),
-                                                          std::move(cluster), std::move(options))));
-    return checker;
-  }
-  ~Checker() {
-    if (check_ != nullptr) session_.shard().RunUntil(check_->Close());
-  }
-  ClusterCheck* operator->() const { return check_.get(); }
-
- private:
-  explicit Checker(Session& session) : session_(session) {}
-  Session& session_;
-  std::unique_ptr<ClusterCheck> check_;
-};
 
 Record ToRecord(const CheckFinding& finding) {
   Record record;
@@ -154,13 +130,6 @@ absl::StatusOr<DrainView> LookAt(Session& session, const metadata::Cluster& clus
   return session.shard().RunUntil(autorecovery::LookAtDrain(&ledgers, &records, bookie));
 }
 
-absl::StatusOr<std::vector<autorecovery::Reference>> ReferencesTo(Session& session,
-                                                                  const BookieId& bookie) {
-  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
-  metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);
-  return session.shard().RunUntil(autorecovery::ReferencesTo(&ledgers, bookie));
-}
-
 std::vector<Record> ToRecords(const std::vector<DrainView::Blocked>& blocked) {
   std::vector<Record> records;
   for (const DrainView::Blocked& ledger : blocked) {
@@ -168,14 +137,6 @@ std::vector<Record> ToRecords(const std::vector<DrainView::Blocked>& blocked) {
     records.back().Set("ledger", ledger.ledger.value()).Set("reason", ledger.reason);
   }
   return records;
-}
-
-// Knows who is registered.
-absl::StatusOr<std::unique_ptr<metadata::BookieRegistry>> OpenRegistry(Session& session) {
-  auto registry = std::make_unique<metadata::BookieRegistry>(
-      session.env(), session.store(), metadata::ClusterPaths(session.uri().root));
-  STELE_TRY_OK(session.shard().RunUntil(registry->Start()));
-  return registry;
 }
 
 absl::Status CheckExists(Session& session, const BookieId& bookie) {
@@ -187,23 +148,67 @@ absl::Status CheckExists(Session& session, const BookieId& bookie) {
 struct Left {
   int64_t ledgers = 0;
   int64_t bytes = 0;
+  int64_t quarantined = 0;  // of these ledgers: nothing moves them now
 };
 
-// Looks again and again, until no ledgers are left or it makes no progress any more.
-absl::Status AwaitNone(Session& session, std::string what, Left left,
+// Looks again and again, until no ledgers are left, it makes no progress any more, or the limits
+// end it.
+absl::Status AwaitNone(Session& session, const WaitLimits& limits, std::string what, Left left,
                        absl::FunctionRef<absl::StatusOr<Left>()> look) {
   const int64_t total = left.ledgers;
   Progress progress(session.env().clock, std::move(what), total, "ledgers");
-  DrainPace pace(session.env().clock->Now(), left.ledgers, left.bytes);
-  while (left.ledgers > 0) {
-    session.shard().RunUntil(
-        SleepFor(session.env().executor, session.env().clock, autorecovery::kDrainLookInterval));
+  const MonotonicTime begin = session.env().clock->Now();
+  const absl::Duration time_max = limits.timeout_seconds == 0
+                                      ? absl::InfiniteDuration()
+                                      : absl::Seconds(limits.timeout_seconds);
+  DrainPace pace(begin, left.ledgers, left.bytes);
+  while (left.ledgers > (limits.skip_quarantined ? left.quarantined : 0)) {
+    const absl::Duration time_left = time_max - (session.env().clock->Now() - begin);
+    if (time_left <= absl::ZeroDuration()) break;
+    session.shard().RunUntil(SleepFor(session.env().executor, session.env().clock,
+                                      std::min(autorecovery::kDrainLookInterval, time_left)));
     STELE_TRY(left, look());
     const MonotonicTime now = session.env().clock->Now();
     pace.OnLook(now, left.ledgers, left.bytes);
     progress.Update(std::max<int64_t>(total - left.ledgers, 0), pace.Remaining(now));
     if (pace.IsStuck(now)) break;
   }
+  return absl::OkStatus();
+}
+
+// The ledgers that name a bookie, and those among them that are in quarantine.
+struct Named {
+  int64_t ledgers = 0;
+  std::vector<std::string> quarantined;
+};
+
+absl::StatusOr<Named> LedgersThatName(Session& session, const metadata::Cluster& cluster,
+                                      const BookieId& bookie) {
+  STELE_TRY(const auto references, ReferencesTo(session, bookie));
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(const auto quarantined, session.shard().RunUntil(records.Quarantined()));
+  Named named{.ledgers = static_cast<int64_t>(references.size())};
+  for (const autorecovery::Reference& reference : references) {
+    if (!std::binary_search(quarantined.begin(), quarantined.end(), reference.ledger)) continue;
+    named.quarantined.push_back(StrCat(reference.ledger.value()));
+  }
+  return named;
+}
+
+absl::Status OrderDrain(Session& session, const metadata::Cluster& cluster,
+                        const DrainCommand& command) {
+  const BookieId bookie(command.bookie);
+  if (command.token_path.empty()) {
+    std::fprintf(stderr,
+                 "new ledgers may still choose it: --token-file makes it read-only first\n");
+  } else {
+    STELE_TRY(BookieAdmin admin, BookieAdmin::Open(session, bookie, command.token_path));
+    STELE_TRY_OK(admin.SetReadOnly(true));
+  }
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  STELE_TRY(const bool is_new,
+            session.shard().RunUntil(records.SetDraining(bookie, session.env().clock->WallNow())));
+  (void)is_new;  // a drain that goes on is watched like a new one
   return absl::OkStatus();
 }
 
@@ -222,30 +227,27 @@ absl::Status Drain(Session& session, const DrainCommand& command) {
                 session.options().format);
     return absl::OkStatus();
   }
-  if (command.token_path.empty()) {
-    std::fprintf(stderr,
-                 "new ledgers may still choose it: --token-file makes it read-only first\n");
-  } else {
-    STELE_TRY(BookieAdmin admin, BookieAdmin::Open(session, bookie, command.token_path));
-    STELE_TRY_OK(admin.SetReadOnly(true));
-  }
-  metadata::AutorecoveryRecords records(session.store(), cluster);
-  STELE_TRY(const bool is_new,
-            session.shard().RunUntil(records.SetDraining(bookie, session.env().clock->WallNow())));
-  (void)is_new;  // a drain that goes on is watched like a new one
+  STELE_TRY_OK(OrderDrain(session, cluster, command));
+  Named named;
   const auto look = [&]() -> absl::StatusOr<Left> {
     STELE_TRY(view, LookAt(session, cluster, bookie));
-    return Left{view.ledgers_left, view.bytes_left};
+    // One more pass over the metadata of all ledgers.
+    if (command.limits.skip_quarantined) {
+      STELE_TRY(named, LedgersThatName(session, cluster, bookie));
+    }
+    return Left{view.ledgers_left, view.bytes_left, static_cast<int64_t>(named.quarantined.size())};
   };
   if (command.wait) {
-    STELE_TRY_OK(AwaitNone(session, StrCat("draining ", bookie.value()),
-                           {view.ledgers_left, view.bytes_left}, look));
+    STELE_TRY(const Left left, look());
+    STELE_TRY_OK(
+        AwaitNone(session, command.limits, StrCat("draining ", bookie.value()), left, look));
   }
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
                   .Set("drained", view.IsDrained())
                   .Set("ledgers_moved", std::max<int64_t>(total - view.ledgers_left, 0))
                   .Set("ledgers_left", view.ledgers_left)
+                  .Set("quarantined", named.quarantined)
                   .Set("ledgers_open", view.ledgers_open)
                   .Set("blocked", ToRecords(view.blocked)),
               session.options().format);
@@ -304,27 +306,34 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
     STELE_TRY(marked, session.shard().RunUntil(autorecovery::MarkLedgersOf(
                           session.env(), session.store(), cluster, bookie)));
   }
-  STELE_TRY(auto references, ReferencesTo(session, bookie));
-  const int64_t total = std::max(marked.ledgers, static_cast<int64_t>(references.size()));
+  STELE_TRY(Named named, LedgersThatName(session, cluster, bookie));
+  const int64_t total = std::max(marked.ledgers, named.ledgers);
+  const auto left = [&] {
+    return Left{.ledgers = named.ledgers,
+                .quarantined = static_cast<int64_t>(named.quarantined.size())};
+  };
   const auto look = [&]() -> absl::StatusOr<Left> {
-    STELE_TRY(references, ReferencesTo(session, bookie));
-    return Left{.ledgers = static_cast<int64_t>(references.size())};
+    STELE_TRY(named, LedgersThatName(session, cluster, bookie));
+    return left();
   };
   if (command.wait && !command.dry_run) {
     STELE_TRY_OK(
-        AwaitNone(session, StrCat("recovering ", bookie.value()), {.ledgers = total}, look));
+        AwaitNone(session, command.limits, StrCat("recovering ", bookie.value()), left(), look));
   }
-  const auto left = static_cast<int64_t>(references.size());
+  const bool is_out = named.ledgers == 0 && command.delete_cookie && !command.dry_run;
+  if (is_out) STELE_TRY_OK(DeleteCookieOfADownBookie(session, bookie));
   PrintRecord(Record()
                   .Set("bookie", bookie.value())
                   .Set("ledgers", total)
                   .Set("newly_marked", marked.marked)
-                  .Set("ledgers_left", left),
+                  .Set("ledgers_left", named.ledgers)
+                  .Set("quarantined", named.quarantined)
+                  .Set("cookie_deleted", is_out),
               session.options().format);
-  if (left == 0 || command.dry_run || !command.wait) return absl::OkStatus();
-  return MakeError(
-      ErrorCode::kNotEnoughBookies,
-      StrCat(left, " ledgers still name ", bookie.value(), "; stele autorecovery list shows them"));
+  if (named.ledgers == 0 || command.dry_run || !command.wait) return absl::OkStatus();
+  return MakeError(ErrorCode::kNotEnoughBookies,
+                   StrCat(named.ledgers, " ledgers still name ", bookie.value(),
+                          "; stele autorecovery list shows them"));
 }
 
 absl::Status Gate(Session& session, const GateCommand& command) {
@@ -367,60 +376,6 @@ absl::Status Gate(Session& session, const GateCommand& command) {
   return MakeError(ErrorCode::kNotEnoughBookies, "do not stop them now");
 }
 
-absl::Status CookieList(Session& session) {
-  STELE_TRY(const auto registry, OpenRegistry(session));
-  STELE_TRY(const auto all, session.shard().RunUntil(registry->AllBookies()));
-  std::vector<Record> records;
-  for (const BookieId& bookie : all) {
-    records.emplace_back();
-    records.back().Set("bookie", bookie.value()).Set("up", registry->bookies().IsUp(bookie));
-  }
-  PrintRecords(records, session.options().format, "no bookie has a cookie");
-  return absl::OkStatus();
-}
-
-absl::StatusOr<metadata::Node> ReadCookie(Session& session, const std::string& bookie) {
-  if (!metadata::IsValidBookieId(bookie)) {
-    return MakeError(ErrorCode::kInvalidArgument, StrCat(bookie, " is no bookie id"));
-  }
-  const metadata::ClusterPaths paths(session.uri().root);
-  const absl::StatusOr<metadata::Node> node =
-      session.shard().RunUntil(session.store()->Get(paths.Cookie(BookieId(bookie))));
-  if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) {
-    return MakeError(ErrorCode::kNoSuchKey, StrCat("bookie ", bookie, " has no cookie"));
-  }
-  return node;
-}
-
-absl::Status CookieShow(Session& session, const std::string& bookie) {
-  STELE_TRY(const metadata::Node node, ReadCookie(session, bookie));
-  PrintRecord(Record().Set("bookie", bookie).Set("version", node.version).Set("cookie", node.value),
-              session.options().format);
-  return absl::OkStatus();
-}
-
-absl::Status CookieDelete(Session& session, const CookieDeleteCommand& command) {
-  const BookieId bookie(command.bookie);
-  STELE_TRY(const metadata::Node node, ReadCookie(session, command.bookie));
-  STELE_TRY(const auto registry, OpenRegistry(session));
-  const bool is_up = registry->bookies().IsUp(bookie);
-  STELE_TRY(const auto references, ReferencesTo(session, bookie));
-  PrintRecord(Record()
-                  .Set("bookie", bookie.value())
-                  .Set("up", is_up)
-                  .Set("ledgers", static_cast<int64_t>(references.size()))
-                  .Set("dry_run", command.dry_run),
-              session.options().format);
-  if (!command.force && (is_up || !references.empty())) {
-    return MakeError(ErrorCode::kMetadataConflict,
-                     StrCat("bookie ", bookie.value(), is_up ? " is up" : " is named by ledgers",
-                            "; drain or recover it first, or use --force"));
-  }
-  if (command.dry_run) return absl::OkStatus();
-  const metadata::ClusterPaths paths(session.uri().root);
-  return session.shard().RunUntil(session.store()->Delete(paths.Cookie(bookie), node.version));
-}
-
 }  // namespace
 
 ExitCode RunRecover(const RecoverCommand& command) {
@@ -428,14 +383,6 @@ ExitCode RunRecover(const RecoverCommand& command) {
 }
 ExitCode RunGateRestart(const GateCommand& command) {
   return RunInSession(command.common, [&](Session& session) { return Gate(session, command); });
-}
-ExitCode RunCookieList(const CommonOptions& common) { return RunInSession(common, CookieList); }
-ExitCode RunCookieShow(const CommonOptions& common, const std::string& bookie) {
-  return RunInSession(common, [&](Session& session) { return CookieShow(session, bookie); });
-}
-ExitCode RunCookieDelete(const CookieDeleteCommand& command) {
-  return RunInSession(command.common,
-                      [&](Session& session) { return CookieDelete(session, command); });
 }
 ExitCode RunClusterFsck(const FsckCommand& command) {
   return RunInSession(command.common, [&](Session& session) { return Fsck(session, command); });

@@ -1,5 +1,5 @@
 // stele cluster fsck, stele ledger explain, stele node drain|undrain|status, stele recover, stele
-// gate restart, stele cookie ...: where copies are, and what may be done to a bookie.
+// gate restart: where copies are, and what may be done to a bookie.
 #pragma once
 
 #include <cstdint>
@@ -24,6 +24,12 @@ ExitCode RunClusterFsck(const FsckCommand& command);
 // kDamaged when a copy is missing.
 ExitCode RunLedgerExplain(const CommonOptions& common, int64_t ledger);
 
+// When a command that waits until workers have moved ledgers gives up.
+struct WaitLimits {
+  int64_t timeout_seconds = 0;    // --timeout; 0: never while there is progress
+  bool skip_quarantined = false;  // --skip-quarantined: when only such ledgers are left
+};
+
 struct DrainCommand {
   CommonOptions common;
   std::string bookie;
@@ -31,8 +37,9 @@ struct DrainCommand {
   bool wait = true;      // --no-wait: orders the drain and ends
   // --token-file: makes the bookie read-only first; empty: it may get entries of new ledgers
   std::string token_path;
+  WaitLimits limits;
 };
-// kUnavailable when what is left cannot be moved by waiting.
+// kUnavailable when what is left cannot be moved by waiting, or is not moved in time.
 ExitCode RunNodeDrain(const DrainCommand& command);
 // kNotFound when it is not draining.
 ExitCode RunNodeUndrain(const CommonOptions& common, const std::string& bookie);
@@ -43,9 +50,12 @@ struct RecoverCommand {
   std::string bookie;
   bool dry_run = false;  // --dry-run: says what would be marked
   bool wait = true;      // --no-wait: marks and ends
+  // --delete-cookie: once nothing names it any more
+  bool delete_cookie = false;
+  WaitLimits limits;
 };
 // Marks all ledgers of a bookie that is down, without any delay, and waits until none names it.
-// kFenced when the bookie is up: it is to be drained.
+// kFenced when the bookie is up: it is to be drained. kUnavailable when some still name it.
 ExitCode RunRecover(const RecoverCommand& command);
 
 struct GateCommand {
@@ -55,18 +65,5 @@ struct GateCommand {
 };
 // kUnavailable when the bookies should not be stopped now.
 ExitCode RunGateRestart(const GateCommand& command);
-
-// Who each bookie is, as the store knows it.
-ExitCode RunCookieList(const CommonOptions& common);
-// kNotFound.
-ExitCode RunCookieShow(const CommonOptions& common, const std::string& bookie);
-struct CookieDeleteCommand {
-  CommonOptions common;
-  std::string bookie;
-  bool force = false;
-  bool dry_run = false;
-};
-// kFenced when the bookie is up or metadata names it, unless forced.
-ExitCode RunCookieDelete(const CookieDeleteCommand& command);
 
 }  // namespace stele::shell

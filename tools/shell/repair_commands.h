@@ -1,4 +1,5 @@
-// stele repair index: brings back what the index files of a stopped bookie have lost.
+// stele repair check|index: what is wrong with the files of a stopped bookie; and bringing back
+// what its index files have lost.
 #pragma once
 
 #include <cstdint>
@@ -7,8 +8,17 @@
 
 #include "tools/shell/exit_code.h"
 #include "tools/shell/output.h"
+#include "tools/shell/session.h"
 
 namespace stele::shell {
+
+struct RepairCheckCommand {
+  CommonOptions common;                         // without a metadata store digests are not compared
+  std::vector<std::string> ledger_directories;  // as configured, without `current`
+  std::vector<std::string> index_directories;
+};
+// Changes nothing. kDamaged when something is wrong, kUnavailable when the bookie runs.
+ExitCode RunRepairCheck(const RepairCheckCommand& command);
 
 struct RepairIndexCommand {
   std::vector<std::string> ledger_directories;  // as configured, without `current`

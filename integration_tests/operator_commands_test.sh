@@ -1,0 +1,199 @@
+#!/usr/bin/env bash
+# What operators of Apache BookKeeper's shell find here: each command of its inventory by its own name (docs/JAVA_COMMANDS.md),
+# and the doctor, on a cluster of real processes.
+# Usage: operator_commands_test.sh STELE JAVA_COMMANDS.md
+java_commands=$(realpath "$2")
+. "$(dirname "$0")/stele_checks.sh"
+
+shell() { "$stele" shell "$@"; }
+
+# --- The table of names: the program's and the page's are the same.
+shell --help > names || exit 1
+"$stele" shell > names.alone
+cmp names names.alone >&2 || failures=$((failures + 1))
+while read -r name; do
+  grep -q "^| \`$name\`" "$java_commands" || { echo "FAILED: $name is not in JAVA_COMMANDS.md" >&2; failures=$((failures + 1)); }
+done < <(sed -nE 's/^ {2,}([a-zA-Z_-]+) +(-|stele) .*/\1/p' names)
+[ "$(sed -nE 's/^ {2,}([a-zA-Z_-]+) +(-|stele) .*/\1/p' names | wc -l)" -ge 48 ] || failures=$((failures + 1))
+expect 2 shell nosuchcommand
+expect 2 shell metaformat
+contains err "Apache's own command"
+
+# --- A cluster; what the doctor says of it from its first hour on.
+expect 0 shell initnewcluster
+expect 8 shell initnewcluster
+expect 6 "$stele" cluster doctor
+contains out '^critical +too_few_writable '
+contains out '^critical +no_auditor '
+for i in 1 2 4; do start_bookie $i; done
+(umask 077 && echo 0123456789abcdef > token)
+start_bookie 3 --set httpServerEnabled=true --set httpServerPort=0 --set "stele.httpTokenFile=$work/token"
+for i in 1 2 3 4; do wait_for "bookie $i" test -s "ready-$i"; done
+expect 6 "$stele" cluster doctor --json
+contains out '"name": ?"no_auditor"'
+"$stele" autorecovery --name worker-1 --ready-file ready-ar 2>> log-ar &
+pid[ar]=$!
+disown
+wait_for "autorecovery" test -s ready-ar
+is_auditor() { shell whoisauditor | grep -q 'auditor *worker-1'; }
+wait_for "an auditor" is_auditor
+expect 0 "$stele" cluster doctor
+contains out 'nothing is wrong'
+
+# --- The cluster.
+expect 0 shell listbookies -rw
+contains out '^bookie-4 +writable'
+expect 0 shell listbookies -ro
+contains out 'no such bookies'
+expect 0 shell bookieinfo --json
+contains out '"bookies": ?4, "silent": ?0, "disk_bytes": ?[1-9]'
+expect 0 shell clusterinfo
+contains out '^auditor +worker-1$'
+expect 0 shell whatisinstanceid
+contains out '^instance +[0-9a-f]'
+expect 0 shell endpointinfo -bookieid bookie-3
+contains out 'bookie-rpc'
+contains out '^httpserver +http +127.0.0.1:'
+expect 3 shell endpointinfo -bookieid bookie-77
+expect 0 shell simpletest -ensemble 3 -writeQuorum 3 -ackQuorum 2 -numEntries 20
+contains out '^passed +yes$'
+expect 4 shell simpletest -ensemble 5
+expect 0 shell bookiesanity -entries 5 -b bookie-2
+contains out '^passed +yes$'
+expect 3 shell bookiesanity -b bookie-77
+expect 0 shell listledgers
+contains out 'no ledgers'  # those were deleted
+
+# --- Ledgers.
+seq 100 149 | "$stele" ledger append --create -E 4 -W 4 -A 3 --id 7 > /dev/null 2>> log-append
+expect 0 shell listledgers -meta
+contains out '^7 +closed +49 '
+expect 0 shell listledgers -bookieid bookie-1
+contains out '^7$'
+expect 0 shell readledger -ledgerid 7 -firstentryid 3 -lastentryid 4
+contains out '^3 103$'
+expect 0 shell readledger -l 7 -fe 3 -le 4 -bookie bookie-2
+contains out '^4 104$'
+expect 0 shell ledgermetadata -ledgerid 7 -dumptofile ledger-7
+contains out '^state +closed$'
+expect 8 shell ledgermetadata -ledgerid 7 -restorefromfile ledger-7
+expect 0 shell ledgermetadata -ledgerid 7 -restorefromfile ledger-7 -update
+expect 0 shell deleteledger -ledgerid 7
+expect 3 shell ledgermetadata -ledgerid 7
+expect 0 "$stele" ledger restore 7 --file ledger-7 --dry-run
+expect 3 "$stele" ledger info 7
+expect 0 shell ledgermetadata -ledgerid 7 -restorefromfile ledger-7
+expect 0 "$stele" ledger read 7 --lines
+contains out '^149$'
+expect 6 "$stele" ledger restore 9 --file token
+
+# --- Cookies.
+expect 0 shell cookie_get bookie-4
+expect 0 shell cookie_generate bookie-4 -j "$work/bookie-4/journal" -l "$work/bookie-4/ledgers" -o cookie-4
+same_cookie() { cmp cookie-4 bookie-4/ledgers/current/VERSION; }
+expect 0 same_cookie
+expect 8 shell cookie_create -cf cookie-4 bookie-4
+expect 0 shell cookie_update -cf cookie-4 bookie-4
+expect 2 shell cookie_update -cf cookie-4 bookie-3
+sed 's/bookie-4/bookie-77/' cookie-4 > cookie-77
+expect 3 "$stele" cookie update bookie-77 --file cookie-77
+expect 6 "$stele" cookie update bookie-4 --file token
+expect 0 "$stele" cookie delete bookie-4 --force
+expect 4 "$stele" cluster doctor
+contains out '^warning +bookie_without_cookie +bookie-4 '
+expect 0 shell cookie_create -cf cookie-4 bookie-4
+expect 0 shell updatecookie -list
+contains out '^bookie-4 +yes$'
+
+# --- Repair.
+expect 0 shell autorecovery
+# A ledger that has no other copy than the one on bookie 4.
+for _ in $(seq 100); do
+  echo 'the only copy' | "$stele" ledger append --create -E 1 -W 1 -A 1 --id-file only > /dev/null 2>> log-append
+  only=$(cat only)
+  "$stele" ledger info "$only" | grep -q '\bbookie-4\b' && break
+  "$stele" ledger delete "$only" > /dev/null
+done
+expect 0 "$stele" ledger info "$only"
+contains out '\bbookie-4$'
+expect 0 shell autorecovery -disable
+expect 4 "$stele" cluster doctor
+contains out '^warning +autorecovery_disabled '
+kill -9 "${pid[4]}"
+is_down() { "$stele" bookies list --state down | grep -q bookie-4; }
+wait_for "the end of bookie 4" is_down
+expect 6 "$stele" cluster doctor
+contains out '^critical +too_few_writable .*3 bookies are writable; ledgers use up to 4 '
+contains out '^warning +bookie_down +bookie-4 '
+# Repair is off: nothing is moved.
+expect 4 "$stele" recover bookie-4 --timeout 1 --delete-cookie --json
+contains out '"ledgers_left": ?2, "quarantined": ?\[\], "cookie_deleted": ?false'
+expect 0 shell listunderreplicated -missingreplica bookie-4 -printmissingreplica
+contains out '^7 +bookie-4 '
+expect 0 shell listunderreplicated -excludingmissingreplica bookie-4
+contains out 'no such ledger is marked'
+expect 0 shell queryautorecoverystatus
+contains out 'no such ledger is marked'
+expect 6 "$stele" cluster doctor
+contains out '^warning +ledgers_lack_copies '
+start_bookie 5
+wait_for "bookie 5" test -s ready-5
+expect 0 shell autorecovery -enable
+expect 0 shell lostbookierecoverydelay -set 0
+expect 0 shell lostbookierecoverydelay -get
+contains out '^recovery_delay_seconds +0$'
+expect 0 shell triggeraudit
+expect 2 shell forceauditchecks
+expect 2 shell recover -rate 5 bookie-4
+expect 2 shell recover bookie-4 bookie-3
+expect 0 shell recover -query bookie-4
+# T38: a ledger of which no bookie has the entries is in the way, and whoever will not wait for it is told which.
+wait_seconds=90
+expect 4 "$stele" recover bookie-4 --skip-quarantined --timeout 90 --delete-cookie --json
+contains out "\"ledgers_left\": ?1, \"quarantined\": ?\\[\"$only\"\\], \"cookie_deleted\": ?false"
+expect 4 "$stele" node drain bookie-4 --skip-quarantined --json
+contains out "\"ledgers_left\": ?1, \"quarantined\": ?\\[\"$only\"\\], .*\"reason\": ?\"quarantined"
+expect 0 "$stele" node undrain bookie-4
+expect 6 "$stele" cluster doctor
+contains out "^critical +ledgers_quarantined .*the first $only"
+expect 0 "$stele" ledger delete "$only"
+expect 0 "$stele" autorecovery forget "$only"
+expect 0 shell decommissionbookie -bookieid bookie-4 --timeout 90 --json
+contains out '"ledgers_left": ?0, "quarantined": ?\[\], "cookie_deleted": ?true'
+expect 3 shell cookie_get bookie-4
+expect 0 "$stele" cluster doctor
+expect 0 shell forceauditchecks -calc
+expect 4 "$stele" cluster doctor
+contains out '^warning +check_overdue .* 21 days ago '
+
+# --- Files of a stopped bookie.
+stop_bookie 1
+expect 0 shell lastmark bookie-1/ledgers
+contains out 'file=lastMark '
+expect 3 shell lastmark bookie-1
+expect 0 shell readjournal -msg "$(ls bookie-1/journal/current/*.txn | head -1)"
+log=$(ls bookie-1/ledgers/current/*.log | head -1)
+expect 0 shell readlog -ledgerid 7 "$log"
+contains out 'ledger=7'
+expect 0 shell ledger "$(find bookie-1/ledgers -name '7.idx')"
+
+sums() { find bookie-1 -type f -exec sha256sum {} + | sort; }
+sums > before
+same_sums() { cmp <(sums) before; }
+expect 0 shell localconsistencycheck -ledger-directory bookie-1/ledgers --json
+contains out '"entries_proven": ?[1-9][0-9]*, "bytes_read": ?[1-9][0-9]*, "findings": ?0'
+expect 0 env -u STELE_METADATA "$stele" repair check --ledger-directory bookie-1/ledgers
+contains out '^entries_proven +0$'
+expect 4 shell localconsistencycheck -ledger-directory bookie-2/ledgers
+contains err 'stop the bookie first'
+expect 0 same_sums
+LC_ALL=C sed -i 's/\(^\|[^0-9]\)103\([^0-9]\|$\)/\1999\2/' "$log"
+cmp -s <(sums) before && failures=$((failures + 1))
+sums > before
+expect 6 shell localconsistencycheck -ledger-directory bookie-1/ledgers
+contains out '^7 +3 +its digest does not match'
+expect 0 same_sums
+
+for i in 2 3 5; do stop_bookie $i; done
+[ "$failures" = 0 ] && echo "ok"
+exit "$((failures > 0))"
