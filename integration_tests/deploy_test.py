@@ -50,7 +50,8 @@ POD = {"metadata": {"labels": NAMES},
                     "requiredDuringSchedulingIgnoredDuringExecution": [POD_TERM],
                     "preferredDuringSchedulingIgnoredDuringExecution": [{"weight": ANY, "podAffinityTerm": POD_TERM}]}},
                 "containers": [CONTAINER],
-                "volumes": [{"name": ANY, "configMap": {"name": ANY, "items": [{"key": ANY, "path": ANY}]}}]}}
+                "volumes": [{"name": ANY, "configMap": {"name": ANY, "items": [{"key": ANY, "path": ANY}]},
+                             "secret": {"secretName": ANY, "defaultMode": ANY, "items": [{"key": ANY, "path": ANY}]}}]}}
 COMMON = {"apiVersion": ANY, "kind": ANY, "metadata": {"name": ANY, "labels": NAMES}}
 KINDS = {
     ("v1", "ConfigMap"): {"data": NAMES},
@@ -123,8 +124,10 @@ def check_fit(objects):
         claims = [claim["metadata"]["name"] for claim in each["spec"].get("volumeClaimTemplates", [])]
         volumes = [volume["name"] for volume in spec.get("volumes", [])] + claims
         for volume in spec.get("volumes", []):
-            for item in volume["configMap"]["items"]:
+            for item in volume.get("configMap", {}).get("items", []):
                 check(item["key"] in maps[volume["configMap"]["name"]], f"{name}: no {item['key']} in its ConfigMap")
+            check(volume.get("secret", {}).get("defaultMode", 0o400) == 0o400, f"{name}: others may read a Secret")
+            check("secret" not in volume or "fsGroup" in security, f"{name}: nobody but root can read a Secret")
         if each["kind"] != "Job":
             check(selects(each["spec"]["selector"]["matchLabels"], labels), f"{name}: does not select its own pods")
             budgets = [b for b in found["PodDisruptionBudget"] if selects(b["spec"]["selector"]["matchLabels"], labels)]
@@ -160,13 +163,16 @@ def check_fit(objects):
         check(selects(policy["spec"]["podSelector"]["matchLabels"], bookies["spec"]["template"]["metadata"]["labels"]), "policy of nobody")
     grace = bookies["spec"]["template"]["spec"]["terminationGracePeriodSeconds"]
     container = bookies["spec"]["template"]["spec"]["containers"][0]
-    gate = int(re.search(r"wait-for-gate \S+ (\d+)", container["lifecycle"]["preStop"]["exec"]["command"][2]).group(1))
-    check(gate + 120 <= grace, "the gate leaves no time for the flush")
+    hook = container["lifecycle"]["preStop"]["exec"]["command"][2]
+    waits = sum(int(seconds) for seconds in re.findall(r"(?:wait-for-gate \S+|--timeout) (\d+)", hook))
+    check(360 == waits <= grace - 120, "preStop leaves no time for the flush")
     settings = dict(line.split("=", 1) for line in maps["stele"]["bk_server.conf"].splitlines() if line and not line.startswith("#"))
     ports = {port["name"]: str(port["containerPort"]) for port in container["ports"]}
     check(settings["bookiePort"] == ports["bookie"] and settings["httpServerPort"] == ports["admin"], "ports of the configuration differ")
     mounts = {mount["mountPath"] for mount in container["volumeMounts"]}
     check({settings["journalDirectories"], settings["ledgerDirectories"]} <= mounts, "directories are not on volumes")
+    token = settings["stele.httpTokenFile"]
+    check(os.path.dirname(token) in mounts and f"--token-file {token} " in hook, "preStop has not the token of the bookie")
     return maps["stele"]["bk_server.conf"], bookies, found["Deployment"][0]
 
 
@@ -219,7 +225,8 @@ def check_program(stele, deploy, configuration, bookies, autorecovery):
     os.symlink(stele, f"{work}/bin/stele")
     env = dict(os.environ, STELE_METADATA=f"sqlite://{work}/metadata.db", PATH=f"{work}/bin:{os.environ['PATH']}")
     with open(f"{work}/bk_server.conf", "w", encoding="utf-8") as file:
-        file.write(configuration.replace("/var/lib/stele", work))
+        file.write(configuration.replace("/var/lib/stele", work).replace("/etc/stele-admin", work))
+    write_token(f"{work}/token", 0o600)
     started = []
 
     def probe(path, port):
@@ -244,8 +251,11 @@ def check_program(stele, deploy, configuration, bookies, autorecovery):
         listed = subprocess.run([stele, "bookies", "list"], env=env, check=True, capture_output=True, text=True).stdout
         check("stele-bookie-0.stele-bookies.ns.svc:3181" == values["BOOKIE_ID"] and values["BOOKIE_ID"] in listed, f"ids: {listed}")
         hook = container["lifecycle"]["preStop"]["exec"]["command"][2].replace("/usr/lib/stele", scripts).replace(" 300", " 1")
+        hook = hook.replace("/etc/stele-admin", work)
         stopped = subprocess.run(["/bin/sh", "-c", hook], env=dict(env, BOOKIE_ID=values["BOOKIE_ID"]), check=False, capture_output=True)
         check(stopped.returncode == 0 and b"granted" in stopped.stdout, f"preStop: {stopped}")
+        listed = subprocess.run([stele, "bookies", "list"], env=env, check=True, capture_output=True, text=True).stdout
+        check("read-only" in listed, f"preStop has not made it quiet: {listed}")
 
         container = autorecovery["spec"]["template"]["spec"]["containers"][0]
         arguments = [re.sub(r"^0\.0\.0\.0:\d+$", "127.0.0.1:0", a) for a in expand(container, {"POD_NAME": "ar-0"})]
@@ -262,6 +272,36 @@ def check_program(stele, deploy, configuration, bookies, autorecovery):
         for each in started:
             each.process.kill()
             each.process.wait()
+        shutil.rmtree(work, ignore_errors=True)
+
+
+def write_token(path, mode):
+    with open(path, "w", encoding="utf-8") as file:
+        file.write("0123456789abcdef\n")
+    os.chmod(path, mode)
+
+
+def check_token(stele):
+    """The Secret's file as the kubelet makes it: root's, and the group's to read. Needs root to make one, and a place that others reach."""
+    if os.geteuid() != 0:
+        print("not root: a token file of root's was not tried")
+        return
+    work = tempfile.mkdtemp(dir="/tmp")
+    try:
+        os.chmod(work, 0o755)
+        program, token = shutil.copy(stele, work), f"{work}/token"
+        subprocess.run([stele, "cluster", "init", "--metadata", f"sqlite://{work}/metadata.db"], check=True, capture_output=True)
+        os.chown(work, 10000, 10000)
+        for name in os.listdir(work):
+            if name.startswith("metadata"):
+                os.chown(f"{work}/{name}", 10000, 10000)
+        for group, mode, code in ((10000, 0o440, 3), (10000, 0o444, 2), (10000, 0o460, 2)):  # 3: taken, and no such bookie
+            write_token(token, mode)
+            os.chown(token, 0, group)
+            got = subprocess.run(["setpriv", "--reuid=10000", "--regid=10000", "--clear-groups", program, "node", "quiesce", "nobody:1",
+                                  "--token-file", token, "--metadata", f"sqlite://{work}/metadata.db"], check=False, capture_output=True)
+            check(got.returncode == code, f"a token file of mode {mode:o}: {got}")
+    finally:
         shutil.rmtree(work, ignore_errors=True)
 
 
@@ -305,6 +345,7 @@ def main():
     try:
         configuration, bookies, autorecovery = check_fit(objects)
         check_image(stele, deploy)
+        check_token(stele)
         check_program(stele, deploy, configuration, bookies, autorecovery)
     finally:
         print("\n".join(problems))
