@@ -245,9 +245,13 @@ class Repair {
     int64_t replaced = 0;
     for (const MemberRepair& repair : repairs) replaced += repair.IsInPlace() ? 0 : 1;
     if (replaced == 0) co_return absl::OkStatus();
+    // By somebody else, or by a write of ours whose answer was lost.
+    const auto is_found_done = std::make_shared<bool>(false);
     metadata::LedgerUpdate update;
-    update.needed = [first, repairs](const LedgerMetadata& now) -> absl::StatusOr<bool> {
-      return NamesReplaced(now, first, repairs);
+    update.needed = [first, repairs,
+                     is_found_done](const LedgerMetadata& now) -> absl::StatusOr<bool> {
+      *is_found_done = !NamesReplaced(now, first, repairs);
+      return !*is_found_done;
     };
     update.apply = [first, repairs](const LedgerMetadata& now) {
       return WithRepairedFragment(now, first, repairs);
@@ -257,7 +261,7 @@ class Repair {
       STELE_SOMETIMES(kRepairOvertaken, true);
       STELE_CO_TRY_OK(co_await cell_->Refresh());
     }
-    if (updated.ok()) outcome_.members_replaced += replaced;
+    if (updated.ok() && !*is_found_done) outcome_.members_replaced += replaced;
     co_return updated;
   }
 
