@@ -45,8 +45,8 @@ Task<bool> StopIt(AutoRecovery* running) {
 
 }  // namespace
 
-RepairCluster::RepairCluster(uint64_t seed, int bookie_count)
-    : cluster_(seed, bookie_count),
+RepairCluster::RepairCluster(simulation::ClusterOptions options)
+    : cluster_(std::move(options)),
       client_(&cluster_.NewClient("application")),
       admin_(world().AddProcess(world().AddMachine("operator"), "operator")),
       store_(admin_->Own(world().NewMetadataStore(admin_))) {
@@ -235,6 +235,18 @@ void RepairCluster::NameInstead(LedgerId ledger, BookieIndex index, const Bookie
                                                         std::move(ensemble));
   ASSERT_TRUE(changed.ok()) << changed.status();
   ASSERT_TRUE(Run(ledgers_->Update(ledger, *changed, read->version)).ok());
+}
+
+void RepairCluster::CloseByHand(LedgerId ledger, int64_t entries) {
+  const auto read = Run(ledgers_->Read(ledger));
+  ASSERT_TRUE(read.ok());
+  int64_t length_bytes = 0;
+  for (int64_t entry = 0; entry < entries; ++entry) {
+    length_bytes += static_cast<int64_t>(PayloadOf(ledger, entry).size());
+  }
+  const auto closed = read->value.WithClosed(EntryId(entries - 1), length_bytes);
+  ASSERT_TRUE(closed.ok()) << closed.status();
+  ASSERT_TRUE(Run(ledgers_->Update(ledger, *closed, read->version)).ok());
 }
 
 std::unique_ptr<ClusterCheck> RepairCluster::OpenCheck() {

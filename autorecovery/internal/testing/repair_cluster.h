@@ -27,7 +27,10 @@ namespace stele::autorecovery {
 
 class RepairCluster {
  public:
-  RepairCluster(uint64_t seed, int bookie_count);
+  explicit RepairCluster(simulation::ClusterOptions options);
+  RepairCluster(uint64_t seed, int bookie_count)
+      : RepairCluster(
+            simulation::ClusterOptions{.bookies = bookie_count, .scheduler = {.seed = seed}}) {}
   ~RepairCluster();
 
   simulation::Cluster& cluster() { return cluster_; }
@@ -73,6 +76,8 @@ class RepairCluster {
   // Makes metadata name another bookie, behind everybody's back: one that has nothing, as a bookie
   // that was wiped has nothing.
   void NameInstead(LedgerId ledger, BookieIndex index, const BookieId& bookie);
+  // The same for its end: the ledger is closed with so many entries, whatever bookies have of it.
+  void CloseByHand(LedgerId ledger, int64_t entries);
 
   CheckReport Check(CheckDepth depth);
   std::vector<Reference> ReferencesTo(const BookieId& bookie);
@@ -84,8 +89,13 @@ class RepairCluster {
   // Runs the world until `task`, started in the process of the test, has ended.
   template <typename T>
   T Run(Task<T> task) {
+    return RunIn(admin_, std::move(task));
+  }
+  // The same in another process: for what belongs to it.
+  template <typename T>
+  T RunIn(simulation::SimProcess* process, Task<T> task) {
     auto result = std::make_shared<std::optional<T>>();
-    admin_->Spawn(Keep(std::move(task), result));
+    process->Spawn(Keep(std::move(task), result));
     cluster_.RunUntil([&] { return result->has_value(); });
     return *std::move(*result);
   }
