@@ -1,12 +1,11 @@
 #include "tools/shell/bookie_admin.h"
 
-#include <charconv>
-#include <string_view>
 #include <utility>
 
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "common/http/console/node_health.h"
 #include "metadata/bookie_service_info.h"
 #include "tools/shell/admin_token.h"
 #include "tools/shell/cluster_access.h"
@@ -51,14 +50,9 @@ absl::StatusOr<bool> BookieAdmin::IsRegisteredReadOnly() {
 
 absl::StatusOr<int64_t> BookieAdmin::AddsInProgress() {
   STELE_TRY(const std::string metrics, session_->shard().RunUntil(fetcher_->Get(at_, "/metrics")));
-  constexpr std::string_view kName = "\nbookkeeper_server_ADD_ENTRY_IN_PROGRESS ";
-  const size_t place = metrics.find(kName);
-  int64_t count = 0;
-  if (place != std::string::npos) {
-    const char* const begin = metrics.data() + place + kName.size();
-    const auto [stop, error] = std::from_chars(begin, metrics.data() + metrics.size(), count);
-    if (error == std::errc() && stop != begin) return count;
-  }
+  const http::NodeHealth health = http::ReadNodeHealth(metrics);
+  const auto adds = health.values.find("adds_in_progress");
+  if (adds != health.values.end()) return adds->second;
   return MakeError(ErrorCode::kCorruptData, "its measurements do not tell the adds in progress");
 }
 

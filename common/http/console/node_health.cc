@@ -24,6 +24,7 @@ constexpr std::string_view kP99 = "0.99";
 constexpr Wanted kWanted[] = {
     {"bookkeeper_server_ADD_ENTRY_REQUEST_count", "true", "", 1, Merge::kSum, "adds"},
     {"bookkeeper_server_ADD_ENTRY_REQUEST_count", "false", "", 1, Merge::kSum, "add_failures"},
+    {"bookkeeper_server_ADD_ENTRY_IN_PROGRESS", "", "", 1, Merge::kSum, "adds_in_progress"},
     {"bookkeeper_server_ADD_ENTRY_REQUEST", "true", kP99, kMicrosecondsPerMillisecond, Merge::kMax,
      "add_p99_us"},
     {"bookkeeper_server_READ_ENTRY_REQUEST_count", "true", "", 1, Merge::kSum, "reads"},

@@ -24,11 +24,13 @@ TEST(NodeHealthTest, WhatSteleSaysOfItself) {
   text.OfLatency("bookkeeper_server_ADD_ENTRY_REQUEST", {}, adds);
   text.OfLatency("bookkeeper_server_READ_ENTRY_REQUEST", {}, {});
   text.Gauge("bookie_ledger_dir_/a b/\"c_usage", {{"dir", "/a b/\"c"}}, 8'712, 2);
+  text.Gauge("bookkeeper_server_ADD_ENTRY_IN_PROGRESS", {}, 4);
   text.Counter("scrubber_detectedScrubErrors", {}, 2);
   text.Counter("stele_lost_indexes_total", {}, 3);
   const NodeHealth health = ReadNodeHealth(text.ToString());
   EXPECT_EQ(Value(health, "adds"), 100);
   EXPECT_EQ(Value(health, "add_failures"), 1);
+  EXPECT_EQ(Value(health, "adds_in_progress"), 4);
   EXPECT_NEAR(Value(health, "add_p99_us"), 2'000, 20);
   EXPECT_EQ(Value(health, "reads"), 0);
   EXPECT_EQ(Value(health, "read_p99_us"), -1) << "there was nothing to measure";
