@@ -45,6 +45,7 @@ class ReadHandle {
   //   errors   kInvalidArgument  not 0 <= first <= last
   //            kReadFailed       above the last add confirmed; or a bookie failed to read
   //            kNoSuchEntry      every replica has lost it
+  //            kMetadataUnavailable   the bookies that are known do not have it; others may
   //            kConnectionLost, kDeadline, kDigestMismatch, kUnknownLedgerState, ...
   //                              no replica gave it, and one may have it
   Task<absl::StatusOr<std::vector<Entry>>> Read(EntryId first, EntryId last);

@@ -183,6 +183,31 @@ TEST_P(ReadScenarios, Scenario39_AMovedEntryIsFoundAlthoughTheReadersMetadataIsO
   EXPECT_EQ(cluster.bookie(1).CountRequests(IsRead), asked);
 }
 
+// The bookies of the old ensemble do not have it, which proves nothing: it may lie elsewhere.
+TEST_P(ReadScenarios, Scenario39_NothingIsSaidToBeMissingByMetadataThatMayBeOld) {
+  cluster.AddBookies(4);
+  const LedgerId ledger = ClosedLedger({2, 2, 2}, {1, 2}, 0);
+  ReadHandle reader = Open(cluster.NewClient("reader"), ledger);
+  const LedgerMetadata now = cluster.ReadMetadata(ledger).value;
+  cluster.WriteMetadata(ledger, now.WithReplacedEnsemble(EntryId(0), {Id(3), Id(4)}).value());
+  Store({3, 4}, ledger, 0, -1);
+  cluster.store("reader").FailLedgerGets(ErrorCode::kMetadataUnavailable);
+  EXPECT_EQ(CodeOf(Read(reader, 0, 0).status()), ErrorCode::kMetadataUnavailable);
+  cluster.store("reader").FailLedgerGets(ErrorCode::kOk);
+  EXPECT_EQ(Read(reader, 0, 0).value().size(), 1u);
+}
+
+// Another error of the read says more than that the metadata could not be read again.
+TEST_P(ReadScenarios, Scenario39_AnUnreachableBookieIsToldWhateverTheStoreSays) {
+  cluster.AddBookies(2);
+  const LedgerId ledger = ClosedLedger({2, 2, 2}, {1, 2}, 0);
+  ReadHandle reader = Open(cluster.NewClient("reader"), ledger);
+  cluster.store("reader").FailLedgerGets(ErrorCode::kMetadataUnavailable);
+  cluster.Kill(Id(1));
+  cluster.Kill(Id(2));
+  EXPECT_EQ(CodeOf(Read(reader, 0, 0).status()), ErrorCode::kConnectionLost);
+}
+
 TEST_P(ReadScenarios, Scenario39_AFollowingReaderSeesTheNewEnsemble) {
   cluster.AddBookies(3);
   Client& client = cluster.NewClient("writer");

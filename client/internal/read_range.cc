@@ -232,8 +232,15 @@ Task<absl::StatusOr<std::vector<Entry>>> ReadOneByOne(ReadSource source, EntryId
       co_return ReadError(source, failed, result.error);
     }
     is_refreshed = true;
-    (co_await source.cell->Refresh()).IgnoreError();  // the read's own error says more
+    const absl::Status refreshed = co_await source.cell->Refresh();
     if (source.cell->value().FragmentOf(failed).ensemble == before->FragmentOf(failed).ensemble) {
+      // These bookies do not have it: that proves nothing while others may be meant to.
+      const bool may_be_elsewhere =
+          !refreshed.ok() && CodeOf(refreshed) != ErrorCode::kNoSuchLedgerMetadata;
+      if (IsNegative(result.error) && may_be_elsewhere) {
+        const absl::Status error = ReadError(source, failed, result.error);
+        co_return WithContext(refreshed, ToStd(error.message()));
+      }
       co_return ReadError(source, failed, result.error);
     }
     STELE_SOMETIMES(kReadFollowsChange, true);

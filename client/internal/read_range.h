@@ -29,7 +29,8 @@ struct ReadSource {
 // All of first..last (0 <= first <= last), in order; the caller has checked that they may be read.
 // When entries are not where the metadata says, the metadata is read again once: re-replication may
 // have moved them.
-//   errors   kNoSuchEntry      every replica says so
+//   errors   kNoSuchEntry      every replica says so, and the metadata was read again
+//            kMetadataUnavailable   every replica that is known says so, and others may have it
 //            kConnectionLost   a replica that may have it cannot be reached, no other has it
 //            kDigestMismatch, kReadFailed, kDeadline, ...   the first hard error of a replica
 Task<absl::StatusOr<std::vector<Entry>>> ReadOneByOne(ReadSource source, EntryId first,
