@@ -227,6 +227,12 @@ void WireWatch::OnRestart(const std::string& bookie) {
        sent != unanswered_.end() && sent->first.first == bookie; sent = unanswered_.erase(sent)) {
     doubtful_[sent->first].insert(sent->second.begin(), sent->second.end());
   }
+  // The last write before the end may be lost without a trace, and it may have been a fence.
+  if (!IsDamaged(bookie)) return;
+  const auto first = fenced_.lower_bound({bookie, LedgerId(0)});
+  auto end = first;
+  while (end != fenced_.end() && end->first.first == bookie) ++end;
+  fenced_.erase(first, end);
 }
 
 std::vector<std::pair<LedgerId, EntryId>> WireWatch::RollCall(const std::string& bookie) const {

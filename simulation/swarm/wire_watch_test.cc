@@ -184,6 +184,25 @@ TEST_F(WireWatchTest, TheRollIsCalledOfWhatWasAcknowledgedLast) {
   EXPECT_EQ(roll.front(), std::make_pair(kLedger, EntryId(99)));
 }
 
+// Nobody can know of a last write of a journal that a disk lost although it said that it was done.
+TEST_F(WireWatchTest, ADamagedBookieMayForgetItsFenceWhenItStartsAgainAndNotBefore) {
+  Ask("b1", requests_.FencingRead(0), wire::ReplyCode::kNoSuchEntry);
+  watch_.MarkDamaged("b1");
+  watch_.OnRestart("b1");
+  Ask("b1", requests_.Add(0, "x"));
+  EXPECT_EQ(broken(), Names{});
+  Ask("b1", requests_.FencingRead(1), wire::ReplyCode::kNoSuchEntry);
+  Ask("b1", requests_.Add(1, "x"));
+  EXPECT_EQ(broken(), Names{"FenceMonotone"});
+}
+
+TEST_F(WireWatchTest, ABookieThatIsNotDamagedKeepsItsFence) {
+  Ask("b1", requests_.FencingRead(0), wire::ReplyCode::kNoSuchEntry);
+  watch_.OnRestart("b1");
+  Ask("b1", requests_.Add(0, "x"));
+  EXPECT_EQ(broken(), Names{"FenceMonotone"});
+}
+
 // ---- Peers of Apache's kind
 
 TEST_F(WireWatchTest, ABookieThatForgotItsFenceMayTakeAnAddAndIsMarked) {
