@@ -161,6 +161,12 @@ Task<absl::Status> Node::OpenStorage() {
       .is_deleted = [this](LedgerId ledger) { return tombstones_->Contains(ledger); },
       .ledger_directories = directories_->ledger_currents(),
       .index_directories = directories_->index_currents(),
+      .index_format = options_.index_format,
+      .on_index_converted =
+          [this](int64_t ledgers, int64_t of) {
+            log_->Write(LogLevel::kInfo, "the index is being converted to stele.indexFormat",
+                        {{"ledgers", ledgers}, {"of", of}});
+          },
       .entry_log_size_max_bytes = options_.entry_log_size_max_bytes,
       .memtable_max_bytes = options_.memtable_max_bytes,
       .open_index_files_max = options_.open_index_files_max,

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -13,6 +14,7 @@
 #include "bookie/scrub_options.h"
 #include "bookie/server/read_service.h"
 #include "bookie/server/server.h"
+#include "bookie/storage/ledger_storage.h"
 #include "common/base/ids.h"
 #include "common/seams/transport.h"
 
@@ -31,6 +33,7 @@ struct BookieOptions {
   std::vector<std::string> ledger_directories;   // ledgerDirectories
   std::vector<std::string> index_directories;    // indexDirectories; empty: the ledger directories
   bool allow_storage_expansion = false;          // allowStorageExpansion
+  std::optional<IndexFormat> index_format;       // stele.indexFormat; nullopt: as it is
 
   uint64_t journal_size_max_bytes = 2048ull << 20;    // journalMaxSizeMB
   int journal_backups = 5;                            // journalMaxBackups

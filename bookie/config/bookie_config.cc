@@ -88,6 +88,19 @@ absl::Status SetStorageClass(std::string_view value, BookieConfig& config) {
   return absl::OkStatus();
 }
 
+absl::Status SetIndexFormat(std::string_view value, BookieConfig& config) {
+  if (value == "files") {
+    config.options.index_format = IndexFormat::kFiles;
+  } else if (value == "extents") {
+    config.options.index_format = IndexFormat::kExtents;
+  } else {
+    return MakeError(ErrorCode::kConfig,
+                     "is 'files', as Java has them, or 'extents', for very many ledgers; leave it "
+                     "out to keep what is there");
+  }
+  return absl::OkStatus();
+}
+
 absl::Status SetAuthProvider(std::string_view value, BookieConfig& config) {
   if (value == "null") return absl::OkStatus();  // Apache's file says so where nothing is set
   config.roles_are_asked = value == "org.apache.bookkeeper.tls.BookieAuthZFactory";
@@ -234,6 +247,7 @@ const std::map<std::string, Setter, std::less<>>& Setters() {
                                       c.options.server.transport.frame_deadline =
                                           absl::Milliseconds(v);
                                     })},
+      {"stele.indexFormat", SetIndexFormat},
       {"stele.longPollsMax",
        Set(Integer(0, 10'000'000), [](C c, int64_t v) { c.options.reads.long_polls_max = v; })},
       {"stele.partialFramesMaxBytes",

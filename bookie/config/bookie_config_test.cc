@@ -138,6 +138,19 @@ constexpr char kTls[] =
     "tlsProviderFactoryClass=org.apache.bookkeeper.tls.TLSContextFactory\n"
     "tlsKeyStoreType=PEM\ntlsKeyStore=/k\ntlsCertificatePath=/c\n";
 
+TEST(BookieConfigTest, TheFormOfTheIndexIsKeptUnlessItIsNamed) {
+  const auto format_of = [](std::string_view text) {
+    const auto config = ParseBookieConfig(text, UnknownKeys::kRefuse);
+    EXPECT_TRUE(config.ok()) << config.status();
+    return config->options.index_format;
+  };
+  EXPECT_EQ(format_of(""), std::nullopt);
+  EXPECT_EQ(format_of("stele.indexFormat=files\n"), IndexFormat::kFiles);
+  EXPECT_EQ(format_of("stele.indexFormat=extents\n"), IndexFormat::kExtents);
+  EXPECT_NE(ErrorOf("stele.indexFormat=rocksdb\n").find("'files', as Java has them"),
+            std::string::npos);
+}
+
 TEST(BookieConfigTest, TlsHasApachesKeys) {
   const std::string text =
       StrCat(kTls, "tlsTrustStore=/t\ntlsTrustStoreType=PKCS12\ntlsTrustStorePasswordPath=/p\n",

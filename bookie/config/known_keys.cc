@@ -256,6 +256,7 @@ const std::vector<KnownKey>& KnownBookieKeys() {
       {"stele.grpcPort", {}},
       {"stele.grpcTokenFile", {}},
       {"stele.httpTokenFile", {}},
+      {"stele.indexFormat", {}},
       {"stele.longPollsMax", {}},
       {"stele.partialFramesMaxBytes", {}},
       {"stele.sendStallMs", {}},

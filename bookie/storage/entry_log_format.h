@@ -68,6 +68,10 @@ inline constexpr size_t kRecordSizeFieldBytes = 4;
 inline constexpr size_t kRecordIdsBytes = 16;
 inline constexpr size_t kRecordHeadBytes = kRecordSizeFieldBytes + kRecordIdsBytes;
 
+// Entry ids that an .idx file can address (1024 + 8 * id fits its offsets, with room); above:
+// kBadRequest before the journal.
+inline constexpr int64_t kEntryIdMax = int64_t{1} << 40;
+
 // Where a record is. Packed into 64 bits in index files; 0 there means "no entry".
 class EntryLocation {
  public:

@@ -2,10 +2,7 @@
 
 #include <utility>
 
-#include "common/async/run_concurrently.h"
-#include "common/base/errors.h"
 #include "common/base/sometimes.h"
-#include "common/base/strings.h"
 #include "common/base/try.h"
 
 namespace stele::bookie {
@@ -56,27 +53,38 @@ void AddLedgersWithoutEntries(Generation* generation, std::vector<LedgerFlush>* 
   }
 }
 
-Task<absl::Status> WriteIndex(FlushParts parts, Generation* generation, const LedgerFlush* flush,
-                              HeaderOf header_of) {
-  const LedgerId ledger = flush->ledger;
-  const LedgerLocks::Guard guard = co_await parts.locks->Acquire(ledger);
-  // Only now it is certain that no deletion comes between.
-  const bool has_entries = flush->entries != nullptr && !flush->entries->dropped();
-  const bool is_dirty = generation->dirty.contains(ledger);
-  STELE_SOMETIMES(kFlushOfDeletedLedger, flush->entries != nullptr && flush->entries->dropped());
-  if (!has_entries && !is_dirty) co_return absl::OkStatus();
-  IndexUpdate update{.ledger = ledger};
-  if (is_dirty || !parts.index->Contains(ledger)) update.header = header_of(ledger);
-  if (has_entries) {
-    update.entries = flush->ids;
-    update.locations = flush->locations;
+class FlushUpdates final : public IndexUpdates {
+ public:
+  FlushUpdates(const IndexStore* index, const Generation* generation, HeaderOf header_of)
+      : index_(index), generation_(generation), header_of_(header_of) {}
+
+  size_t count() const override { return plan().size(); }
+  LedgerId ledger(size_t i) const override { return plan()[i].ledger; }
+
+  Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t i) override {
+    const LedgerFlush& flush = plan()[i];
+    const LedgerId ledger = flush.ledger;
+    // Only now it is certain that no deletion comes between.
+    const bool has_entries = flush.entries != nullptr && !flush.entries->dropped();
+    const bool is_dirty = generation_->dirty.contains(ledger);
+    STELE_SOMETIMES(kFlushOfDeletedLedger, flush.entries != nullptr && flush.entries->dropped());
+    if (!has_entries && !is_dirty) co_return std::nullopt;
+    IndexUpdate update{.ledger = ledger};
+    if (is_dirty || !index_->Contains(ledger)) update.header = header_of_(ledger);
+    if (has_entries) {
+      update.entries = flush.ids;
+      update.locations = flush.locations;
+    }
+    co_return update;
   }
-  const absl::Status written = co_await parts.index->Write(std::move(update));
-  if (!written.ok()) {
-    co_return WithContext(written, StrCat("index file of ledger ", ledger.value()));
-  }
-  co_return written;
-}
+
+ private:
+  const std::vector<LedgerFlush>& plan() const { return *generation_->plan; }
+
+  const IndexStore* index_;
+  const Generation* generation_;
+  HeaderOf header_of_;
+};
 
 }  // namespace
 
@@ -89,10 +97,8 @@ Task<absl::Status> FlushGeneration(FlushParts parts, Generation* generation, Hea
     AddLedgersWithoutEntries(generation, &plan);
     generation->plan = std::move(plan);
   }
-  const std::vector<LedgerFlush>& plan = *generation->plan;
-  const auto write = [&](size_t i) { return WriteIndex(parts, generation, &plan[i], header_of); };
-  STELE_CO_TRY_OK(
-      co_await RunConcurrently(parts.env.executor, plan.size(), kIndexWritesAtATime, write));
+  FlushUpdates updates(parts.index, generation, header_of);
+  STELE_CO_TRY_OK(co_await parts.index->Write(&updates, kIndexWritesAtATime));
   co_return co_await parts.index->SyncNames();
 }
 

@@ -15,11 +15,9 @@
 #include "absl/status/status.h"
 #include "bookie/storage/entry_log_writer.h"
 #include "bookie/storage/index_store.h"
-#include "bookie/storage/ledger_locks.h"
 #include "bookie/storage/memtable.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
-#include "common/seams/env.h"
 
 namespace stele::bookie {
 
@@ -54,10 +52,8 @@ struct Generation {
 using HeaderOf = absl::FunctionRef<IndexHeader(LedgerId)>;
 
 struct FlushParts {
-  Env env;
   EntryLogWriter* writer;
   IndexStore* index;
-  LedgerLocks* locks;
 };
 
 // One at a time. Errors: those of the file system; the generation is as good as before.

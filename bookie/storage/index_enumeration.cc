@@ -13,7 +13,7 @@ namespace stele::bookie {
 namespace {
 
 struct Found {
-  absl::btree_map<LedgerId, uint8_t> directory_of;
+  EnumeratedIndexes indexes;
   std::vector<std::pair<uint8_t, LedgerId>> moved;  // `.idx.rloc` files
 };
 
@@ -41,7 +41,7 @@ Task<absl::Status> EnumerateInner(FileSystem* files, uint8_t index, std::string 
     if (is_moved) {
       found->moved.emplace_back(index, *ledger);
     } else {
-      found->directory_of.try_emplace(*ledger, index);
+      found->indexes.directory_of.try_emplace(*ledger, index);
     }
   }
   co_return absl::OkStatus();
@@ -54,6 +54,7 @@ Task<absl::Status> EnumerateRoot(FileSystem* files, uint8_t index, std::string r
       co_return MakeError(ErrorCode::kUnsupported,
                           StrCat(root, "/", outer, ": an index of Java's DbLedgerStorage"));
     }
+    if (outer == kExtentDirectory) found->indexes.has_extents = true;
     if (!IsIndexDirectoryName(outer)) continue;
     STELE_CO_TRY(const std::vector<std::string> inner_names,
                  co_await ListIfDirectory(files, StrCat(root, "/", outer)));
@@ -71,17 +72,17 @@ Task<absl::Status> FinishMove(FileSystem* files, std::string root, uint8_t index
                               Found* found) {
   const std::string path = StrCat(root, "/", IndexFilePath(ledger));
   const std::string moved = StrCat(path, kIndexMovedSuffix.substr(kIndexSuffix.size()));
-  if (found->directory_of.contains(ledger)) co_return co_await files->Remove(moved);
+  if (found->indexes.directory_of.contains(ledger)) co_return co_await files->Remove(moved);
   STELE_CO_TRY_OK(co_await files->Rename(moved, path));
   STELE_CO_TRY_OK(co_await files->SyncDirectory(StrCat(root, "/", IndexFileDirectory(ledger))));
-  found->directory_of[ledger] = index;
+  found->indexes.directory_of[ledger] = index;
   co_return absl::OkStatus();
 }
 
 }  // namespace
 
-Task<absl::StatusOr<absl::btree_map<LedgerId, uint8_t>>> EnumerateIndexes(
-    FileSystem* files, std::vector<std::string> directories) {
+Task<absl::StatusOr<EnumeratedIndexes>> EnumerateIndexes(FileSystem* files,
+                                                         std::vector<std::string> directories) {
   Found found;
   for (size_t i = 0; i < directories.size(); ++i) {
     STELE_CO_TRY_OK(co_await EnumerateRoot(files, static_cast<uint8_t>(i), directories[i], &found));
@@ -90,7 +91,7 @@ Task<absl::StatusOr<absl::btree_map<LedgerId, uint8_t>>> EnumerateIndexes(
   for (const auto& [index, ledger] : found.moved) {
     STELE_CO_TRY_OK(co_await FinishMove(files, directories[index], index, ledger, &found));
   }
-  co_return std::move(found.directory_of);
+  co_return std::move(found.indexes);
 }
 
 }  // namespace stele::bookie

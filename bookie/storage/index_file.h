@@ -9,8 +9,6 @@
 #include <bitset>
 #include <cstdint>
 #include <memory>
-#include <optional>
-#include <span>
 #include <utility>
 #include <vector>
 
@@ -18,6 +16,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/storage/index_format.h"
+#include "bookie/storage/index_store.h"
 #include "bookie/storage/ledger_storage.h"
 #include "bookie/storage/location_cache.h"
 #include "common/async/task.h"
@@ -29,31 +28,14 @@ namespace stele::bookie {
 // How far back from the end of an index file the last entry is searched: zeroes behind it come from
 // Java's page size, or from a crash. 64 MiB are 8 million entries.
 inline constexpr uint64_t kLastEntrySearchMaxBytes = 64ull << 20;
-// What ListEntriesOf() goes through and gives at most.
+// What ListEntriesOf() goes through at most; it gives kListedEntriesMax at most.
 inline constexpr uint64_t kListedIndexMaxBytes = 1ull << 30;
-inline constexpr size_t kListedEntriesMax = 16u << 20;
 
 inline constexpr int64_t kSectorsPerPage = kLocationsPerPage / kLocationsPerSector;
-
-struct LoadedIndex {
-  std::optional<IndexHeader> header;  // nullopt: lost (index_format.h)
-  EntryId last_entry;
-  bool last_entry_is_certain = true;  // false: not found within kLastEntrySearchMaxBytes
-  bool is_cut = false;                // shorter than it was when it was synced
-  bool has_lost_its_end = false;      // there was an entry behind last_entry
-};
 
 struct LoadedPage {
   std::unique_ptr<LocationPage> locations;
   std::bitset<kSectorsPerPage> lost;
-};
-
-// A ledger's part of a flush. The spans stay good until the update has returned.
-struct IndexUpdate {
-  LedgerId ledger;
-  std::optional<IndexHeader> header;   // nullopt: as it is; a new file needs one. Without a claim
-  std::span<const int64_t> entries;    // ids, ascending
-  std::span<const int64_t> locations;  // of these entries, packed
 };
 
 // Pages of locations by number, as the file has them.

@@ -19,6 +19,9 @@
 namespace stele::bookie {
 namespace {
 
+// One after the other: nobody waits for them.
+constexpr size_t kIndexWritesAtATime = 1;
+
 struct Found {
   LedgerId ledger;
   int64_t entry = 0;
@@ -58,6 +61,60 @@ Task<absl::Status> VisitEntriesOf(EntryLogs* logs, EntryLogId log,
   }
 }
 
+// The locations that the index does not show.
+class FoundUpdates final : public IndexUpdates {
+ public:
+  // `found` is sorted by ledger and entry, without doubles.
+  FoundUpdates(IndexStore* index, std::span<const Found> found, int64_t* written,
+               absl::AnyInvocable<void(LedgerId, EntryId)>* on_found)
+      : index_(index), written_(written), on_found_(on_found) {
+    for (size_t begin = 0; begin < found.size();) {
+      size_t end = begin + 1;
+      while (end < found.size() && found[end].ledger == found[begin].ledger) ++end;
+      ledgers_.push_back({.found = found.subspan(begin, end - begin)});
+      begin = end;
+    }
+  }
+
+  size_t count() const override { return ledgers_.size(); }
+  LedgerId ledger(size_t i) const override { return ledgers_[i].found.front().ledger; }
+
+  Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t i) override {
+    LedgerFound& here = ledgers_[i];
+    const LedgerId ledger = here.found.front().ledger;
+    if (!index_->Contains(ledger)) co_return std::nullopt;
+    for (const Found& one : here.found) {
+      const absl::StatusOr<EntryLocation> now = co_await index_->Find(ledger, EntryId(one.entry));
+      if (!now.ok() && CodeOf(now.status()) != ErrorCode::kCorruptData) co_return now.status();
+      if (now.ok() && !now->IsAbsent()) continue;
+      here.entries.push_back(one.entry);
+      here.locations.push_back(one.at.packed());
+    }
+    if (here.entries.empty()) co_return std::nullopt;
+    co_return IndexUpdate{.ledger = ledger,
+                          .header = std::nullopt,
+                          .entries = here.entries,
+                          .locations = here.locations};
+  }
+
+  void OnWritten(size_t i) override {
+    *written_ += static_cast<int64_t>(ledgers_[i].entries.size());
+    (*on_found_)(ledger(i), EntryId(ledgers_[i].entries.back()));
+  }
+
+ private:
+  struct LedgerFound {
+    std::span<const Found> found;
+    std::vector<int64_t> entries;
+    std::vector<int64_t> locations;
+  };
+
+  IndexStore* index_;
+  int64_t* written_;
+  absl::AnyInvocable<void(LedgerId, EntryId)>* on_found_;
+  std::vector<LedgerFound> ledgers_;
+};
+
 class Rebuild {
  public:
   Rebuild(RebuildParts parts, absl::btree_set<LedgerId> ledgers,
@@ -71,7 +128,6 @@ class Rebuild {
   bool HasKeylessDigest(std::string_view body) const;
   Task<absl::Status> Gather(EntryLogId log, ScannedRecord record);
   Task<absl::Status> WriteFound();
-  Task<absl::Status> WriteLedger(std::span<const Found> found);
 
   RebuildParts parts_;
   const absl::btree_set<LedgerId> ledgers_;
@@ -146,38 +202,9 @@ Task<absl::Status> Rebuild::WriteFound() {
                              return a.ledger == b.ledger && a.entry == b.entry;
                            }),
                found_.end());
-  for (size_t begin = 0; begin < found_.size();) {
-    size_t end = begin + 1;
-    while (end < found_.size() && found_[end].ledger == found_[begin].ledger) ++end;
-    STELE_CO_TRY_OK(co_await WriteLedger(std::span(found_).subspan(begin, end - begin)));
-    begin = end;
-  }
+  FoundUpdates updates(parts_.index, found_, &written_, &on_found_);
+  STELE_CO_TRY_OK(co_await parts_.index->Write(&updates, kIndexWritesAtATime));
   found_.clear();
-  co_return absl::OkStatus();
-}
-
-Task<absl::Status> Rebuild::WriteLedger(std::span<const Found> found) {
-  const LedgerId ledger = found.front().ledger;
-  const LedgerLocks::Guard guard = co_await parts_.locks->Acquire(ledger);
-  if (!parts_.index->Contains(ledger)) co_return absl::OkStatus();
-  std::vector<int64_t> entries;
-  std::vector<int64_t> locations;
-  for (const Found& one : found) {
-    const absl::StatusOr<EntryLocation> now =
-        co_await parts_.index->Find(ledger, EntryId(one.entry));
-    if (!now.ok() && CodeOf(now.status()) != ErrorCode::kCorruptData) co_return now.status();
-    if (now.ok() && !now->IsAbsent()) continue;
-    entries.push_back(one.entry);
-    locations.push_back(one.at.packed());
-  }
-  if (entries.empty()) co_return absl::OkStatus();
-  const absl::Status written = co_await parts_.index->Write(
-      {.ledger = ledger, .header = std::nullopt, .entries = entries, .locations = locations});
-  if (!written.ok()) {
-    co_return WithContext(written, StrCat("index file of ledger ", ledger.value()));
-  }
-  written_ += static_cast<int64_t>(entries.size());
-  on_found_(ledger, EntryId(entries.back()));
   co_return absl::OkStatus();
 }
 

@@ -11,11 +11,9 @@
 #include "absl/status/statusor.h"
 #include "bookie/storage/entry_logs.h"
 #include "bookie/storage/index_store.h"
-#include "bookie/storage/ledger_locks.h"
 #include "bookie/storage/ledger_storage.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
-#include "common/seams/env.h"
 
 namespace stele::bookie {
 
@@ -23,10 +21,8 @@ namespace stele::bookie {
 inline constexpr size_t kFoundAtATimeMax = 64 << 10;
 
 struct RebuildParts {
-  Env env;
   EntryLogs* logs;
   IndexStore* index;
-  LedgerLocks* locks;
   BackgroundPace* pace;
 };
 

@@ -1,117 +1,109 @@
-// IndexStore: the index files of all ledgers: which exist, their headers, and where each entry is.
-// Reads go through a bounded cache of pages and of open files. Writes are those of a flush: each
-// opens the file anew, so that a file that failed once is never trusted again.
-//
-// Durable: what Write() wrote when Write() returns, but for the names of files that it made; those
-// when SyncNames() returns. A file is made under another name and renamed when its content is
-// durable, so no crash leaves a file of ours cut short.
+// IndexStore: where each entry of each ledger is, and the state of each ledger, on the disk. Two
+// forms: an index file per ledger, as Java has it (index_file_store.h), and runs of sorted extents,
+// for very many ledgers (extent_store.h).
 #pragma once
 
-#include <bitset>
+#include <cstddef>
 #include <cstdint>
-#include <list>
-#include <map>
-#include <memory>
 #include <optional>
-#include <string>
-#include <utility>
+#include <span>
 #include <vector>
 
-#include "absl/container/btree_map.h"
-#include "absl/container/flat_hash_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/storage/entry_log_format.h"
-#include "bookie/storage/index_file.h"
+#include "bookie/storage/index_format.h"
 #include "bookie/storage/ledger_storage.h"
-#include "bookie/storage/location_cache.h"
-#include "bookie/storage/open_files.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
-#include "common/seams/env.h"
 
 namespace stele::bookie {
 
-struct IndexStoreOptions {
-  std::vector<std::string> directories;
-  uint32_t disk_usage_max_ppm = 950'000;
-  size_t open_files_max = 512;
-  uint64_t location_cache_max_bytes = 32ull << 20;
+// What List() gives at most.
+inline constexpr size_t kListedEntriesMax = 16u << 20;
+
+struct LoadedIndex {
+  std::optional<IndexHeader> header;  // nullopt: lost (index_format.h)
+  EntryId last_entry;
+  bool last_entry_is_certain = true;  // false: not found within kLastEntrySearchMaxBytes
+  bool is_cut = false;                // shorter than it was when it was synced
+  bool has_lost_its_end = false;      // there was an entry behind last_entry
+};
+
+// A ledger's part of a flush. The spans stay good until the update has returned.
+struct IndexUpdate {
+  LedgerId ledger;
+  std::optional<IndexHeader> header;   // nullopt: as it is; a new file needs one. Without a claim
+  std::span<const int64_t> entries;    // ids, ascending
+  std::span<const int64_t> locations;  // of these entries, packed
+};
+
+// A part of what is known of a ledger's entries.
+struct LocationPiece {
+  std::vector<int64_t> entries;    // ascending
+  std::vector<int64_t> locations;  // of these, packed
+  bool lost_some = false;          // the ledger had others, which are lost
+  std::optional<int64_t> next;     // where the next piece begins; nullopt: this was the last one
+};
+// Entries of a piece, about.
+inline constexpr size_t kPieceEntries = 64 << 10;
+
+// The changes of one Write, ledger by ledger.
+class IndexUpdates {
+ public:
+  virtual ~IndexUpdates() = default;
+  virtual size_t count() const = 0;
+  // Of a ledger there is one update at most.
+  virtual LedgerId ledger(size_t i) const = 0;
+  // Called with the ledger's lock held, which is kept until the update is durable. What the update
+  // points to stays until Write has returned. nullopt: nothing is to be done, after all.
+  virtual Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t i) = 0;
+  // The update is durable; the lock is still held.
+  virtual void OnWritten(size_t /*i*/) {}
 };
 
 class IndexStore {
  public:
-  // Enumerates the files (index_enumeration.h).
-  static Task<absl::StatusOr<std::unique_ptr<IndexStore>>> Open(Env env, IndexStoreOptions options);
+  virtual ~IndexStore() = default;
 
-  bool Contains(LedgerId ledger) const { return directory_of_.contains(ledger); }
+  virtual bool Contains(LedgerId ledger) const = 0;
   // Ascending.
-  std::vector<LedgerId> Ledgers() const;
-  size_t ledger_count() const { return directory_of_.size(); }
+  virtual std::vector<LedgerId> Ledgers() const = 0;
+  virtual size_t ledger_count() const = 0;
 
-  // The next three give kNoSuchLedger when Contains() is false. A file that has gone is kIoError.
-  Task<absl::StatusOr<LoadedIndex>> Load(LedgerId ledger);
-  // Absent when the file has no location for the entry. kCorruptData: it has bits that are none, or
-  // has lost the entry's sector.
-  Task<absl::StatusOr<EntryLocation>> Find(LedgerId ledger, EntryId entry);
-  // As Find, at once; nullopt when the file must be asked.
-  std::optional<absl::StatusOr<EntryLocation>> FindCached(LedgerId ledger, EntryId entry);
-  // Where in their log the entries [entry, entry + count_max) end, as far as the cached page tells
-  // and they lie one behind the other within `size_max` bytes; 0: there is no such run. A guess.
-  uint64_t RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max);
+  // The next ones give kNoSuchLedger when Contains() is false. What should be there and is not is
+  // kIoError.
+  virtual Task<absl::StatusOr<LoadedIndex>> Load(LedgerId ledger) = 0;
+  // Absent when there is no location for the entry. kCorruptData: there are bits that are none, or
+  // what would say so was lost.
+  virtual Task<absl::StatusOr<EntryLocation>> Find(LedgerId ledger, EntryId entry) = 0;
+  // As Find, at once; nullopt when the disk must be asked.
+  virtual std::optional<absl::StatusOr<EntryLocation>> FindCached(LedgerId ledger,
+                                                                  EntryId entry) = 0;
+  // Where in their log the entries [entry, entry + count_max) end, as far as memory tells and they
+  // lie one behind the other within `size_max` bytes; 0: there is no such run. A guess.
+  virtual uint64_t RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max) = 0;
   // Ids of all entries, ascending. kOverloaded: too many. kCorruptData: some are lost.
-  Task<absl::StatusOr<std::vector<EntryId>>> List(LedgerId ledger);
-  // Looks whether the file still has all that it claims.
-  Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace);
+  virtual Task<absl::StatusOr<std::vector<EntryId>>> List(LedgerId ledger) = 0;
+  // What there is from entry `first` on, whether or not other locations were lost.
+  virtual Task<absl::StatusOr<LocationPiece>> ReadPiece(LedgerId ledger, int64_t first) = 0;
+  // Looks whether all that was written is still there.
+  virtual Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace) = 0;
 
-  // Called each time when a ledger's file is found to have lost locations, inside of the call that
-  // finds it, but for Load. Set before anything is read.
-  void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) {
-    loss_listener_ = std::move(listener);
-  }
+  // Called each time when a ledger is found to have lost locations, inside of the call that finds
+  // it, but for Load. Set before anything is read.
+  virtual void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) = 0;
 
-  // The caller holds the ledger's lock for these two. After an error of Write or SyncNames the
-  // updates of all files that were new are written again.
-  Task<absl::Status> Write(IndexUpdate update);
-  Task<absl::Status> Remove(LedgerId ledger);
+  // All is durable when it returns, but for new ledgers, which are known after SyncNames. After an
+  // error of Write or SyncNames the updates of all ledgers that were new are written again.
+  //   at_a_time   of ledgers that cost a device write each
+  virtual Task<absl::Status> Write(IndexUpdates* updates, size_t at_a_time) = 0;
+  // The caller holds the ledger's lock.
+  virtual Task<absl::Status> Remove(LedgerId ledger) = 0;
 
-  // Makes the names of all files that were written durable. Then Contains() knows the new ones.
-  Task<absl::Status> SyncNames();
-
- private:
-  class PageLoad;
-  class WriteGuard;
-  // Directories below an index directory whose names this process has made durable.
-  struct SyncedNames {
-    std::bitset<256> outer;
-    std::bitset<65536> inner;
-  };
-
-  IndexStore(Env env, IndexStoreOptions options, absl::btree_map<LedgerId, uint8_t> directory_of);
-
-  std::string PathOf(size_t directory, LedgerId ledger) const;
-  Task<absl::StatusOr<std::shared_ptr<File>>> OpenForReading(LedgerId ledger);
-  Task<absl::StatusOr<size_t>> ChooseForNew(LedgerId ledger);
-  Task<absl::Status> WriteFile(std::string path, IndexUpdate update, bool is_new);
-  std::vector<std::string> NamesToSync(const std::map<LedgerId, uint8_t>& made,
-                                       const std::map<LedgerId, uint8_t>& found) const;
-
-  Env env_;
-  const IndexStoreOptions options_;
-  absl::btree_map<LedgerId, uint8_t> directory_of_;
-  OpenFiles readers_;
-  LocationCache cache_;                    // pages that have lost nothing
-  std::list<PageLoad*> loads_;             // pages on their way from the disk
-  absl::flat_hash_set<LedgerId> writing_;  // looked up only
-  // Files of ours that have their name, which is not durable yet. A failed flush makes each anew,
-  // in the same directory, so that no ledger gets two.
-  std::map<LedgerId, uint8_t> unsynced_names_;
-  // Files of an earlier process that were written: it may have been killed before it had synced
-  // their names. Once for each directory.
-  std::map<LedgerId, uint8_t> doubtful_names_;
-  std::vector<SyncedNames> synced_names_;  // by directory; those exist
-  absl::AnyInvocable<void(LedgerId)> loss_listener_ = [](LedgerId) {};
+  // Makes new ledgers durable that were written. Then Contains() knows them.
+  virtual Task<absl::Status> SyncNames() = 0;
 };
 
 }  // namespace stele::bookie

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "bookie/storage/index_enumeration.h"
+#include "bookie/storage/index_open.h"
 #include "bookie/storage/ledger_storage_impl.h"
 #include "common/base/check.h"
 #include "common/base/endian.h"
@@ -63,7 +64,7 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::FindOrLoad(LedgerId ledger) {
   if (LedgerRecord* record = table_.Find(ledger); record != nullptr) co_return record;
   if (strays_.contains(ledger)) co_return UnknownInLedger(ledger);
   if (!index_->Contains(ledger)) co_return NoSuchLedger(ledger);
-  const LedgerLocks::Guard guard = co_await locks_.Acquire(ledger);
+  const LedgerLocks::Guard guard = co_await locks_->Acquire(ledger);
   if (LedgerRecord* record = table_.Find(ledger); record != nullptr) co_return record;
   if (!index_->Contains(ledger)) co_return NoSuchLedger(ledger);
   co_return co_await LoadLocked(ledger);
@@ -328,13 +329,17 @@ Task<absl::StatusOr<std::unique_ptr<LedgerStorage>>> OpenLedgerStorage(Env env,
                                     .entry_size_max_bytes = options.entry_size_max_bytes,
                                     .disk_usage_max_ppm = usage_max_ppm,
                                     .open_files_max = options.open_entry_logs_max}));
-  STELE_CO_TRY(auto index,
-               co_await IndexStore::Open(
-                   env, {.directories = options.index_directories,
-                         .disk_usage_max_ppm = usage_max_ppm,
-                         .open_files_max = options.open_index_files_max,
-                         .location_cache_max_bytes = options.location_cache_max_bytes}));
-  auto storage = std::make_unique<Storage>(env, options, std::move(logs), std::move(index));
+  auto locks = std::make_unique<LedgerLocks>(env.executor);
+  STELE_CO_TRY(auto index, co_await OpenIndex(env,
+                                              {.format = options.index_format,
+                                               .on_converted = options.on_index_converted,
+                                               .directories = options.index_directories,
+                                               .disk_usage_max_ppm = usage_max_ppm,
+                                               .open_files_max = options.open_index_files_max,
+                                               .cache_max_bytes = options.location_cache_max_bytes},
+                                              locks.get()));
+  auto storage =
+      std::make_unique<Storage>(env, options, std::move(logs), std::move(locks), std::move(index));
   STELE_CO_TRY_OK(co_await storage->FindStrays(options.is_deleted));
   co_return storage;
 }

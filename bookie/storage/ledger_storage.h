@@ -31,10 +31,6 @@
 
 namespace stele::bookie {
 
-// Entry ids that an .idx file can address (1024 + 8 * id fits its offsets, with room); above:
-// kBadRequest before the journal.
-inline constexpr int64_t kEntryIdMax = int64_t{1} << 40;
-
 // An explicit-LAC packet must fit into the first sector of an index file beside the master key.
 // The packets of BookKeeper's clients have 16 to 36 bytes; larger ones: kBadRequest before the
 // journal.
@@ -43,12 +39,22 @@ inline constexpr size_t kExplicitLacSizeMaxBytes = 256;
 // Damaged entries that are remembered.
 inline constexpr size_t kDamagedEntriesMax = 100'000;
 
+// How the index lies on the disk.
+enum class IndexFormat {
+  kFiles,    // a file per ledger, as Java has it
+  kExtents,  // runs of extents, for very many ledgers; Java cannot read them
+};
+
 struct StorageOptions {
   // Was this ledger deleted, although entry logs still have entries of it? Empty: not known.
   std::function<bool(LedgerId)> is_deleted;
   std::vector<std::string> ledger_directories;  // `current` directories
   std::vector<std::string>
       index_directories;  // `current` directories; empty: the ledger directories
+  // stele.indexFormat; what has another form is converted when it is opened. nullopt: as it is.
+  std::optional<IndexFormat> index_format;
+  // Called while that goes on: so many ledgers are done, of so many. Empty: nobody wants to know.
+  std::function<void(int64_t ledgers, int64_t of)> on_index_converted;
   uint64_t entry_log_size_max_bytes = 1ull << 30;  // logSizeLimit
   // Asks for a flush when the active generation has so much. Two generations exist while one is
   // flushed; together they never exceed twice this, but for one entry.

@@ -41,8 +41,7 @@ Task<absl::Status> Storage::FlushOlder() {
   if (when_journalled_) flushed = co_await when_journalled_();
   if (flushed.ok()) {
     const auto header_of = [this](LedgerId ledger) { return HeaderOf(ledger); };
-    flushed =
-        co_await FlushGeneration({env_, &writer_, index_.get(), &locks_}, older_.get(), header_of);
+    flushed = co_await FlushGeneration({&writer_, index_.get()}, older_.get(), header_of);
   }
   if (!flushed.ok()) {
     ++failed_flushes_;
@@ -83,7 +82,7 @@ std::vector<LedgerId> Storage::Ledgers() const {
 }
 
 Task<absl::Status> Storage::DeleteLedger(LedgerId ledger) {
-  const LedgerLocks::Guard guard = co_await locks_.Acquire(ledger);
+  const LedgerLocks::Guard guard = co_await locks_->Acquire(ledger);
   strays_.erase(ledger);
   if (!Exists(ledger)) co_return absl::OkStatus();
   table_.Erase(ledger);
@@ -116,10 +115,8 @@ Task<absl::StatusOr<CompactedLog>> Storage::CompactEntryLog(EntryLogId log, uint
                                                             BackgroundPace* pace) {
   if (!logs_->IsSettled(log)) co_return CompactedLog{};
   FateOf fate_of = [this](LedgerId ledger) { return FateOfLedger(ledger); };
-  co_return co_await CompactLog({.env = env_,
-                                 .logs = logs_.get(),
+  co_return co_await CompactLog({.logs = logs_.get(),
                                  .index = index_.get(),
-                                 .locks = &locks_,
                                  .writer = &compaction_writer_,
                                  .free_min_bytes = free_min_bytes},
                                 log, &fate_of, &are_gone, pace);
@@ -187,9 +184,8 @@ Task<absl::StatusOr<int64_t>> Storage::RecoverIndexes(std::vector<LedgerId> ledg
     record->state.last_entry = std::max(record->state.last_entry, last);
     record->lac_is_known = false;
   };
-  co_return co_await RebuildLocations(
-      {.env = env_, .logs = logs_.get(), .index = index_.get(), .locks = &locks_, .pace = pace},
-      std::move(searched), on_found);
+  co_return co_await RebuildLocations({.logs = logs_.get(), .index = index_.get(), .pace = pace},
+                                      std::move(searched), on_found);
 }
 
 Task<absl::Status> Storage::CheckIndex(LedgerId ledger, BackgroundPace* pace) {

@@ -43,14 +43,14 @@ struct EntryOnDisk {
 class Storage : public LedgerStorage {
  public:
   Storage(Env env, const StorageOptions& options, std::unique_ptr<EntryLogs> logs,
-          std::unique_ptr<IndexStore> index)
+          std::unique_ptr<LedgerLocks> locks, std::unique_ptr<IndexStore> index)
       : env_(env),
         memtable_max_bytes_(options.memtable_max_bytes),
         logs_(std::move(logs)),
         writer_(logs_.get()),
         compaction_writer_(logs_.get()),
+        locks_(std::move(locks)),
         index_(std::move(index)),
-        locks_(env.executor),
         table_(options.resident_ledgers_max),
         active_(std::make_unique<Generation>(1, &chunks_)),
         flush_ended_(env.executor) {
@@ -181,8 +181,8 @@ class Storage : public LedgerStorage {
   std::unique_ptr<EntryLogs> logs_;
   EntryLogWriter writer_;
   EntryLogWriter compaction_writer_;
+  std::unique_ptr<LedgerLocks> locks_;
   std::unique_ptr<IndexStore> index_;
-  LedgerLocks locks_;
   LedgerTable table_;
   absl::btree_set<LedgerId> unwritten_ledgers_;  // made here, not in an index file yet
   MemtableChunks chunks_;                        // outlives the generations

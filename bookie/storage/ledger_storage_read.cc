@@ -14,6 +14,8 @@ namespace {
 constexpr size_t kRecordSizeGuessMaxBytes = 64 << 10;
 // Who asks for an entry at most so far behind the last one reads in order.
 constexpr int64_t kReadGapMax = 16;
+// Whoever reads in order gets so many entries read ahead, at most.
+constexpr int64_t kReadAheadEntriesMax = 512;
 
 }  // namespace
 
@@ -105,7 +107,7 @@ Task<absl::StatusOr<Buffer>> Storage::ReadFromDisk(LedgerId ledger, EntryId entr
 
 // How far its log is to be read with the entry; 0: not at all.
 uint64_t Storage::RunEnd(LedgerId ledger, EntryId entry, ReadAhead ahead) {
-  const int64_t count = ahead.is_in_order ? kLocationsPerPage : ahead.count_max;
+  const int64_t count = ahead.is_in_order ? kReadAheadEntriesMax : ahead.count_max;
   return count > 1 ? index_->RunEnd(ledger, entry, count, kLogExtentMaxBytes) : 0;
 }
 

@@ -9,7 +9,6 @@
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "bookie/storage/entry_log_reader.h"
-#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"
@@ -29,6 +28,54 @@ struct Move {
   int64_t entry = 0;
   EntryLocation from;
   EntryLocation to;
+};
+
+// The locations of moved records. A flush may have written a newer one, or the ledger may have been
+// deleted: then nothing is to be changed. Of several copies of an entry one is as good as another.
+class MoveUpdates final : public IndexUpdates {
+ public:
+  // `moves` are sorted by ledger and entry.
+  MoveUpdates(IndexStore* index, std::span<const Move> moves) : index_(index) {
+    for (size_t begin = 0; begin < moves.size();) {
+      size_t end = begin + 1;
+      while (end < moves.size() && moves[end].ledger == moves[begin].ledger) ++end;
+      ledgers_.push_back({.moves = moves.subspan(begin, end - begin)});
+      begin = end;
+    }
+  }
+
+  size_t count() const override { return ledgers_.size(); }
+  LedgerId ledger(size_t i) const override { return ledgers_[i].moves.front().ledger; }
+
+  Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t i) override {
+    LedgerMoves& here = ledgers_[i];
+    const LedgerId ledger = here.moves.front().ledger;
+    if (!index_->Contains(ledger)) co_return std::nullopt;
+    for (const Move& move : here.moves) {
+      STELE_CO_TRY(const EntryLocation now, co_await index_->Find(ledger, EntryId(move.entry)));
+      STELE_SOMETIMES(kCompactionOvertaken, now != move.from);
+      if (now != move.from) continue;
+      if (!here.entries.empty() && here.entries.back() == move.entry) continue;
+      here.entries.push_back(move.entry);
+      here.locations.push_back(move.to.packed());
+    }
+    if (here.entries.empty()) co_return std::nullopt;
+    STELE_SOMETIMES(kCompactionMoves, true);
+    co_return IndexUpdate{.ledger = ledger,
+                          .header = std::nullopt,
+                          .entries = here.entries,
+                          .locations = here.locations};
+  }
+
+ private:
+  struct LedgerMoves {
+    std::span<const Move> moves;
+    std::vector<int64_t> entries;
+    std::vector<int64_t> locations;
+  };
+
+  IndexStore* index_;
+  std::vector<LedgerMoves> ledgers_;
 };
 
 class Compaction {
@@ -54,7 +101,6 @@ class Compaction {
     return EntryLocation(source_, record.offset);
   }
   Task<absl::Status> WriteLocations();
-  Task<absl::Status> MoveLedger(std::span<const Move> moves);
 
   CompactionParts parts_;
   const EntryLogId source_;
@@ -188,42 +234,10 @@ Task<absl::Status> Compaction::WriteLocations() {
   std::sort(moves_.begin(), moves_.end(), [](const Move& a, const Move& b) {
     return std::pair(a.ledger, a.entry) < std::pair(b.ledger, b.entry);
   });
-  std::vector<std::span<const Move>> ledgers;
-  for (size_t begin = 0; begin < moves_.size();) {
-    size_t end = begin + 1;
-    while (end < moves_.size() && moves_[end].ledger == moves_[begin].ledger) ++end;
-    ledgers.emplace_back(&moves_[begin], end - begin);
-    begin = end;
-  }
-  const auto move = [&](size_t i) { return MoveLedger(ledgers[i]); };
-  STELE_CO_TRY_OK(
-      co_await RunConcurrently(parts_.env.executor, ledgers.size(), kIndexWritesAtATime, move));
+  MoveUpdates updates(parts_.index, moves_);
+  STELE_CO_TRY_OK(co_await parts_.index->Write(&updates, kIndexWritesAtATime));
   moves_.clear();
   co_return absl::OkStatus();
-}
-
-// A flush may have written a newer location, or the ledger may have been deleted: then nothing is
-// to be changed. Of several copies of an entry one is as good as the other.
-Task<absl::Status> Compaction::MoveLedger(std::span<const Move> moves) {
-  const LedgerId ledger = moves.front().ledger;
-  const LedgerLocks::Guard guard = co_await parts_.locks->Acquire(ledger);
-  if (!parts_.index->Contains(ledger)) co_return absl::OkStatus();
-  std::vector<int64_t> entries;
-  std::vector<int64_t> locations;
-  for (const Move& move : moves) {
-    STELE_CO_TRY(const EntryLocation now, co_await parts_.index->Find(ledger, EntryId(move.entry)));
-    STELE_SOMETIMES(kCompactionOvertaken, now != move.from);
-    if (now != move.from) continue;
-    if (!entries.empty() && entries.back() == move.entry) continue;
-    entries.push_back(move.entry);
-    locations.push_back(move.to.packed());
-  }
-  if (entries.empty()) co_return absl::OkStatus();
-  STELE_SOMETIMES(kCompactionMoves, true);
-  const absl::Status written = co_await parts_.index->Write(
-      {.ledger = ledger, .header = std::nullopt, .entries = entries, .locations = locations});
-  if (written.ok()) co_return written;
-  co_return WithContext(written, StrCat("index file of ledger ", ledger.value()));
 }
 
 Task<void> Compaction::Abandon() {

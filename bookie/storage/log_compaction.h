@@ -19,11 +19,9 @@
 #include "bookie/storage/entry_log_writer.h"
 #include "bookie/storage/entry_logs.h"
 #include "bookie/storage/index_store.h"
-#include "bookie/storage/ledger_locks.h"
 #include "bookie/storage/ledger_storage.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
-#include "common/seams/env.h"
 
 namespace stele::bookie {
 
@@ -39,10 +37,8 @@ enum class LedgerFate {
 using FateOf = absl::AnyInvocable<Task<absl::StatusOr<LedgerFate>>(LedgerId ledger)>;
 
 struct CompactionParts {
-  Env env;
   EntryLogs* logs;
   IndexStore* index;
-  LedgerLocks* locks;
   EntryLogWriter* writer;       // of compactions alone
   uint64_t free_min_bytes = 0;  // a new log goes to a disk that has so much
 };

@@ -46,13 +46,14 @@ struct ModelLedger {
 
 class Life {
  public:
-  explicit Life(uint64_t seed) : random_(seed), rig_(seed, /*directories=*/2) {
+  Life(uint64_t seed, IndexFormat format) : random_(seed), rig_(seed, /*directories=*/2) {
     rig_.options.entry_log_size_max_bytes = 8'000 + random_.Below(60'000);
     rig_.options.memtable_max_bytes = 3'000 + random_.Below(40'000);
     rig_.options.open_index_files_max = random_.Below(4);
     rig_.options.open_entry_logs_max = random_.Below(4);
     rig_.options.location_cache_max_bytes = random_.Below(4) * 4096;
     rig_.options.resident_ledgers_max = 1 + random_.Below(6);
+    rig_.options.index_format = format;
     rig_.options.is_deleted = [this](LedgerId ledger) { return ledgers_[ledger].deleted; };
     faulty_ = random_.Below(2) == 0;
     SetFaults();
@@ -530,13 +531,14 @@ class Life {
 };
 
 // One run does kSeeds; --gtest_random_seed=N does the N-th block of seeds.
-constexpr uint64_t kSeeds = 25;
+constexpr uint64_t kSeeds = 15;
 
 TEST(StorageSimulationTest, WhatWasAcknowledgedSurvivesEveryCrash) {
   const auto block = static_cast<uint64_t>(testing::GTEST_FLAG(random_seed));
   for (uint64_t seed = block * kSeeds + 1; seed <= (block + 1) * kSeeds; ++seed) {
     SCOPED_TRACE(StrCat("seed ", seed));
-    Life(seed).Live();
+    Life(seed, IndexFormat::kFiles).Live();
+    Life(seed, IndexFormat::kExtents).Live();
     if (testing::Test::HasFailure()) break;
   }
 }

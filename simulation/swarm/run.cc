@@ -110,6 +110,7 @@ class Run final : public ActorControl {
   std::unique_ptr<WireWatch> watch_;
   std::unique_ptr<Hazards> hazards_;
   SimRandom java_random_;
+  SimRandom format_random_;
   std::map<int, std::unique_ptr<JavaBookie>> java_bookies_;
   Cluster cluster_;
   // Nothing happens to it.
@@ -125,6 +126,7 @@ Run::Run(const Scenario& scenario, const RunOptions& options)
       stage_(scenario),
       log_(&stage_),
       java_random_(SimRandom(scenario.seed).Child("java")),
+      format_random_(SimRandom(scenario.seed).Child("format")),
       cluster_(OptionsOf()) {
   CountSometimes(&sometimes_);
   watch_ = std::make_unique<WireWatch>(&stage_, &cluster_.world().scheduler());
@@ -185,6 +187,10 @@ ClusterOptions Run::OptionsOf() {
   };
   options.adjust_bookie = [this](int bookie, bookie::BookieOptions* to) {
     to->gc_interval = absl::Seconds(30);
+    if (scenario_.extents > 0) {
+      const bool is_extents = scenario_.extents == 1 || format_random_.Below(2) == 0;
+      to->index_format = is_extents ? bookie::IndexFormat::kExtents : bookie::IndexFormat::kFiles;
+    }
     if (scenario_.small_bookies == 2) to->flush_interval = kLateFlush;
     if (scenario_.small_bookies != 1) return;
     to->journal_size_max_bytes = 6 << 20;

@@ -16,8 +16,9 @@ struct Profile {
   int share;  // of a thousand seeds
 };
 constexpr Profile kProfiles[] = {
-    {"swarm", 480}, {"calm", 50},  {"crash", 90},  {"disk", 80},     {"meta", 70},   {"net", 70},
-    {"damage", 40}, {"clock", 10}, {"repair", 50}, {"liveness", 40}, {"beyond", 20}, {"mixed", 0},
+    {"swarm", 480}, {"calm", 50},   {"crash", 90},  {"disk", 80},   {"meta", 70},
+    {"net", 70},    {"damage", 40}, {"clock", 10},  {"repair", 50}, {"liveness", 40},
+    {"beyond", 20}, {"mixed", 0},   {"extents", 0},
 };
 
 // A class of faults is on or off as a whole; `profile` always has it, the others by chance.
@@ -146,6 +147,11 @@ void DrawMixed(SimRandom random, Scenario* scenario) {
   }
 }
 
+// Bookies whose index is in extents, or is converted to and fro.
+void DrawExtents(SimRandom random, Scenario* scenario) {
+  scenario->extents = random.Chance(2, 3) ? 1 : 2;
+}
+
 bool OnlyBookies(FaultKind kind) {
   switch (kind) {
     case FaultKind::kPower:
@@ -243,8 +249,8 @@ class FaultDrawer {
     }
     if (destructive && scenario_->losses_max == 0) return false;
     if (group.profile == profile || (loses && profile == "repair")) return true;
-    const bool many =
-        profile == "swarm" || profile == "liveness" || profile == "repair" || profile == "mixed";
+    const bool many = profile == "swarm" || profile == "liveness" || profile == "repair" ||
+                      profile == "mixed" || profile == "extents";
     return many ? stream.Chance(1, 2) : stream.Chance(1, 10);
   }
 
@@ -347,6 +353,7 @@ absl::StatusOr<Scenario> DrawScenario(uint64_t seed, std::string_view profile) {
   }
   DrawActors(random.Child("actors"), &scenario);
   if (scenario.profile == "mixed") DrawMixed(random.Child("mixed"), &scenario);
+  if (scenario.profile == "extents") DrawExtents(random.Child("extents"), &scenario);
   if (scenario.profile != "calm") FaultDrawer(&scenario, random.Child("faults")).Draw();
   return scenario;
 }

@@ -145,12 +145,16 @@ struct Scenario {
   int small_bookies = 0;
   // So many bookies, from the first on, behave as Apache's (simulation/java_bookie.h).
   int java_bookies = 0;
+  // How bookies keep their indexes: 0 files, 1 extents, 2 the one or the other, drawn at each
+  // start.
+  int extents = 0;
   std::vector<Actor> actors;
   std::vector<Fault> faults;
   friend bool operator==(const Scenario&, const Scenario&) = default;
 };
 
-// The names of profiles, in the order of the spec. `mixed` is run when it is asked for.
+// The names of profiles, in the order of the spec. `mixed` and `extents` are run when they are
+// asked for.
 const std::vector<std::string>& Profiles();
 
 // The scenario of a seed. An empty profile: drawn too.

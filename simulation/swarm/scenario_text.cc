@@ -136,6 +136,7 @@ bool ParseLine(std::string_view line, Scenario* scenario) {
   if (key == "losses") return ParseNumber(line, &scenario->losses_max);
   if (key == "small") return ParseNumber(line, &scenario->small_bookies);
   if (key == "java") return ParseNumber(line, &scenario->java_bookies);
+  if (key == "extents") return ParseNumber(line, &scenario->extents);
   if (key == "actor") return ParseActor(line, scenario);
   return key == "fault" && ParseFault(line, scenario);
 }
@@ -151,6 +152,7 @@ std::string ToText(const Scenario& scenario) {
              "\nduration ", scenario.duration_ms, "\ntimeouts ", scenario.timeouts_percent,
              "\nlosses ", scenario.losses_max, "\nsmall ", scenario.small_bookies, "\n");
   if (scenario.java_bookies > 0) text += StrCat("java ", scenario.java_bookies, "\n");
+  if (scenario.extents > 0) text += StrCat("extents ", scenario.extents, "\n");
   for (const Actor& actor : scenario.actors) {
     text += StrCat("actor ", NameOf(actor.role), " ", actor.number, " at=", actor.at_ms,
                    " operations=", actor.operations, " window=", actor.window,

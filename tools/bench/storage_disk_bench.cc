@@ -28,12 +28,12 @@ constexpr int64_t kEntriesPerGeneration = 64 << 10;  // 64 MiB
 // A storage in a directory of its own, which goes with it.
 class BenchStorage {
  public:
-  BenchStorage() {
+  explicit BenchStorage(IndexFormat format = IndexFormat::kFiles) {
     const char* const parent = std::getenv("STELE_BENCH_DIR");
     directory_ = StrCat(parent != nullptr ? parent : "/tmp", "/stele-storage-bench.", getpid());
     std::filesystem::create_directories(directory_);
-    auto opened =
-        shard_.RunUntil(OpenLedgerStorage(shard_.env(), {.ledger_directories = {directory_}}));
+    auto opened = shard_.RunUntil(OpenLedgerStorage(
+        shard_.env(), {.ledger_directories = {directory_}, .index_format = format}));
     STELE_CHECK(opened.ok());
     storage_ = *std::move(opened);
   }
@@ -70,9 +70,9 @@ class BenchStorage {
   std::unique_ptr<LedgerStorage> storage_;
 };
 
-// range(0): ledgers in the generation. range(1): 1 = they are new, so that index files are made.
+// range(0): ledgers in the generation. range(1): 1 = they are new. range(2): 1 = extents.
 void BM_Flush(benchmark::State& state) {
-  BenchStorage bench;
+  BenchStorage bench(state.range(2) == 1 ? IndexFormat::kExtents : IndexFormat::kFiles);
   const int64_t ledgers = state.range(0);
   const bool are_new = state.range(1) == 1;
   int64_t round = 0;
@@ -94,7 +94,7 @@ void BM_Flush(benchmark::State& state) {
       static_cast<double>(state.iterations() * ledgers), benchmark::Counter::kIsRate);
 }
 BENCHMARK(BM_Flush)
-    ->ArgsProduct({{1, 100, 1000, 10'000, 100'000}, {0, 1}})
+    ->ArgsProduct({{1, 100, 1000, 10'000, 100'000}, {0, 1}, {0, 1}})
     ->Unit(benchmark::kMillisecond)
     ->UseRealTime()
     ->MeasureProcessCPUTime()

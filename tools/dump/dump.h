@@ -28,7 +28,7 @@ using Emit = std::function<void(const shell::Record&)>;
 // Each gives the number of damaged places. Errors: the file cannot be read, or is no such file.
 Task<absl::StatusOr<int64_t>> DumpJournal(Env env, DumpOptions options, Emit emit);
 Task<absl::StatusOr<int64_t>> DumpEntryLog(Env env, DumpOptions options, Emit emit);
-// The ledger is taken from the file's name.
+// An index file, whose ledger is taken from its name, or an extent run.
 Task<absl::StatusOr<int64_t>> DumpIndex(Env env, DumpOptions options, Emit emit);
 
 // Where the replay of each journal would begin: the lastMark files of a ledger directory (`path`,

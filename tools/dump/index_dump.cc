@@ -1,6 +1,8 @@
+#include <algorithm>
 #include <utility>
 
 #include "bookie/storage/entry_log_format.h"
+#include "bookie/storage/extent_format.h"
 #include "bookie/storage/index_format.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
@@ -47,15 +49,81 @@ int64_t EmitLost(const bookie::IndexClaim& claim, int64_t first, std::string_vie
   return lost;
 }
 
+shell::Record ExtentRecord(const bookie::ExtentBlock& block, size_t row) {
+  bookie::ExtentCursor cursor = block.extent(row);
+  shell::Record record;
+  record.Set("kind", std::string("extent"))
+      .Set("ledger", block.key(row).ledger.value())
+      .Set("entry", cursor.entry())
+      .Set("last_entry", block.last_entry(row))
+      .Set("entry_log", bookie::EntryLogFileName(cursor.location().log()))
+      .Set("offset", static_cast<int64_t>(cursor.location().record_offset()));
+  int64_t entries = 1;
+  while (cursor.Next()) ++entries;
+  record.Set("entries", entries);
+  return record;
+}
+
+shell::Record StateRecord(LedgerId ledger, const bookie::LedgerRow& row) {
+  shell::Record record;
+  record.Set("kind", std::string("state"))
+      .Set("ledger", ledger.value())
+      .Set("voids_older", (row.flags & bookie::kRowIsFresh) != 0)
+      .Set("lost_some", (row.flags & bookie::kRowLostSome) != 0);
+  if (!row.header.has_value()) return record;
+  record.Set("master_key", row.header->master_key.has_value())
+      .Set("fenced", (row.header->state_bits & bookie::kIndexStateFenced) != 0)
+      .Set("uncertain", (row.header->state_bits & bookie::kIndexStateUncertain) != 0);
+  if (row.header->explicit_lac.size() >= 16) {
+    record.Set("explicit_lac", LoadBigEndian<int64_t>(row.header->explicit_lac.data() + 8));
+  }
+  return record;
+}
+
+Task<absl::StatusOr<int64_t>> DumpExtentRun(Env env, DumpOptions options,
+                                            bookie::RunNumbers numbers, Emit emit) {
+  STELE_CO_TRY(const std::unique_ptr<File> file, co_await env.files->Open(options.path, {}));
+  STELE_CO_TRY(const uint64_t size, co_await file->Size());
+  const uint64_t end_at = size - std::min<uint64_t>(size, bookie::kExtentEndBytes);
+  STELE_CO_TRY(const Buffer end, co_await file->ReadAt(end_at, bookie::kExtentEndBytes));
+  STELE_CO_TRY(const bookie::ExtentRunFooter footer, bookie::ParseExtentEnd(end.view()));
+  int64_t damages = 0;
+  for (uint32_t number = 0; number < footer.blocks; ++number) {
+    const uint64_t at = uint64_t{number} * bookie::kExtentBlockBytes;
+    STELE_CO_TRY(Buffer bytes, co_await file->ReadAt(at, bookie::kExtentBlockBytes));
+    const auto block = bookie::ExtentBlock::Parse(std::move(bytes), numbers, number);
+    if (!block.ok()) {
+      ++damages;
+      emit(shell::Record()
+               .Set("kind", std::string("damaged"))
+               .Set("offset", static_cast<int64_t>(at))
+               .Set("note", std::string(ToStd(block.status().message()))));
+      continue;
+    }
+    for (size_t row = 0; row < block->row_count(); ++row) {
+      const LedgerId ledger = block->key(row).ledger;
+      if (options.ledger.has_value() && ledger != *options.ledger) continue;
+      emit(block->IsState(row) ? StateRecord(ledger, block->state(row))
+                               : ExtentRecord(*block, row));
+    }
+  }
+  co_return damages;
+}
+
 }  // namespace
 
 Task<absl::StatusOr<int64_t>> DumpIndex(Env env, DumpOptions options, Emit emit) {
   const size_t slash = options.path.rfind('/');
   const std::string name = options.path.substr(slash == std::string::npos ? 0 : slash + 1);
+  if (const auto run = bookie::ParseExtentRunName(name); run.has_value()) {
+    co_return co_await DumpExtentRun(env, std::move(options), *run, std::move(emit));
+  }
   const std::optional<LedgerId> ledger = bookie::ParseIndexFileName(name, bookie::kIndexSuffix);
   if (!ledger.has_value()) {
     co_return MakeError(ErrorCode::kInvalidArgument,
-                        StrCat(name, " is not the name of an index file, such as 109.idx"));
+                        StrCat(name,
+                               " is not the name of an index file, such as 109.idx, or of an "
+                               "extent run"));
   }
   STELE_CO_TRY(const std::unique_ptr<File> file, co_await env.files->Open(options.path, {}));
   STELE_CO_TRY(const uint64_t size, co_await file->Size());

@@ -180,7 +180,9 @@ void AddToolCommands(CLI::App& app, Run& run) {
   AddDump(*dump, run, DumpKind::kEntryLog, "entrylog", "Entries of an entry log (.log)",
           "Example:\n  stele dump entrylog /var/lib/stele/ledgers/current/0.log --ledger 7");
   AddDump(*dump, run, DumpKind::kIndex, "index", "Header and entries of a ledger's index (.idx)",
-          "Example:\n  stele dump index /var/lib/stele/ledgers/current/0/0/7.idx");
+          "Examples:\n  stele dump index /var/lib/stele/ledgers/current/0/0/7.idx\n"
+          "  stele dump index "
+          "/var/lib/stele/ledgers/current/extents/0000000000000001-0000000000000009.run");
 
   CLI::App* marks = dump->add_subcommand(
       "marks", "Where the replay of each journal would begin, by a ledger directory");

@@ -1,10 +1,9 @@
-#include "bookie/storage/index_store.h"
+#include "bookie/storage/index_file_store.h"
 
 #include <algorithm>
 #include <set>
 
 #include "bookie/storage/directory_choice.h"
-#include "bookie/storage/index_enumeration.h"
 #include "common/async/run_concurrently.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
@@ -44,9 +43,9 @@ absl::Status WithoutAbsence(const absl::Status& status) {
 
 // A page on its way from the disk. Stale when its ledger's file is written meanwhile: then it may
 // lack what was written, and must not stay in the cache.
-class IndexStore::PageLoad {
+class IndexFileStore::PageLoad {
  public:
-  PageLoad(IndexStore* store, LedgerId ledger)
+  PageLoad(IndexFileStore* store, LedgerId ledger)
       : store_(store), ledger_(ledger), stale_(store->writing_.contains(ledger)) {
     place_ = store_->loads_.insert(store_->loads_.end(), this);
   }
@@ -59,15 +58,15 @@ class IndexStore::PageLoad {
   void MarkStale() { stale_ = true; }
 
  private:
-  IndexStore* store_;
+  IndexFileStore* store_;
   LedgerId ledger_;
   bool stale_;
   std::list<PageLoad*>::iterator place_;
 };
 
-class IndexStore::WriteGuard {
+class IndexFileStore::WriteGuard {
  public:
-  WriteGuard(IndexStore* store, LedgerId ledger) : store_(store), ledger_(ledger) {
+  WriteGuard(IndexFileStore* store, LedgerId ledger) : store_(store), ledger_(ledger) {
     STELE_CHECK(store_->writing_.insert(ledger).second);
     MarkLoads();
   }
@@ -82,38 +81,32 @@ class IndexStore::WriteGuard {
     }
   }
 
-  IndexStore* store_;
+  IndexFileStore* store_;
   LedgerId ledger_;
 };
 
-IndexStore::IndexStore(Env env, IndexStoreOptions options,
-                       absl::btree_map<LedgerId, uint8_t> directory_of)
+IndexFileStore::IndexFileStore(Env env, IndexFileStoreOptions options, LedgerLocks* locks,
+                               absl::btree_map<LedgerId, uint8_t> files)
     : env_(env),
       options_(std::move(options)),
-      directory_of_(std::move(directory_of)),
+      locks_(locks),
+      directory_of_(std::move(files)),
       readers_(env.files, options_.open_files_max),
       cache_(options_.location_cache_max_bytes),
       synced_names_(options_.directories.size()) {}
 
-Task<absl::StatusOr<std::unique_ptr<IndexStore>>> IndexStore::Open(Env env,
-                                                                   IndexStoreOptions options) {
-  STELE_CO_TRY(auto directory_of, co_await EnumerateIndexes(env.files, options.directories));
-  co_return std::unique_ptr<IndexStore>(
-      new IndexStore(env, std::move(options), std::move(directory_of)));
-}
-
-std::vector<LedgerId> IndexStore::Ledgers() const {
+std::vector<LedgerId> IndexFileStore::Ledgers() const {
   std::vector<LedgerId> ledgers;
   ledgers.reserve(directory_of_.size());
   for (const auto& [ledger, directory] : directory_of_) ledgers.push_back(ledger);
   return ledgers;
 }
 
-std::string IndexStore::PathOf(size_t directory, LedgerId ledger) const {
+std::string IndexFileStore::PathOf(size_t directory, LedgerId ledger) const {
   return StrCat(options_.directories[directory], "/", IndexFilePath(ledger));
 }
 
-Task<absl::StatusOr<std::shared_ptr<File>>> IndexStore::OpenForReading(LedgerId ledger) {
+Task<absl::StatusOr<std::shared_ptr<File>>> IndexFileStore::OpenForReading(LedgerId ledger) {
   const auto found = directory_of_.find(ledger);
   if (found == directory_of_.end()) co_return NoSuchLedger(ledger);
   absl::StatusOr<std::shared_ptr<File>> file =
@@ -125,13 +118,13 @@ Task<absl::StatusOr<std::shared_ptr<File>>> IndexStore::OpenForReading(LedgerId 
   co_return file;
 }
 
-Task<absl::StatusOr<LoadedIndex>> IndexStore::Load(LedgerId ledger) {
+Task<absl::StatusOr<LoadedIndex>> IndexFileStore::Load(LedgerId ledger) {
   STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
   co_return co_await LoadIndex(file.get(), ledger);
 }
 
-std::optional<absl::StatusOr<EntryLocation>> IndexStore::FindCached(LedgerId ledger,
-                                                                    EntryId entry) {
+std::optional<absl::StatusOr<EntryLocation>> IndexFileStore::FindCached(LedgerId ledger,
+                                                                        EntryId entry) {
   STELE_CHECK(!entry.IsNone());
   const LocationPage* cached = cache_.Find(ledger, entry.value() / kLocationsPerPage);
   if (cached == nullptr) return std::nullopt;
@@ -139,7 +132,7 @@ std::optional<absl::StatusOr<EntryLocation>> IndexStore::FindCached(LedgerId led
   return CheckLocation(ledger, entry, packed);
 }
 
-Task<absl::StatusOr<EntryLocation>> IndexStore::Find(LedgerId ledger, EntryId entry) {
+Task<absl::StatusOr<EntryLocation>> IndexFileStore::Find(LedgerId ledger, EntryId entry) {
   if (auto cached = FindCached(ledger, entry); cached.has_value()) co_return *std::move(cached);
   const int64_t page = entry.value() / kLocationsPerPage;
   PageLoad load(this, ledger);
@@ -156,7 +149,8 @@ Task<absl::StatusOr<EntryLocation>> IndexStore::Find(LedgerId ledger, EntryId en
   co_return CheckLocation(ledger, entry, packed);
 }
 
-uint64_t IndexStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max) {
+uint64_t IndexFileStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max,
+                                uint64_t size_max) {
   const LocationPage* page = cache_.Find(ledger, entry.value() / kLocationsPerPage);
   if (page == nullptr) return 0;
   const int64_t slot = entry.value() % kLocationsPerPage;
@@ -176,14 +170,41 @@ uint64_t IndexStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, u
   return last == first ? 0 : last.record_offset() + last_size;
 }
 
-Task<absl::StatusOr<std::vector<EntryId>>> IndexStore::List(LedgerId ledger) {
+Task<absl::StatusOr<std::vector<EntryId>>> IndexFileStore::List(LedgerId ledger) {
   STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
   auto entries = co_await ListEntriesOf(file.get(), ledger);
   if (CodeOf(entries.status()) == ErrorCode::kCorruptData) loss_listener_(ledger);
   co_return entries;
 }
 
-Task<absl::Status> IndexStore::LookForLosses(LedgerId ledger, BackgroundPace* pace) {
+Task<absl::StatusOr<LocationPiece>> IndexFileStore::ReadPiece(LedgerId ledger, int64_t first) {
+  STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
+  STELE_CO_TRY(const uint64_t size, co_await file->Size());
+  const int64_t pages = (LocationCount(size) + kLocationsPerPage - 1) / kLocationsPerPage;
+  LocationPiece piece;
+  for (int64_t page = first / kLocationsPerPage; page < pages; ++page) {
+    if (piece.entries.size() >= kPieceEntries) {
+      piece.next = page * kLocationsPerPage;
+      break;
+    }
+    STELE_CO_TRY(const LoadedPage loaded, co_await LoadPage(file.get(), ledger, page));
+    piece.lost_some = piece.lost_some || loaded.lost.any();
+    for (int64_t slot = 0; slot < kLocationsPerPage; ++slot) {
+      const int64_t packed = (*loaded.locations)[static_cast<size_t>(slot)];
+      const int64_t entry = page * kLocationsPerPage + slot;
+      if (packed == 0 || entry < first) continue;
+      if (!EntryLocation::FromPacked(packed).IsPlausible()) {
+        piece.lost_some = true;
+        continue;
+      }
+      piece.entries.push_back(entry);
+      piece.locations.push_back(packed);
+    }
+  }
+  co_return piece;
+}
+
+Task<absl::Status> IndexFileStore::LookForLosses(LedgerId ledger, BackgroundPace* pace) {
   STELE_CO_TRY(const std::shared_ptr<File> file, co_await OpenForReading(ledger));
   STELE_CO_TRY(const bool has_lost_some, co_await HasLostSome(file.get(), ledger, pace));
   if (has_lost_some) loss_listener_(ledger);
@@ -192,7 +213,7 @@ Task<absl::Status> IndexStore::LookForLosses(LedgerId ledger, BackgroundPace* pa
 
 // ---- Writing
 
-Task<absl::StatusOr<size_t>> IndexStore::ChooseForNew(LedgerId ledger) {
+Task<absl::StatusOr<size_t>> IndexFileStore::ChooseForNew(LedgerId ledger) {
   if (const auto found = unsynced_names_.find(ledger); found != unsynced_names_.end()) {
     co_return found->second;
   }
@@ -204,7 +225,25 @@ Task<absl::StatusOr<size_t>> IndexStore::ChooseForNew(LedgerId ledger) {
        .first = StableHash(static_cast<uint64_t>(ledger.value())) % options_.directories.size()});
 }
 
-Task<absl::Status> IndexStore::Write(IndexUpdate update) {
+Task<absl::Status> IndexFileStore::Write(IndexUpdates* updates, size_t at_a_time) {
+  const auto write = [&](size_t i) { return WriteOne(updates, i); };
+  co_return co_await RunConcurrently(env_.executor, updates->count(), at_a_time, write);
+}
+
+Task<absl::Status> IndexFileStore::WriteOne(IndexUpdates* updates, size_t i) {
+  const LedgerId ledger = updates->ledger(i);
+  const LedgerLocks::Guard guard = co_await locks_->Acquire(ledger);
+  STELE_CO_TRY(std::optional<IndexUpdate> update, co_await updates->Prepare(i));
+  if (!update.has_value()) co_return absl::OkStatus();
+  const absl::Status written = co_await WriteLedger(*std::move(update));
+  if (!written.ok()) {
+    co_return WithContext(written, StrCat("index file of ledger ", ledger.value()));
+  }
+  updates->OnWritten(i);
+  co_return written;
+}
+
+Task<absl::Status> IndexFileStore::WriteLedger(IndexUpdate update) {
   STELE_CHECK(update.entries.size() == update.locations.size());
   const LedgerId ledger = update.ledger;
   WriteGuard guard(this, ledger);
@@ -230,7 +269,7 @@ Task<absl::Status> IndexStore::Write(IndexUpdate update) {
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> IndexStore::WriteFile(std::string path, IndexUpdate update, bool is_new) {
+Task<absl::Status> IndexFileStore::WriteFile(std::string path, IndexUpdate update, bool is_new) {
   const LedgerId ledger = update.ledger;
   STELE_CO_TRY(const std::unique_ptr<File> file,
                co_await env_.files->Open(path, {.access = OpenOptions::Access::kReadWrite,
@@ -252,8 +291,8 @@ Task<absl::Status> IndexStore::WriteFile(std::string path, IndexUpdate update, b
   co_return absl::OkStatus();
 }
 
-std::vector<std::string> IndexStore::NamesToSync(const std::map<LedgerId, uint8_t>& made,
-                                                 const std::map<LedgerId, uint8_t>& found) const {
+std::vector<std::string> IndexFileStore::NamesToSync(
+    const std::map<LedgerId, uint8_t>& made, const std::map<LedgerId, uint8_t>& found) const {
   std::set<std::string> paths;
   for (const auto* files : {&made, &found}) {
     for (const auto& [ledger, directory] : *files) {
@@ -268,7 +307,7 @@ std::vector<std::string> IndexStore::NamesToSync(const std::map<LedgerId, uint8_
   return {paths.begin(), paths.end()};
 }
 
-Task<absl::Status> IndexStore::SyncNames() {
+Task<absl::Status> IndexFileStore::SyncNames() {
   const std::map<LedgerId, uint8_t> made = unsynced_names_;
   const std::map<LedgerId, uint8_t> found = std::exchange(doubtful_names_, {});
   if (made.empty() && found.empty()) co_return absl::OkStatus();
@@ -289,7 +328,7 @@ Task<absl::Status> IndexStore::SyncNames() {
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> IndexStore::Remove(LedgerId ledger) {
+Task<absl::Status> IndexFileStore::Remove(LedgerId ledger) {
   uint8_t directory = 0;
   if (const auto on_disk = directory_of_.find(ledger); on_disk != directory_of_.end()) {
     directory = on_disk->second;

@@ -1,5 +1,5 @@
-// IndexStore alone: any pattern of entries, in any sequence of updates, against a model.
-#include "bookie/storage/index_store.h"
+// IndexFileStore alone: any pattern of entries, in any sequence of updates, against a model.
+#include "bookie/storage/index_file_store.h"
 
 #include <map>
 #include <string>
@@ -7,6 +7,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bookie/storage/index_enumeration.h"
 #include "bookie/storage/storage_rig.h"
 #include "common/async/notification.h"
 #include "common/base/endian.h"
@@ -21,12 +22,28 @@ constexpr LedgerId kLedger{0x109};
 constexpr char kPath[] = "/d0/1/9/109.idx";
 constexpr size_t kSector = kIndexSectorSize;
 
-struct IndexStoreTest : testing::Test, StorageRig {
-  void OpenStore(uint64_t cache_bytes) {
-    auto opened = Await(IndexStore::Open(
-        world.env(process), {.directories = {"/d0"}, .location_cache_max_bytes = cache_bytes}));
-    ASSERT_TRUE(opened.ok()) << opened.status();
-    store = process->Own(*std::move(opened));
+// A Write of one update.
+class OneUpdate final : public IndexUpdates {
+ public:
+  explicit OneUpdate(IndexUpdate update) : update_(std::move(update)) {}
+  size_t count() const override { return 1; }
+  LedgerId ledger(size_t) const override { return update_.ledger; }
+  Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t) override { co_return update_; }
+
+ private:
+  IndexUpdate update_;
+};
+
+struct IndexFileStoreTest : testing::Test, StorageRig {
+  void OpenStore(uint64_t cache_bytes) { OpenIn(world.env(process), cache_bytes); }
+  void OpenIn(Env env, uint64_t cache_bytes) {
+    auto found = Await(EnumerateIndexes(env.files, {"/d0"}));
+    ASSERT_TRUE(found.ok()) << found.status();
+    auto* locks = process->Own(std::make_unique<LedgerLocks>(env.executor));
+    const IndexFileStoreOptions options{.directories = {"/d0"},
+                                        .location_cache_max_bytes = cache_bytes};
+    store = process->Own(
+        std::make_unique<IndexFileStore>(env, options, locks, std::move(found->directory_of)));
     store->SetLossListener([this](LedgerId) { ++losses; });
     losses = 0;
   }
@@ -42,8 +59,14 @@ struct IndexStoreTest : testing::Test, StorageRig {
     }
     IndexUpdate update{.ledger = kLedger, .entries = ids, .locations = packed};
     if (!store->Contains(kLedger)) update.header = IndexHeader{.master_key = KeyOf(kLedger)};
-    STELE_CO_TRY_OK(co_await store->Write(std::move(update)));
+    OneUpdate updates(std::move(update));
+    STELE_CO_TRY_OK(co_await store->Write(&updates, 1));
     co_return co_await store->SyncNames();
+  }
+  // Header only.
+  absl::Status WriteHeader(IndexHeader header) {
+    OneUpdate updates({.ledger = kLedger, .header = std::move(header)});
+    return Await(store->Write(&updates, 1));
   }
   Task<absl::Status> WriteAll(std::vector<std::map<int64_t, int64_t>> updates) {
     for (const auto& update : updates) STELE_CO_TRY_OK(co_await WriteTask(update));
@@ -84,7 +107,7 @@ struct IndexStoreTest : testing::Test, StorageRig {
   int losses = 0;
 };
 
-TEST_F(IndexStoreTest, AnyPatternOfEntriesIsFoundAgain) {
+TEST_F(IndexFileStoreTest, AnyPatternOfEntriesIsFoundAgain) {
   for (uint64_t seed = 1; seed <= 6; ++seed) {
     SCOPED_TRACE(seed);
     simulation::SimRandom random(seed);
@@ -130,7 +153,7 @@ TEST_F(IndexStoreTest, AnyPatternOfEntriesIsFoundAgain) {
 }
 
 // A bookie of Java's that looks for the last entry reads its page whole, or fails.
-TEST_F(IndexStoreTest, AFileEndsWithAWholePageOfJavas) {
+TEST_F(IndexFileStoreTest, AFileEndsWithAWholePageOfJavas) {
   OpenStore(0);
   const auto pages = [&] {
     const auto info = Await(world.env(process).files->Stat("/d0/1/9/109.idx"));
@@ -187,15 +210,11 @@ class GatedFileSystem : public simulation::SimFileSystem {
   bool closed = false;
 };
 
-struct GatedIndexStoreTest : IndexStoreTest {
+struct GatedIndexFileStoreTest : IndexFileStoreTest {
   void OpenGatedStore(uint64_t cache_bytes) {
     env = world.env(process);
     env.files = &files;
-    auto opened = Await(
-        IndexStore::Open(env, {.directories = {"/d0"}, .location_cache_max_bytes = cache_bytes}));
-    ASSERT_TRUE(opened.ok());
-    store = process->Own(*std::move(opened));
-    store->SetLossListener([this](LedgerId) { ++losses; });
+    OpenIn(env, cache_bytes);
   }
   // Finds `entry`, whose page is read before `update` and arrives behind it.
   absl::StatusOr<EntryLocation> FindBeside(int64_t entry,
@@ -219,7 +238,7 @@ struct GatedIndexStoreTest : IndexStoreTest {
   Env env;
 };
 
-TEST_F(GatedIndexStoreTest, APageReadBeforeAWriteIsNotKept) {
+TEST_F(GatedIndexFileStoreTest, APageReadBeforeAWriteIsNotKept) {
   // A cache of one page: what the write leaves in it has gone when the read arrives.
   OpenGatedStore(sizeof(LocationPage));
   ASSERT_TRUE(Write({{0, Location(0)}, {5000, Location(5000)}}).ok());
@@ -229,7 +248,7 @@ TEST_F(GatedIndexStoreTest, APageReadBeforeAWriteIsNotKept) {
   EXPECT_EQ(Await(store->Find(kLedger, EntryId(1)))->packed(), Location(1));
 }
 
-TEST_F(GatedIndexStoreTest, AClaimMadeBehindThePageThatWasReadIsNoLoss) {
+TEST_F(GatedIndexFileStoreTest, AClaimMadeBehindThePageThatWasReadIsNoLoss) {
   OpenGatedStore(0);
   ASSERT_TRUE(Write(Locations(0, 1)).ok());
   const auto found = FindBeside(0, Locations(64, 65));
@@ -240,7 +259,7 @@ TEST_F(GatedIndexStoreTest, AClaimMadeBehindThePageThatWasReadIsNoLoss) {
 }
 
 // A bookie that answered "no such entry" here would vote an acknowledged entry away.
-TEST_F(IndexStoreTest, ASectorThatBecameZeroesIsLostAndNotAbsent) {
+TEST_F(IndexFileStoreTest, ASectorThatBecameZeroesIsLostAndNotAbsent) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 1000)).ok());
   EXPECT_EQ(ClaimOnDisk(), (IndexClaim{.size_bytes = 1024 + 8192, .sectors = {{0, 15}}}));
@@ -263,7 +282,7 @@ TEST_F(IndexStoreTest, ASectorThatBecameZeroesIsLostAndNotAbsent) {
 }
 
 // What other bookies have, what comes later, and what a page of Java's is filled up with.
-TEST_F(IndexStoreTest, ASectorThatNeverHadALocationIsAbsent) {
+TEST_F(IndexFileStoreTest, ASectorThatNeverHadALocationIsAbsent) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 300, 150)).ok());
   ASSERT_TRUE(Write(Locations(6400, 6500, 4)).ok());
@@ -275,7 +294,7 @@ TEST_F(IndexStoreTest, ASectorThatNeverHadALocationIsAbsent) {
   EXPECT_EQ(losses, 0);
 }
 
-TEST_F(IndexStoreTest, AnUpdateDoesNotHideWhatWasLost) {
+TEST_F(IndexFileStoreTest, AnUpdateDoesNotHideWhatWasLost) {
   for (const bool same_sector : {true, false}) {
     SCOPED_TRACE(same_sector);
     OpenStore(1 << 20);
@@ -290,7 +309,7 @@ TEST_F(IndexStoreTest, AnUpdateDoesNotHideWhatWasLost) {
   }
 }
 
-TEST_F(IndexStoreTest, AnUpdateOfACutFileDoesNotHideThatItWasCut) {
+TEST_F(IndexFileStoreTest, AnUpdateOfACutFileDoesNotHideThatItWasCut) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 2000)).ok());
   TruncateFile(kPath, 1024 + 8192);
@@ -300,7 +319,7 @@ TEST_F(IndexStoreTest, AnUpdateOfACutFileDoesNotHideThatItWasCut) {
 }
 
 // Java writes zeroes over the claim with each header, and keeps it when it writes pages.
-TEST_F(IndexStoreTest, WhatJavaWroteMeanwhileIsNoLoss) {
+TEST_F(IndexFileStoreTest, WhatJavaWroteMeanwhileIsNoLoss) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 200)).ok());
   const std::string ours = ReadWholeFile(kPath);
@@ -324,7 +343,7 @@ TEST_F(IndexStoreTest, WhatJavaWroteMeanwhileIsNoLoss) {
             (IndexClaim{.size_bytes = 1024 + 2 * 8192, .sectors = {{3, 4}, {16, 16}}}));
 }
 
-TEST_F(IndexStoreTest, AClaimIsWrittenBehindTheSyncOfWhatItClaims) {
+TEST_F(IndexFileStoreTest, AClaimIsWrittenBehindTheSyncOfWhatItClaims) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 1)).ok());
   faults.Fail(simulation::FileOperation::kSync, ".idx");
@@ -333,29 +352,25 @@ TEST_F(IndexStoreTest, AClaimIsWrittenBehindTheSyncOfWhatItClaims) {
   EXPECT_EQ(ClaimOnDisk(), (IndexClaim{.size_bytes = 1024 + 8192, .sectors = {{0, 0}}}));
 }
 
-TEST_F(IndexStoreTest, ANewHeaderKeepsTheClaim) {
+TEST_F(IndexFileStoreTest, ANewHeaderKeepsTheClaim) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 200)).ok());
   const IndexClaim claim = ClaimOnDisk();
-  ASSERT_TRUE(
-      Await(store->Write({.ledger = kLedger, .header = IndexHeader{.state_bits = 1}})).ok());
+  ASSERT_TRUE(WriteHeader({.state_bits = 1}).ok());
   EXPECT_EQ(StateBitsOnDisk(), 1);
   EXPECT_EQ(ClaimOnDisk(), claim);
 }
 
 // Somebody found out that nothing is missing that this bookie must have.
-TEST_F(IndexStoreTest, WhatIsProvenWholeIsClaimedNoLonger) {
+TEST_F(IndexFileStoreTest, WhatIsProvenWholeIsClaimedNoLonger) {
   OpenStore(0);
   ASSERT_TRUE(Write(Locations(0, 200)).ok());
   OpenStore(0);
   LoseSectors(1, 1);
   LoseSectors(3, 1);
-  const auto write_bits = [&](int32_t bits) {
-    return Await(store->Write({.ledger = kLedger, .header = IndexHeader{.state_bits = bits}}));
-  };
-  ASSERT_TRUE(write_bits(kIndexStateUncertain).ok());
+  ASSERT_TRUE(WriteHeader({.state_bits = kIndexStateUncertain}).ok());
   EXPECT_TRUE(FindsLosses());
-  ASSERT_TRUE(write_bits(0).ok());
+  ASSERT_TRUE(WriteHeader({.state_bits = 0}).ok());
   EXPECT_EQ(ClaimOnDisk(), (IndexClaim{.size_bytes = 1024 + 8192, .sectors = {{0, 0}, {2, 2}}}));
   EXPECT_FALSE(FindsLosses());
   EXPECT_FALSE(Await(store->Load(kLedger))->has_lost_its_end);
@@ -363,7 +378,7 @@ TEST_F(IndexStoreTest, WhatIsProvenWholeIsClaimedNoLonger) {
 }
 
 // Power cuts anywhere in a life of updates, some of which fail before.
-TEST_F(IndexStoreTest, AClaimNeverSaysMoreThanWasDurable) {
+TEST_F(IndexFileStoreTest, AClaimNeverSaysMoreThanWasDurable) {
   for (uint64_t seed = 1; seed <= 300; ++seed) {
     SCOPED_TRACE(seed);
     simulation::SimRandom random(seed);
@@ -394,7 +409,7 @@ TEST_F(IndexStoreTest, AClaimNeverSaysMoreThanWasDurable) {
 }
 
 // A peer may have told Java's bookie an explicit LAC of any size that fits into the header.
-TEST_F(IndexStoreTest, AClaimNeverGoesOverAnExplicitLac) {
+TEST_F(IndexFileStoreTest, AClaimNeverGoesOverAnExplicitLac) {
   std::string lac(1000, 'l');
   StoreBigEndian(lac.data(), kLedger.value());
   CreateFile("/d0/1/9/109.idx", MakeIndexHeader({.state_bits = 1, .explicit_lac = lac}));
@@ -406,7 +421,7 @@ TEST_F(IndexStoreTest, AClaimNeverGoesOverAnExplicitLac) {
   EXPECT_FALSE(loaded->is_cut);
 }
 
-TEST_F(IndexStoreTest, AFileThatIsGoneIsAnErrorNotAnAbsence) {
+TEST_F(IndexFileStoreTest, AFileThatIsGoneIsAnErrorNotAnAbsence) {
   OpenStore(0);
   ASSERT_TRUE(Write({{0, EntryLocation(EntryLogId(1), 4096).packed()}}).ok());
   EXPECT_EQ(CodeOf(Await(store->Find(LedgerId(5), EntryId(0))).status()), ErrorCode::kNoSuchLedger);
@@ -417,18 +432,16 @@ TEST_F(IndexStoreTest, AFileThatIsGoneIsAnErrorNotAnAbsence) {
   EXPECT_EQ(CodeOf(Write({{1, 1}})), ErrorCode::kIoError);
 }
 
-TEST_F(IndexStoreTest, F41AFileOfAKilledProcessGetsItsNameSynced) {
+TEST_F(IndexFileStoreTest, F41AFileOfAKilledProcessGetsItsNameSynced) {
   for (uint64_t i = 0; i < 20; ++i) {
     OpenStore(0);
     if (store->Contains(kLedger)) ASSERT_TRUE(Await(store->Remove(kLedger)).ok());
     const int64_t location = EntryLocation(EntryLogId(1), 4096).packed();
     const std::vector<int64_t> ids = {0};
     const std::vector<int64_t> packed = {location};
-    ASSERT_TRUE(
-        Await(
-            store->Write(
-                {.ledger = kLedger, .header = IndexHeader{}, .entries = ids, .locations = packed}))
-            .ok());
+    OneUpdate updates(
+        {.ledger = kLedger, .header = IndexHeader{}, .entries = ids, .locations = packed});
+    ASSERT_TRUE(Await(store->Write(&updates, 1)).ok());
     Kill();  // before SyncNames
     OpenStore(0);
     ASSERT_TRUE(store->Contains(kLedger));

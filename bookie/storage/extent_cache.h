@@ -1,0 +1,48 @@
+// ExtentCache: blocks of extent runs in memory, the least recently used dropped when there are too
+// many. Blocks never change.
+#pragma once
+
+#include <cstdint>
+#include <list>
+#include <memory>
+#include <tuple>
+#include <utility>
+
+#include "absl/container/flat_hash_map.h"
+#include "bookie/storage/extent_format.h"
+
+namespace stele::bookie {
+
+class ExtentCache {
+ public:
+  explicit ExtentCache(uint64_t bytes_max) : blocks_max_(bytes_max / kBlockCostBytes) {}
+
+  // Null: not in memory.
+  std::shared_ptr<const ExtentBlock> Find(const RunNumbers& run, uint32_t block) {
+    const auto found = blocks_.find(Key(run.first, run.last, block));
+    if (found == blocks_.end()) return nullptr;
+    by_use_.splice(by_use_.begin(), by_use_, found->second);
+    return found->second->second;
+  }
+  void Put(const RunNumbers& run, uint32_t block, std::shared_ptr<const ExtentBlock> content) {
+    const Key key(run.first, run.last, block);
+    if (blocks_max_ == 0 || blocks_.contains(key)) return;
+    by_use_.emplace_front(key, std::move(content));
+    blocks_[key] = by_use_.begin();
+    if (blocks_.size() <= blocks_max_) return;
+    blocks_.erase(by_use_.back().first);
+    by_use_.pop_back();
+  }
+
+ private:
+  // The bytes, and what is known of a hundred rows.
+  static constexpr uint64_t kBlockCostBytes = 8192;
+  using Key = std::tuple<uint64_t, uint64_t, uint32_t>;
+  using ByUse = std::list<std::pair<Key, std::shared_ptr<const ExtentBlock>>>;
+
+  size_t blocks_max_;
+  ByUse by_use_;                                      // the last used first
+  absl::flat_hash_map<Key, ByUse::iterator> blocks_;  // looked up only
+};
+
+}  // namespace stele::bookie

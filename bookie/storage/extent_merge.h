@@ -1,0 +1,26 @@
+// Makes one extent run of several neighbouring ones.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "bookie/storage/extent_run.h"
+#include "common/async/task.h"
+#include "common/base/ids.h"
+
+namespace stele::bookie {
+
+struct MergedRun {
+  std::shared_ptr<const ExtentRun> run;
+  std::vector<LedgerId> lost_some;  // a damaged block may have had locations of theirs
+};
+
+// `inputs`: the newest first. What a newer one has goes before what an older one has.
+//   is_oldest   there is no older run, so nobody needs to be told what is void
+// Errors: those of the file system. A damaged block is none: its ledgers are marked.
+Task<absl::StatusOr<MergedRun>> MergeRuns(ExtentRunWriter* writer,
+                                          std::vector<std::shared_ptr<const ExtentRun>> inputs,
+                                          bool is_oldest);
+
+}  // namespace stele::bookie

@@ -1,0 +1,90 @@
+// One extent run on the disk: reading its blocks, and making a new one. What the bytes are:
+// extent_format.h; what the runs of a bookie are together: extent_store.h.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bookie/storage/extent_format.h"
+#include "common/async/task.h"
+#include "common/base/ids.h"
+#include "common/seams/file_system.h"
+
+namespace stele::bookie {
+
+// Immutable, and shared by those that read it: it may be replaced, and its file removed, meanwhile.
+class ExtentRun {
+ public:
+  // Reads what is kept in memory: tail and footer. A damaged tail is made anew from the blocks.
+  // kCorruptData: both footers are damaged, or both tail and a block.
+  static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> Open(FileSystem* files,
+                                                                     std::string path,
+                                                                     RunNumbers numbers);
+  ExtentRun(std::string path, std::unique_ptr<File> file, uint64_t size_bytes, RunNumbers numbers,
+            ExtentRunTail tail)
+      : path_(std::move(path)),
+        file_(std::move(file)),
+        size_bytes_(size_bytes),
+        numbers_(numbers),
+        tail_(std::move(tail)) {}
+
+  const std::string& path() const { return path_; }
+  uint64_t size_bytes() const { return size_bytes_; }
+  const RunNumbers& numbers() const { return numbers_; }
+  const std::vector<LedgerId>& ledgers() const { return tail_.ledgers; }
+  uint8_t flags(size_t ledger) const { return tail_.flags[ledger]; }
+
+  // nullopt: the run has nothing of the ledger.
+  std::optional<uint8_t> FlagsOf(LedgerId ledger) const;
+  // The block with the last row at or before `key`.
+  std::optional<uint32_t> FloorBlock(const ExtentKey& key) const;
+  uint32_t block_count() const { return static_cast<uint32_t>(tail_.blocks.size()); }
+  LedgerId first_ledger(uint32_t block) const { return tail_.blocks[block].ledger; }
+  // [first, end): those that may have rows of the ledger.
+  std::pair<uint32_t, uint32_t> BlocksOf(LedgerId ledger) const;
+
+  // kCorruptData: it is damaged. kIoError. The run outlives the task.
+  Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ReadBlock(uint32_t block) const;
+
+ private:
+  std::string path_;
+  std::unique_ptr<File> file_;
+  uint64_t size_bytes_;
+  RunNumbers numbers_;
+  ExtentRunTail tail_;
+};
+
+// Makes a run in `directory`, under another name until all of it is durable.
+class ExtentRunWriter {
+ public:
+  ExtentRunWriter(FileSystem* files, std::string directory, RunNumbers numbers)
+      : files_(files), directory_(std::move(directory)), numbers_(numbers), builder_(numbers) {}
+
+  Task<absl::Status> Begin();
+  ExtentRunBuilder* builder() { return &builder_; }
+  // To be called now and then while rows are added: writes what has gathered.
+  Task<absl::Status> Drain();
+  // File and name are durable. After an error they may be.
+  Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> Finish();
+  // After an error: gives the space back, if it can.
+  Task<void> Abandon();
+
+ private:
+  Task<absl::Status> Append(std::string bytes);
+  std::string NewPath() const;
+
+  FileSystem* files_;
+  const std::string directory_;
+  const RunNumbers numbers_;
+  ExtentRunBuilder builder_;
+  std::unique_ptr<File> file_;
+  uint64_t written_bytes_ = 0;
+};
+
+}  // namespace stele::bookie

@@ -1,0 +1,301 @@
+// ExtentStore, reading: the newest run first. Opening, writing and merging: extent_store.cc.
+#include <algorithm>
+#include <iterator>
+#include <utility>
+
+#include "bookie/storage/extent_store.h"
+#include "common/base/check.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/base/try.h"
+
+namespace stele::bookie {
+namespace {
+
+absl::Status NoSuchLedgerHere(LedgerId ledger) {
+  return MakeError(ErrorCode::kNoSuchLedger, StrCat("ledger ", ledger.value()));
+}
+
+absl::Status LocationsDamaged(LedgerId ledger) {
+  return MakeError(ErrorCode::kCorruptData,
+                   StrCat("index of ledger ", ledger.value(), ": a block is damaged"));
+}
+
+}  // namespace
+
+void ExtentStore::OnLoss(LedgerId ledger) {
+  lost_.insert(ledger);
+  loss_listener_(ledger);
+}
+
+Task<absl::StatusOr<ExtentStore::Block>> ExtentStore::BlockOf(const ExtentRun* run,
+                                                              uint32_t number) {
+  if (Block cached = cache_.Find(run->numbers(), number); cached != nullptr) co_return cached;
+  STELE_CO_TRY(Block block, co_await run->ReadBlock(number));
+  cache_.Put(run->numbers(), number, block);
+  co_return block;
+}
+
+namespace {
+
+std::optional<EntryLocation> FindInBlock(const ExtentBlock& block, const ExtentKey& key) {
+  const std::optional<size_t> row = block.Floor(key);
+  if (!row.has_value() || block.key(*row).ledger != key.ledger || block.IsState(*row)) {
+    return std::nullopt;
+  }
+  ExtentCursor cursor = block.extent(*row);
+  if (!cursor.SeekTo(key.entry)) return std::nullopt;
+  return cursor.location();
+}
+
+// Where both have an entry, that of `newer`.
+ExtentStore::Locations Unite(const ExtentStore::Locations& newer,
+                             const ExtentStore::Locations& older) {
+  ExtentStore::Locations both;
+  both.reserve(newer.size() + older.size());
+  std::set_union(newer.begin(), newer.end(), older.begin(), older.end(), std::back_inserter(both),
+                 [](const auto& a, const auto& b) { return a.first < b.first; });
+  return both;
+}
+
+}  // namespace
+
+Task<absl::StatusOr<std::optional<EntryLocation>>> ExtentStore::FindIn(const ExtentRun* run,
+                                                                       ExtentKey key) {
+  const std::optional<uint32_t> number = run->FloorBlock(key);
+  if (!number.has_value()) co_return std::nullopt;
+  STELE_CO_TRY(const Block block, co_await BlockOf(run, *number));
+  co_return FindInBlock(*block, key);
+}
+
+Task<absl::StatusOr<EntryLocation>> ExtentStore::Find(LedgerId ledger, EntryId entry) {
+  STELE_CHECK(!entry.IsNone());
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  const std::shared_ptr<const Runs> runs = runs_;
+  for (const Run& run : *runs) {
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    const auto found = co_await FindIn(run.get(), {.ledger = ledger, .entry = entry.value()});
+    if (CodeOf(found.status()) == ErrorCode::kCorruptData) {
+      if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+      OnLoss(ledger);
+      co_return LocationsDamaged(ledger);
+    }
+    STELE_CO_TRY_OK(found.status());
+    if (found->has_value()) co_return **found;
+    if ((*flags & kRowIsFresh) != 0) break;
+  }
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);  // deleted meanwhile
+  co_return EntryLocation();
+}
+
+std::optional<absl::StatusOr<EntryLocation>> ExtentStore::FindCached(LedgerId ledger,
+                                                                     EntryId entry) {
+  STELE_CHECK(!entry.IsNone());
+  const ExtentKey key{.ledger = ledger, .entry = entry.value()};
+  for (const Run& run : *runs_) {
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    const std::optional<uint32_t> number = run->FloorBlock(key);
+    if (number.has_value()) {
+      const Block block = cache_.Find(run->numbers(), *number);
+      if (block == nullptr) return std::nullopt;
+      if (const auto found = FindInBlock(*block, key); found.has_value()) return *found;
+    }
+    if ((*flags & kRowIsFresh) != 0) break;
+  }
+  return EntryLocation();
+}
+
+uint64_t ExtentStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max) {
+  const ExtentKey key{.ledger = ledger, .entry = entry.value()};
+  for (const Run& run : *runs_) {
+    if (!run->FlagsOf(ledger).has_value()) continue;
+    const std::optional<uint32_t> number = run->FloorBlock(key);
+    if (!number.has_value()) continue;
+    const Block block = cache_.Find(run->numbers(), *number);
+    if (block == nullptr) return 0;
+    const std::optional<size_t> row = block->Floor(key);
+    if (!row.has_value() || block->key(*row).ledger != ledger || block->IsState(*row)) continue;
+    ExtentCursor cursor = block->extent(*row);
+    if (!cursor.SeekTo(entry.value())) continue;
+    const EntryLocation first = cursor.location();
+    EntryLocation last = first;
+    uint64_t last_size = 0;
+    while (cursor.Next() && cursor.entry() - entry.value() < count_max &&
+           cursor.location().record_offset() - first.record_offset() < size_max) {
+      last_size = cursor.location().record_offset() - last.record_offset();
+      last = cursor.location();
+    }
+    return last == first ? 0 : last.record_offset() + last_size;
+  }
+  return 0;
+}
+
+// The last extent, and the state behind it, which may be in another block.
+Task<absl::Status> ExtentStore::LoadFrom(const ExtentRun* run, LedgerId ledger, LoadedIndex* loaded,
+                                         bool* has_header) {
+  const auto [first, end] = run->BlocksOf(ledger);
+  for (uint32_t number = end; number-- > first;) {
+    STELE_CO_TRY(const Block block, co_await BlockOf(run, number));
+    std::optional<size_t> row = block->Floor({.ledger = ledger, .entry = kStateEntry});
+    if (!row.has_value() || block->key(*row).ledger != ledger) break;
+    if (block->IsState(*row)) {
+      const LedgerRow state = block->state(*row);
+      if (state.header.has_value() && !std::exchange(*has_header, true)) {
+        loaded->header = state.header;
+      }
+      if (*row == 0) continue;
+      if (block->key(--*row).ledger != ledger) break;
+    }
+    loaded->last_entry = std::max(loaded->last_entry, EntryId(block->last_entry(*row)));
+    break;
+  }
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<LoadedIndex>> ExtentStore::Load(LedgerId ledger) {
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  LoadedIndex loaded;
+  bool has_header = false;
+  const std::shared_ptr<const Runs> runs = runs_;
+  for (const Run& run : *runs) {
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    const absl::Status read = co_await LoadFrom(run.get(), ledger, &loaded, &has_header);
+    if (CodeOf(read) == ErrorCode::kCorruptData) {
+      loaded.has_lost_its_end = true;
+      // An older one is no answer: the ledger may have been fenced since.
+      if ((*flags & kRowHasHeader) != 0) has_header = true;
+    } else {
+      STELE_CO_TRY_OK(read);
+    }
+    if ((*flags & kRowIsFresh) != 0) break;
+  }
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (loaded.has_lost_its_end) lost_.insert(ledger);
+  if (lost_.contains(ledger)) loaded.last_entry_is_certain = false;
+  co_return loaded;
+}
+
+// Adds what the run has of the ledger from entry `first` on, until there are `count_max`. False: a
+// part of it is damaged.
+Task<absl::StatusOr<bool>> ExtentStore::Gather(const ExtentRun* run, LedgerId ledger, int64_t first,
+                                               size_t count_max, Locations* locations) {
+  bool is_whole = true;
+  const uint32_t begin = run->FloorBlock({.ledger = ledger, .entry = first}).value_or(0);
+  const uint32_t end = run->BlocksOf(ledger).second;
+  for (uint32_t number = begin; number < end; ++number) {
+    const absl::StatusOr<Block> block = co_await BlockOf(run, number);
+    if (CodeOf(block.status()) == ErrorCode::kCorruptData) {
+      is_whole = false;
+      continue;
+    }
+    STELE_CO_TRY_OK(block.status());
+    for (size_t row = 0; row < (*block)->row_count(); ++row) {
+      if ((*block)->key(row).ledger != ledger || (*block)->IsState(row)) continue;
+      ExtentCursor cursor = (*block)->extent(row);
+      do {
+        if (cursor.entry() < first) continue;
+        if (locations->size() == count_max) co_return is_whole;
+        locations->emplace_back(cursor.entry(), cursor.location());
+      } while (cursor.Next());
+    }
+  }
+  co_return is_whole;
+}
+
+Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadPiece(LedgerId ledger, int64_t first) {
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  LocationPiece piece{.lost_some = lost_.contains(ledger)};
+  Locations all;
+  int64_t end = INT64_MAX;  // what all runs have told to here
+  const std::shared_ptr<const Runs> runs = runs_;
+  for (const Run& run : *runs) {
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    Locations older;
+    STELE_CO_TRY(const bool is_whole,
+                 co_await Gather(run.get(), ledger, first, kPieceEntries, &older));
+    piece.lost_some = piece.lost_some || !is_whole;
+    if (older.size() == kPieceEntries) end = std::min(end, older.back().first + 1);
+    all = Unite(all, older);
+    if ((*flags & kRowIsFresh) != 0) break;
+  }
+  for (const auto& [entry, location] : all) {
+    if (entry >= end) break;
+    piece.entries.push_back(entry);
+    piece.locations.push_back(location.packed());
+  }
+  if (end != INT64_MAX) piece.next = end;
+  co_return piece;
+}
+
+Task<absl::StatusOr<ExtentStore::Locations>> ExtentStore::GatherAll(LedgerId ledger,
+                                                                    bool* lost_some) {
+  Locations all;
+  const std::shared_ptr<const Runs> runs = runs_;
+  for (const Run& run : *runs) {
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    Locations older;
+    STELE_CO_TRY(const bool is_whole, co_await Gather(run.get(), ledger, 0, SIZE_MAX, &older));
+    if (!is_whole) *lost_some = true;
+    all = Unite(all, older);
+    if ((*flags & kRowIsFresh) != 0) break;
+  }
+  co_return all;
+}
+
+Task<absl::StatusOr<std::vector<EntryId>>> ExtentStore::List(LedgerId ledger) {
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  bool lost_some = false;
+  STELE_CO_TRY(const Locations all, co_await GatherAll(ledger, &lost_some));
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (lost_some) OnLoss(ledger);
+  if (lost_.contains(ledger)) co_return LocationsDamaged(ledger);
+  if (all.size() > kListedEntriesMax) {
+    co_return MakeError(ErrorCode::kOverloaded,
+                        StrCat("ledger ", ledger.value(), " has ", all.size(), " entries"));
+  }
+  std::vector<EntryId> entries;
+  entries.reserve(all.size());
+  for (const auto& [entry, location] : all) entries.emplace_back(entry);
+  co_return entries;
+}
+
+// Past the cache: it is the disk that is looked at.
+Task<absl::Status> ExtentStore::LookForLosses(LedgerId ledger, BackgroundPace* pace) {
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  const std::vector<std::pair<RunNumbers, uint32_t>> known =
+      looked_at_ < ledger ? looked_through_ : std::vector<std::pair<RunNumbers, uint32_t>>();
+  std::vector<std::pair<RunNumbers, uint32_t>> looked_through;
+  bool lost_some = false;
+  const std::shared_ptr<const Runs> runs = runs_;
+  for (const Run& run : *runs) {
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    const auto [first, end] = run->BlocksOf(ledger);
+    for (uint32_t number = first; number < end; ++number) {
+      const std::pair here(run->numbers(), number);
+      const bool is_known = std::find(known.begin(), known.end(), here) != known.end();
+      if (!is_known) {
+        STELE_CO_TRY_OK(co_await pace->Spend(kExtentBlockBytes));
+        const absl::Status read = (co_await run->ReadBlock(number)).status();
+        if (CodeOf(read) == ErrorCode::kCorruptData) {
+          lost_some = true;
+          continue;  // and it is no block that the next ledger needs not read
+        }
+        STELE_CO_TRY_OK(read);
+      }
+      looked_through.push_back(here);
+    }
+    if ((*flags & kRowIsFresh) != 0) break;
+  }
+  looked_at_ = ledger;
+  looked_through_ = std::move(looked_through);
+  if (lost_some && Contains(ledger)) OnLoss(ledger);
+  co_return absl::OkStatus();
+}
+
+}  // namespace stele::bookie
