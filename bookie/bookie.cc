@@ -183,7 +183,9 @@ Task<absl::Status> Node::OpenStorage() {
   // What a process that died in the middle of a deletion left.
   for (const LedgerId ledger : storage_->Ledgers()) {
     if (!tombstones_->Contains(ledger)) continue;
-    STELE_CO_TRY_OK(co_await storage_->DeleteLedger(ledger));
+    const absl::Status deleted = co_await storage_->DeleteLedger(ledger);
+    // The collector does it when it has made room.
+    if (CodeOf(deleted) != ErrorCode::kDiskFull) STELE_CO_TRY_OK(deleted);
   }
   co_return absl::OkStatus();
 }

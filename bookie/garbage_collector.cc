@@ -142,19 +142,28 @@ Task<absl::StatusOr<bool>> GarbageCollector::AreGarbage(std::vector<LedgerId> le
   co_return all;
 }
 
+// A full disk has no room even for the few bytes of a deletion, and a deletion is what it needs.
+Task<absl::Status> GarbageCollector::ReleaseReserve() {
+  SpaceReserve reserve(parts_.env.files, options_.ledger_directories,
+                       options_.compaction.reserve_bytes);
+  co_return co_await reserve.Release();
+}
+
 Task<absl::Status> GarbageCollector::Remove(std::vector<LedgerId> garbage) {
   absl::Status remembered = co_await parts_.tombstones->Add(garbage);
   if (CodeOf(remembered) == ErrorCode::kDiskFull) {
-    // A full disk has no room even for these few bytes, and the deletion is what it needs.
-    SpaceReserve reserve(parts_.env.files, options_.ledger_directories,
-                         options_.compaction.reserve_bytes);
-    STELE_CO_TRY_OK(co_await reserve.Release());
+    STELE_CO_TRY_OK(co_await ReleaseReserve());
     remembered = co_await parts_.tombstones->Add(garbage);
   }
   STELE_CO_TRY_OK(remembered);
   for (const LedgerId ledger : garbage) {
     on_removed_(ledger);
-    STELE_CO_TRY_OK(co_await parts_.storage->DeleteLedger(ledger));
+    absl::Status deleted = co_await parts_.storage->DeleteLedger(ledger);
+    if (CodeOf(deleted) == ErrorCode::kDiskFull) {
+      STELE_CO_TRY_OK(co_await ReleaseReserve());
+      deleted = co_await parts_.storage->DeleteLedger(ledger);
+    }
+    STELE_CO_TRY_OK(deleted);
     STELE_SOMETIMES(kGarbageRemoved, true);
     ++stats_.ledgers_removed;
     parts_.log->Write(LogLevel::kInfo, "removed a ledger that metadata no longer knows",

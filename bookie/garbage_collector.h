@@ -87,6 +87,7 @@ class GarbageCollector {
   Task<absl::StatusOr<bool>> IsAbsent(LedgerId ledger);
   // Is each of them garbage?
   Task<absl::StatusOr<bool>> AreGarbage(std::vector<LedgerId> ledgers);
+  Task<absl::Status> ReleaseReserve();
   Task<absl::Status> Remove(std::vector<LedgerId> garbage);
 
   GarbageParts parts_;

@@ -174,6 +174,20 @@ std::optional<RunNumbers> ParseExtentRunName(std::string_view name) {
   return numbers;
 }
 
+std::string MakeExtentLast(uint64_t number) {
+  std::string bytes;
+  AppendBigEndian(bytes, number);
+  AppendBigEndian(bytes, Crc32c(bytes));
+  return bytes;
+}
+
+uint64_t ParseExtentLast(std::string_view bytes) {
+  constexpr size_t kNumberBytes = 8;
+  if (bytes.size() != kNumberBytes + 4) return 0;
+  const auto crc = LoadBigEndian<uint32_t>(bytes.data() + kNumberBytes);
+  return crc == Crc32c(bytes.substr(0, kNumberBytes)) ? LoadBigEndian<uint64_t>(bytes.data()) : 0;
+}
+
 // ---- Reading
 
 bool ExtentCursor::NextGroup() {

@@ -67,6 +67,11 @@ struct RunNumbers {
 std::string ExtentRunName(const RunNumbers& numbers);
 std::optional<RunNumbers> ParseExtentRunName(std::string_view name);
 inline constexpr std::string_view kExtentRunSuffix = ".run";
+// The file that says which number was the last: 8 bytes, and their CRC32C. It may lag.
+inline constexpr std::string_view kExtentLastName = "last";
+std::string MakeExtentLast(uint64_t number);
+// 0: it says nothing.
+uint64_t ParseExtentLast(std::string_view bytes);
 inline constexpr std::string_view kExtentNewSuffix = ".tmp";
 
 // The place of a row. A state comes behind all extents of its ledger.

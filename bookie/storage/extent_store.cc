@@ -15,8 +15,9 @@
 namespace stele::bookie {
 namespace {
 
-// What a disk must have left for a new run, besides the run itself.
+// What a disk must have left for a new run; for one that only says what was removed.
 constexpr uint64_t kFreeForNewRunMinBytes = 1 << 20;
+constexpr uint64_t kFreeForRemovalMinBytes = 32 << 10;
 // With so many runs a write waits for a merge that is under way.
 constexpr size_t kRunsMax = 64;
 
@@ -27,8 +28,12 @@ struct FoundRun {
   std::string path;
 };
 
-Task<absl::Status> ListRuns(FileSystem* files, std::string directory,
-                            std::vector<FoundRun>* found) {
+struct FoundRuns {
+  std::vector<FoundRun> runs;
+  uint64_t last = 0;  // what is known of the last number
+};
+
+Task<absl::Status> ListRuns(FileSystem* files, std::string directory, FoundRuns* found) {
   const auto names = co_await files->List(directory);
   if (CodeOf(names.status()) == ErrorCode::kNoSuchFile) co_return absl::OkStatus();
   STELE_CO_TRY_OK(names.status());
@@ -39,7 +44,12 @@ Task<absl::Status> ListRuns(FileSystem* files, std::string directory,
     if (name.ends_with(kExtentNewSuffix)) {
       STELE_CO_TRY_OK(co_await files->Remove(path));
     } else if (const auto numbers = ParseExtentRunName(name); numbers.has_value()) {
-      found->push_back({*numbers, path});
+      found->runs.push_back({*numbers, path});
+    } else if (name == kExtentLastName) {
+      constexpr size_t kLastMaxBytes = 64;
+      const auto last = co_await ReadFile(files, path, kLastMaxBytes);
+      // It is a help, and no condition.
+      if (last.ok()) found->last = std::max(found->last, ParseExtentLast(last->view()));
     }
   }
   co_return absl::OkStatus();
@@ -48,10 +58,11 @@ Task<absl::Status> ListRuns(FileSystem* files, std::string directory,
 // The newest first, without those that another has replaced, whose files are removed.
 Task<absl::StatusOr<std::vector<FoundRun>>> FindRuns(FileSystem* files,
                                                      std::vector<std::string> directories) {
-  std::vector<FoundRun> all;
+  FoundRuns found;
   for (const std::string& directory : directories) {
-    STELE_CO_TRY_OK(co_await ListRuns(files, StrCat(directory, "/", kExtentDirectory), &all));
+    STELE_CO_TRY_OK(co_await ListRuns(files, StrCat(directory, "/", kExtentDirectory), &found));
   }
+  std::vector<FoundRun>& all = found.runs;
   // Of those that end together the widest comes first, so a run comes behind what replaced it.
   std::sort(all.begin(), all.end(), [](const FoundRun& a, const FoundRun& b) {
     if (a.numbers.last != b.numbers.last) return a.numbers.last > b.numbers.last;
@@ -68,6 +79,10 @@ Task<absl::StatusOr<std::vector<FoundRun>>> FindRuns(FileSystem* files,
                           StrCat("the index run before ", runs.back().path, " is missing"));
     }
     runs.push_back(std::move(run));
+  }
+  if (found.last > (runs.empty() ? 0 : runs.front().numbers.last)) {
+    co_return MakeError(ErrorCode::kCorruptData,
+                        StrCat("the index run that ends with ", found.last, " is missing"));
   }
   if (!runs.empty() && runs.back().numbers.first != 1) {
     co_return MakeError(ErrorCode::kCorruptData,
@@ -132,6 +147,7 @@ Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> ExtentStore::Open(Env env,
 // ---- Writing
 
 Task<absl::Status> ExtentStore::Write(IndexUpdates* updates, size_t /*at_a_time*/) {
+  while (runs_->size() >= kRunsMax && is_merging_) co_await merged_.Wait();
   std::vector<size_t> order(updates->count());
   std::iota(order.begin(), order.end(), size_t{0});
   std::sort(order.begin(), order.end(),
@@ -150,8 +166,7 @@ Task<absl::Status> ExtentStore::Write(IndexUpdates* updates, size_t /*at_a_time*
     indexes.push_back(i);
   }
   if (prepared.empty()) co_return absl::OkStatus();
-  while (runs_->size() >= kRunsMax && is_merging_) co_await merged_.Wait();
-  STELE_CO_TRY_OK(co_await Publish(&prepared));
+  STELE_CO_TRY_OK(co_await Publish(&prepared, kFreeForNewRunMinBytes));
   for (size_t i = 0; i < prepared.size(); ++i) {
     ledgers_.insert(prepared[i].ledger);
     if ((prepared[i].row.flags & kRowIsFresh) != 0) lost_.erase(prepared[i].ledger);
@@ -187,18 +202,19 @@ Task<absl::Status> ExtentStore::Remove(LedgerId ledger) {
   std::vector<Prepared> prepared(1);
   prepared[0].ledger = ledger;
   prepared[0].row.flags = kRowIsFresh;
-  STELE_CO_TRY_OK(co_await Publish(&prepared));
+  STELE_CO_TRY_OK(co_await Publish(&prepared, kFreeForRemovalMinBytes));
   ledgers_.erase(ledger);
   lost_.erase(ledger);
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<std::string>> ExtentStore::ChooseRoot(uint64_t number) {
+Task<absl::StatusOr<std::string>> ExtentStore::ChooseRoot(uint64_t number,
+                                                          uint64_t free_min_bytes) {
   STELE_CO_TRY(
       const size_t index,
       co_await ChooseDirectory(env_.files, {.directories = options_.directories,
                                             .usage_max_ppm = options_.disk_usage_max_ppm,
-                                            .free_min_bytes = kFreeForNewRunMinBytes,
+                                            .free_min_bytes = free_min_bytes,
                                             .first = number % options_.directories.size()}));
   const std::string& root = options_.directories[index];
   std::string path = StrCat(root, "/", kExtentDirectory);
@@ -245,8 +261,9 @@ Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> WriteRows(
 }  // namespace
 
 Task<absl::StatusOr<ExtentStore::Run>> ExtentStore::WriteRun(RunNumbers numbers,
-                                                             const std::vector<Prepared>* updates) {
-  STELE_CO_TRY(std::string directory, co_await ChooseRoot(numbers.last));
+                                                             const std::vector<Prepared>* updates,
+                                                             uint64_t free_min_bytes) {
+  STELE_CO_TRY(std::string directory, co_await ChooseRoot(numbers.last, free_min_bytes));
   ExtentRunWriter writer(env_.files, std::move(directory), numbers);
   absl::StatusOr<Run> run = co_await WriteRows(&writer, updates);
   if (run.ok()) co_return run;
@@ -255,16 +272,29 @@ Task<absl::StatusOr<ExtentStore::Run>> ExtentStore::WriteRun(RunNumbers numbers,
 }
 
 // One at a time. A number whose run may exist although it failed is covered by the next.
-Task<absl::Status> ExtentStore::Publish(const std::vector<Prepared>* updates) {
+Task<absl::Status> ExtentStore::Publish(const std::vector<Prepared>* updates,
+                                        uint64_t free_min_bytes) {
   const Permits::Hold turn = co_await turn_.Acquire(1);
   const RunNumbers numbers{.first = published_ + 1, .last = next_number_++};
-  STELE_CO_TRY(Run run, co_await WriteRun(numbers, updates));
+  STELE_CO_TRY(Run run, co_await WriteRun(numbers, updates, free_min_bytes));
   Runs runs = *runs_;
   runs.insert(runs.begin(), std::move(run));
   runs_ = std::make_shared<const Runs>(std::move(runs));
   published_ = numbers.last;
+  co_await NoteLast();
   StartMerging();
   co_return absl::OkStatus();
+}
+
+// So that it is noticed when the newest run is lost, of which no other knows. Not synced.
+Task<void> ExtentStore::NoteLast() {
+  for (const std::string& directory : std::set<std::string>(made_directories_)) {
+    const auto file = co_await env_.files->Open(
+        StrCat(directory, "/", kExtentLastName),
+        {.access = OpenOptions::Access::kReadWrite, .create = OpenOptions::Create::kIfMissing});
+    if (!file.ok()) continue;
+    (co_await (*file)->WriteAt(0, Buffer::FromString(MakeExtentLast(published_)))).IgnoreError();
+  }
 }
 
 // An empty run that covers all others, which can go then.
@@ -273,20 +303,28 @@ Task<absl::Status> ExtentStore::Clear() {
   const Permits::Hold turn = co_await turn_.Acquire(1);
   const RunNumbers numbers{.first = 1, .last = next_number_++};
   const std::vector<Prepared> nothing;
-  STELE_CO_TRY(Run empty, co_await WriteRun(numbers, &nothing));
+  STELE_CO_TRY(Run empty, co_await WriteRun(numbers, &nothing, kFreeForRemovalMinBytes));
   const std::shared_ptr<const Runs> before = runs_;
   runs_ = std::make_shared<const Runs>();
   ledgers_.clear();
   lost_.clear();
   for (const Run& run : *before) STELE_CO_TRY_OK(co_await env_.files->Remove(run->path()));
   for (const std::string& directory : options_.directories) {
+    const std::string last = StrCat(directory, "/", kExtentDirectory, "/", kExtentLastName);
+    const absl::Status removed = co_await env_.files->Remove(last);
+    if (CodeOf(removed) != ErrorCode::kNoSuchFile) STELE_CO_TRY_OK(removed);
+  }
+  STELE_CO_TRY_OK(co_await SyncDirectories());
+  STELE_CO_TRY_OK(co_await env_.files->Remove(empty->path()));
+  co_return co_await SyncDirectories();
+}
+
+Task<absl::Status> ExtentStore::SyncDirectories() {
+  for (const std::string& directory : options_.directories) {
     const absl::Status synced =
         co_await env_.files->SyncDirectory(StrCat(directory, "/", kExtentDirectory));
     if (CodeOf(synced) != ErrorCode::kNoSuchFile) STELE_CO_TRY_OK(synced);
   }
-  STELE_CO_TRY_OK(co_await env_.files->Remove(empty->path()));
-  published_ = 0;
-  next_number_ = 1;
   co_return absl::OkStatus();
 }
 
@@ -313,7 +351,9 @@ Task<absl::Status> ExtentStore::MergeNewest(size_t count) {
   const Runs inputs(runs_->begin(), runs_->begin() + static_cast<std::ptrdiff_t>(count));
   const RunNumbers numbers{.first = inputs.back()->numbers().first,
                            .last = inputs.front()->numbers().last};
-  STELE_CO_TRY(std::string directory, co_await ChooseRoot(numbers.last));
+  uint64_t bytes = kFreeForNewRunMinBytes;
+  for (const Run& input : inputs) bytes += input->size_bytes();
+  STELE_CO_TRY(std::string directory, co_await ChooseRoot(numbers.last, bytes));
   ExtentRunWriter writer(env_.files, std::move(directory), numbers);
   absl::StatusOr<MergedRun> merged =
       co_await MergeRuns(&writer, inputs, /*is_oldest=*/numbers.first == 1);

@@ -8,7 +8,7 @@
 //
 // Durable: a run has its name only when all of it is, and covers the numbers of those that it was
 // made from. So after any crash the runs that are in no other are the index, and a number that is
-// missing is a run that was lost.
+// missing is a run that was lost; a file beside them says which number was the last.
 // Damage: a block that is not what was written makes its ledgers lose locations (kCorruptData);
 // merging passes on which ledgers these are. A header that is certain, for a ledger that has lost
 // some, says that nothing is missing: the ledger is written whole, and what was before is void.
@@ -87,7 +87,7 @@ class ExtentStore final : public IndexStore {
   Task<absl::Status> Remove(LedgerId ledger) override;
   Task<absl::Status> SyncNames() override { co_return absl::OkStatus(); }
 
-  // Removes all there is. After a crash it is all there, or nothing is.
+  // Removes all there is. After a crash it is all there, or nothing is. The last call.
   Task<absl::Status> Clear();
 
   // For tests: until no merge is due.
@@ -110,10 +110,13 @@ class ExtentStore final : public IndexStore {
   Task<absl::StatusOr<Locations>> GatherAll(LedgerId ledger, bool* lost_some);
   void OnLoss(LedgerId ledger);
 
-  Task<absl::StatusOr<std::string>> ChooseRoot(uint64_t number);
+  Task<absl::StatusOr<std::string>> ChooseRoot(uint64_t number, uint64_t free_min_bytes);
+  Task<void> NoteLast();
+  Task<absl::Status> SyncDirectories();
   Task<absl::StatusOr<Prepared>> Prepare(IndexUpdate update);
-  Task<absl::Status> Publish(const std::vector<Prepared>* updates);
-  Task<absl::StatusOr<Run>> WriteRun(RunNumbers numbers, const std::vector<Prepared>* updates);
+  Task<absl::Status> Publish(const std::vector<Prepared>* updates, uint64_t free_min_bytes);
+  Task<absl::StatusOr<Run>> WriteRun(RunNumbers numbers, const std::vector<Prepared>* updates,
+                                     uint64_t free_min_bytes);
 
   void StartMerging();
   Task<void> MergeWhileDue();

@@ -86,6 +86,8 @@ Task<absl::StatusOr<EntryLocation>> ExtentStore::Find(LedgerId ledger, EntryId e
     if ((*flags & kRowIsFresh) != 0) break;
   }
   if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);  // deleted meanwhile
+  // Also when whoever asks does not know yet that some were lost.
+  if (lost_.contains(ledger)) co_return LocationsDamaged(ledger);
   co_return EntryLocation();
 }
 
@@ -248,19 +250,21 @@ Task<absl::StatusOr<ExtentStore::Locations>> ExtentStore::GatherAll(LedgerId led
 }
 
 Task<absl::StatusOr<std::vector<EntryId>>> ExtentStore::List(LedgerId ledger) {
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
-  bool lost_some = false;
-  STELE_CO_TRY(const Locations all, co_await GatherAll(ledger, &lost_some));
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
-  if (lost_some) OnLoss(ledger);
-  if (lost_.contains(ledger)) co_return LocationsDamaged(ledger);
-  if (all.size() > kListedEntriesMax) {
-    co_return MakeError(ErrorCode::kOverloaded,
-                        StrCat("ledger ", ledger.value(), " has ", all.size(), " entries"));
-  }
   std::vector<EntryId> entries;
-  entries.reserve(all.size());
-  for (const auto& [entry, location] : all) entries.emplace_back(entry);
+  for (std::optional<int64_t> next = 0; next.has_value();) {
+    STELE_CO_TRY(const LocationPiece piece, co_await ReadPiece(ledger, *next));
+    if (piece.lost_some) {
+      OnLoss(ledger);
+      co_return LocationsDamaged(ledger);
+    }
+    for (const int64_t entry : piece.entries) entries.emplace_back(entry);
+    if (entries.size() > kListedEntriesMax) {
+      co_return MakeError(ErrorCode::kOverloaded,
+                          StrCat("ledger ", ledger.value(), " has too many entries to list"));
+    }
+    next = piece.next;
+  }
+  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
   co_return entries;
 }
 

@@ -24,7 +24,8 @@ class Conversion final : public IndexUpdates {
              const std::function<void(int64_t, int64_t)>* on_converted)
       : from_(from), to_(to), on_converted_(on_converted) {}
 
-  // What a conversion that was broken off has copied, perhaps in part, is copied again.
+  // What a conversion that was broken off has copied in part is completed. What `to` knows stays:
+  // of a ledger that both have `from` may be far older.
   Task<absl::Status> Run();
 
  private:
@@ -46,6 +47,7 @@ class Conversion final : public IndexUpdates {
 
   Task<absl::Status> Copy(LedgerId ledger);
   Task<absl::StatusOr<IndexHeader>> HeaderOf(LedgerId ledger);
+  Task<absl::Status> LeaveWhatIsThere(LedgerId ledger, IndexHeader* header, LocationPiece* piece);
   Task<absl::Status> WriteParts();
 
   IndexStore* from_;
@@ -84,6 +86,9 @@ Task<absl::Status> Conversion::Copy(LedgerId ledger) {
     STELE_CO_TRY(LocationPiece piece, co_await from_->ReadPiece(ledger, *next));
     if (piece.lost_some) header.state_bits |= kIndexStateUncertain;
     next = piece.next;
+    if (to_->Contains(ledger)) {
+      STELE_CO_TRY_OK(co_await LeaveWhatIsThere(ledger, &header, &piece));
+    }
     entries_ += piece.entries.size();
     parts_.push_back({.ledger = ledger, .header = header, .piece = std::move(piece)});
     // A further piece of the ledger cannot be of the same write.
@@ -91,6 +96,30 @@ Task<absl::Status> Conversion::Copy(LedgerId ledger) {
       STELE_CO_TRY_OK(co_await WriteParts());
     }
   }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Conversion::LeaveWhatIsThere(LedgerId ledger, IndexHeader* header,
+                                                LocationPiece* piece) {
+  constexpr int32_t kNeverTakenBack = kIndexStateFenced | kIndexStateUncertain;
+  STELE_CO_TRY(const LoadedIndex there, co_await to_->Load(ledger));
+  if (there.header.has_value()) {
+    const int32_t bits = header->state_bits & kNeverTakenBack;
+    const std::optional<wire::MasterKey> key = header->master_key;
+    *header = *there.header;
+    header->claim = {};
+    header->state_bits |= bits;
+    if (!header->master_key.has_value()) header->master_key = key;
+  }
+  LocationPiece missing{.lost_some = piece->lost_some, .next = piece->next};
+  for (size_t i = 0; i < piece->entries.size(); ++i) {
+    const auto found = co_await to_->Find(ledger, EntryId(piece->entries[i]));
+    if (!found.ok() && CodeOf(found.status()) != ErrorCode::kCorruptData) co_return found.status();
+    if (found.ok() && !found->IsAbsent()) continue;
+    missing.entries.push_back(piece->entries[i]);
+    missing.locations.push_back(piece->locations[i]);
+  }
+  *piece = std::move(missing);
   co_return absl::OkStatus();
 }
 

@@ -128,6 +128,29 @@ TEST_F(IndexOpenTest, WhatWasUncertainStaysUncertain) {
   }
 }
 
+// A file of a ledger that the extents have is older: of another directory, or from a backup.
+TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
+  OpenAs(IndexFormat::kFiles);
+  MustPut(kLedger, EntryId(0));
+  MustFlush();
+  const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
+  const std::string old = ReadWholeFile(path);
+  OpenAs(IndexFormat::kExtents);
+  MustPut(kLedger, EntryId(1));
+  MustLoad(kLedger);
+  storage->SetFenced(kLedger);
+  MustFlush();
+  Kill();
+  CreateFile("/d1/0/7/7.idx", old);
+  OpenAs(std::nullopt);
+  EXPECT_TRUE(MustLoad(kLedger)->fenced);
+  EXPECT_FALSE(MustLoad(kLedger)->uncertain);
+  for (int64_t entry = 0; entry < 2; ++entry) {
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(entry)), ErrorCode::kOk);
+  }
+  EXPECT_FALSE(Exists("/d1/0/7/7.idx"));
+}
+
 // The process dies at each step of a conversion, in both directions.
 TEST_F(IndexOpenTest, AConversionThatWasBrokenOffGoesOn) {
   OpenAs(IndexFormat::kFiles);
