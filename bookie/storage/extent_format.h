@@ -67,12 +67,12 @@ struct RunNumbers {
 std::string ExtentRunName(const RunNumbers& numbers);
 std::optional<RunNumbers> ParseExtentRunName(std::string_view name);
 inline constexpr std::string_view kExtentRunSuffix = ".run";
+inline constexpr std::string_view kExtentNewSuffix = ".tmp";
 // The file that says which number was the last: 8 bytes, and their CRC32C. It may lag.
 inline constexpr std::string_view kExtentLastName = "last";
 std::string MakeExtentLast(uint64_t number);
 // 0: it says nothing.
 uint64_t ParseExtentLast(std::string_view bytes);
-inline constexpr std::string_view kExtentNewSuffix = ".tmp";
 
 // The place of a row. A state comes behind all extents of its ledger.
 inline constexpr int64_t kStateEntry = INT64_MAX;
@@ -177,7 +177,6 @@ class ExtentRunBuilder {
   std::string Finish();
   // After Finish.
   ExtentRunTail TakeTail() { return std::move(tail_); }
-  bool empty() const { return tail_.ledgers.empty(); }
 
  private:
   struct Group {

@@ -184,8 +184,7 @@ Task<absl::StatusOr<ExtentStore::Prepared>> ExtentStore::Prepare(IndexUpdate upd
     prepared.row.flags = kRowHasHeader;
     prepared.row.header = std::move(update.header);
     if (is_certain && lost_.contains(ledger)) {
-      bool lost_some = false;
-      STELE_CO_TRY(prepared.whole, co_await GatherAll(ledger, &lost_some));
+      STELE_CO_TRY(prepared.whole, co_await ReadWhole(ledger));
       prepared.row.flags |= kRowIsFresh;
     }
   }
@@ -238,9 +237,11 @@ Task<absl::Status> AddRows(ExtentRunWriter* writer, const ExtentStore::Prepared*
                         EntryLocation::FromPacked(update->locations[next]));
     }
   };
-  for (const auto& [entry, location] : update->whole) {
+  for (size_t i = 0; i < update->whole.entries.size(); ++i) {
+    const int64_t entry = update->whole.entries[i];
     add_new_before(entry);
     const bool is_replaced = next < update->entries.size() && update->entries[next] == entry;
+    const auto location = EntryLocation::FromPacked(update->whole.locations[i]);
     if (!is_replaced) builder->AddEntry(ledger, entry, location);
     STELE_CO_TRY_OK(co_await writer->Drain());
   }

@@ -51,15 +51,13 @@ struct ExtentStoreOptions {
 
 class ExtentStore final : public IndexStore {
  public:
-  // Of one ledger, by entry.
-  using Locations = std::vector<std::pair<int64_t, EntryLocation>>;
   // A ledger's part of a new run.
   struct Prepared {
     LedgerId ledger;
     LedgerRow row;
     std::span<const int64_t> entries;
     std::span<const int64_t> locations;  // packed
-    Locations whole;                     // instead, when the ledger is written anew
+    LocationPiece whole;                 // what is written again, when the ledger is written anew
   };
 
   // Ends what was left half done. `locks` outlives the store.
@@ -90,7 +88,7 @@ class ExtentStore final : public IndexStore {
   // Removes all there is. After a crash it is all there, or nothing is. The last call.
   Task<absl::Status> Clear();
 
-  // For tests: until no merge is due.
+  // Until no merge is due.
   Task<void> AwaitMerges();
   size_t run_count() const { return runs_->size(); }
 
@@ -98,6 +96,8 @@ class ExtentStore final : public IndexStore {
   using Run = std::shared_ptr<const ExtentRun>;
   using Runs = std::vector<Run>;  // the newest first
   using Block = std::shared_ptr<const ExtentBlock>;
+  // Of one ledger, by entry.
+  using Locations = std::vector<std::pair<int64_t, EntryLocation>>;
 
   ExtentStore(Env env, ExtentStoreOptions options, LedgerLocks* locks, Runs runs);
 
@@ -107,7 +107,7 @@ class ExtentStore final : public IndexStore {
                               bool* has_header);
   Task<absl::StatusOr<bool>> Gather(const ExtentRun* run, LedgerId ledger, int64_t first,
                                     size_t count_max, Locations* locations);
-  Task<absl::StatusOr<Locations>> GatherAll(LedgerId ledger, bool* lost_some);
+  Task<absl::StatusOr<LocationPiece>> ReadWhole(LedgerId ledger);
   void OnLoss(LedgerId ledger);
 
   Task<absl::StatusOr<std::string>> ChooseRoot(uint64_t number, uint64_t free_min_bytes);

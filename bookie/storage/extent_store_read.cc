@@ -12,10 +12,6 @@
 namespace stele::bookie {
 namespace {
 
-absl::Status NoSuchLedgerHere(LedgerId ledger) {
-  return MakeError(ErrorCode::kNoSuchLedger, StrCat("ledger ", ledger.value()));
-}
-
 absl::Status LocationsDamaged(LedgerId ledger) {
   return MakeError(ErrorCode::kCorruptData,
                    StrCat("index of ledger ", ledger.value(), ": a block is damaged"));
@@ -48,16 +44,6 @@ std::optional<EntryLocation> FindInBlock(const ExtentBlock& block, const ExtentK
   return cursor.location();
 }
 
-// Where both have an entry, that of `newer`.
-ExtentStore::Locations Unite(const ExtentStore::Locations& newer,
-                             const ExtentStore::Locations& older) {
-  ExtentStore::Locations both;
-  both.reserve(newer.size() + older.size());
-  std::set_union(newer.begin(), newer.end(), older.begin(), older.end(), std::back_inserter(both),
-                 [](const auto& a, const auto& b) { return a.first < b.first; });
-  return both;
-}
-
 }  // namespace
 
 Task<absl::StatusOr<std::optional<EntryLocation>>> ExtentStore::FindIn(const ExtentRun* run,
@@ -70,14 +56,14 @@ Task<absl::StatusOr<std::optional<EntryLocation>>> ExtentStore::FindIn(const Ext
 
 Task<absl::StatusOr<EntryLocation>> ExtentStore::Find(LedgerId ledger, EntryId entry) {
   STELE_CHECK(!entry.IsNone());
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   const std::shared_ptr<const Runs> runs = runs_;
   for (const Run& run : *runs) {
     const std::optional<uint8_t> flags = run->FlagsOf(ledger);
     if (!flags.has_value()) continue;
     const auto found = co_await FindIn(run.get(), {.ledger = ledger, .entry = entry.value()});
     if (CodeOf(found.status()) == ErrorCode::kCorruptData) {
-      if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+      if (!Contains(ledger)) co_return NoSuchLedger(ledger);
       OnLoss(ledger);
       co_return LocationsDamaged(ledger);
     }
@@ -85,7 +71,7 @@ Task<absl::StatusOr<EntryLocation>> ExtentStore::Find(LedgerId ledger, EntryId e
     if (found->has_value()) co_return **found;
     if ((*flags & kRowIsFresh) != 0) break;
   }
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);  // deleted meanwhile
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);  // deleted meanwhile
   // Also when whoever asks does not know yet that some were lost.
   if (lost_.contains(ledger)) co_return LocationsDamaged(ledger);
   co_return EntryLocation();
@@ -157,7 +143,7 @@ Task<absl::Status> ExtentStore::LoadFrom(const ExtentRun* run, LedgerId ledger, 
 }
 
 Task<absl::StatusOr<LoadedIndex>> ExtentStore::Load(LedgerId ledger) {
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   LoadedIndex loaded;
   bool has_header = false;
   const std::shared_ptr<const Runs> runs = runs_;
@@ -174,7 +160,7 @@ Task<absl::StatusOr<LoadedIndex>> ExtentStore::Load(LedgerId ledger) {
     }
     if ((*flags & kRowIsFresh) != 0) break;
   }
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   if (loaded.has_lost_its_end) lost_.insert(ledger);
   if (lost_.contains(ledger)) loaded.last_entry_is_certain = false;
   co_return loaded;
@@ -208,7 +194,7 @@ Task<absl::StatusOr<bool>> ExtentStore::Gather(const ExtentRun* run, LedgerId le
 }
 
 Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadPiece(LedgerId ledger, int64_t first) {
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   LocationPiece piece{.lost_some = lost_.contains(ledger)};
   Locations all;
   int64_t end = INT64_MAX;  // what all runs have told to here
@@ -221,7 +207,12 @@ Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadPiece(LedgerId ledger, int6
                  co_await Gather(run.get(), ledger, first, kPieceEntries, &older));
     piece.lost_some = piece.lost_some || !is_whole;
     if (older.size() == kPieceEntries) end = std::min(end, older.back().first + 1);
-    all = Unite(all, older);
+    // Where both have an entry, that of the newer run.
+    Locations both;
+    both.reserve(all.size() + older.size());
+    std::set_union(all.begin(), all.end(), older.begin(), older.end(), std::back_inserter(both),
+                   [](const auto& a, const auto& b) { return a.first < b.first; });
+    all = std::move(both);
     if ((*flags & kRowIsFresh) != 0) break;
   }
   for (const auto& [entry, location] : all) {
@@ -233,20 +224,15 @@ Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadPiece(LedgerId ledger, int6
   co_return piece;
 }
 
-Task<absl::StatusOr<ExtentStore::Locations>> ExtentStore::GatherAll(LedgerId ledger,
-                                                                    bool* lost_some) {
-  Locations all;
-  const std::shared_ptr<const Runs> runs = runs_;
-  for (const Run& run : *runs) {
-    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
-    if (!flags.has_value()) continue;
-    Locations older;
-    STELE_CO_TRY(const bool is_whole, co_await Gather(run.get(), ledger, 0, SIZE_MAX, &older));
-    if (!is_whole) *lost_some = true;
-    all = Unite(all, older);
-    if ((*flags & kRowIsFresh) != 0) break;
+Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadWhole(LedgerId ledger) {
+  STELE_CO_TRY(LocationPiece whole, co_await ReadPiece(ledger, 0));
+  while (whole.next.has_value()) {
+    STELE_CO_TRY(const LocationPiece piece, co_await ReadPiece(ledger, *whole.next));
+    whole.entries.insert(whole.entries.end(), piece.entries.begin(), piece.entries.end());
+    whole.locations.insert(whole.locations.end(), piece.locations.begin(), piece.locations.end());
+    whole.next = piece.next;
   }
-  co_return all;
+  co_return whole;
 }
 
 Task<absl::StatusOr<std::vector<EntryId>>> ExtentStore::List(LedgerId ledger) {
@@ -264,13 +250,13 @@ Task<absl::StatusOr<std::vector<EntryId>>> ExtentStore::List(LedgerId ledger) {
     }
     next = piece.next;
   }
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   co_return entries;
 }
 
 // Past the cache: it is the disk that is looked at.
 Task<absl::Status> ExtentStore::LookForLosses(LedgerId ledger, BackgroundPace* pace) {
-  if (!Contains(ledger)) co_return NoSuchLedgerHere(ledger);
+  if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   const std::vector<std::pair<RunNumbers, uint32_t>> known =
       looked_at_ < ledger ? looked_through_ : std::vector<std::pair<RunNumbers, uint32_t>>();
   std::vector<std::pair<RunNumbers, uint32_t>> looked_through;

@@ -21,10 +21,6 @@ constexpr size_t kDirectorySyncsAtATime = 16;
 // The ledger's directory below the index directory, as a number.
 size_t NameBits(LedgerId ledger) { return static_cast<size_t>(ledger.value() & 0xffff); }
 
-absl::Status NoSuchLedger(LedgerId ledger) {
-  return MakeError(ErrorCode::kNoSuchLedger, StrCat("ledger ", ledger.value()));
-}
-
 absl::StatusOr<EntryLocation> CheckLocation(LedgerId ledger, EntryId entry, int64_t packed) {
   const EntryLocation location = EntryLocation::FromPacked(packed);
   if (location.IsAbsent() || location.IsPlausible()) return location;

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "bookie/storage/entry_log_reader.h"
+#include "bookie/storage/location_updates.h"
 #include "bookie/storage/log_ledgers.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -21,12 +22,6 @@ namespace {
 
 // One after the other: nobody waits for them.
 constexpr size_t kIndexWritesAtATime = 1;
-
-struct Found {
-  LedgerId ledger;
-  int64_t entry = 0;
-  EntryLocation at;
-};
 
 // Has the log one of these ledgers, or damage that may hide one?
 Task<absl::StatusOr<bool>> MayHave(File* file, uint32_t size_max,
@@ -62,57 +57,20 @@ Task<absl::Status> VisitEntriesOf(EntryLogs* logs, EntryLogId log,
 }
 
 // The locations that the index does not show.
-class FoundUpdates final : public IndexUpdates {
+class FoundUpdates final : public LocationUpdates {
  public:
-  // `found` is sorted by ledger and entry, without doubles.
-  FoundUpdates(IndexStore* index, std::span<const Found> found, int64_t* written,
+  FoundUpdates(IndexStore* index, std::span<const LocationChange> found, int64_t* written,
                absl::AnyInvocable<void(LedgerId, EntryId)>* on_found)
-      : index_(index), written_(written), on_found_(on_found) {
-    for (size_t begin = 0; begin < found.size();) {
-      size_t end = begin + 1;
-      while (end < found.size() && found[end].ledger == found[begin].ledger) ++end;
-      ledgers_.push_back({.found = found.subspan(begin, end - begin)});
-      begin = end;
-    }
-  }
-
-  size_t count() const override { return ledgers_.size(); }
-  LedgerId ledger(size_t i) const override { return ledgers_[i].found.front().ledger; }
-
-  Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t i) override {
-    LedgerFound& here = ledgers_[i];
-    const LedgerId ledger = here.found.front().ledger;
-    if (!index_->Contains(ledger)) co_return std::nullopt;
-    for (const Found& one : here.found) {
-      const absl::StatusOr<EntryLocation> now = co_await index_->Find(ledger, EntryId(one.entry));
-      if (!now.ok() && CodeOf(now.status()) != ErrorCode::kCorruptData) co_return now.status();
-      if (now.ok() && !now->IsAbsent()) continue;
-      here.entries.push_back(one.entry);
-      here.locations.push_back(one.at.packed());
-    }
-    if (here.entries.empty()) co_return std::nullopt;
-    co_return IndexUpdate{.ledger = ledger,
-                          .header = std::nullopt,
-                          .entries = here.entries,
-                          .locations = here.locations};
-  }
+      : LocationUpdates(index, found), written_(written), on_found_(on_found) {}
 
   void OnWritten(size_t i) override {
-    *written_ += static_cast<int64_t>(ledgers_[i].entries.size());
-    (*on_found_)(ledger(i), EntryId(ledgers_[i].entries.back()));
+    *written_ += static_cast<int64_t>(entries(i).size());
+    (*on_found_)(ledger(i), EntryId(entries(i).back()));
   }
 
  private:
-  struct LedgerFound {
-    std::span<const Found> found;
-    std::vector<int64_t> entries;
-    std::vector<int64_t> locations;
-  };
-
-  IndexStore* index_;
   int64_t* written_;
   absl::AnyInvocable<void(LedgerId, EntryId)>* on_found_;
-  std::vector<LedgerFound> ledgers_;
 };
 
 class Rebuild {
@@ -134,7 +92,7 @@ class Rebuild {
   absl::AnyInvocable<void(LedgerId, EntryId)> on_found_;
   const wire::Digester crc32c_{DigestType::kCrc32c};
   const wire::Digester crc32_{DigestType::kCrc32};
-  std::vector<Found> found_;
+  std::vector<LocationChange> found_;
   int64_t written_ = 0;
 };
 
@@ -187,21 +145,18 @@ Task<absl::Status> Rebuild::Gather(EntryLogId log, ScannedRecord record) {
   if (!ledgers_.contains(record.ledger) || record.entry.value() > kEntryIdMax) {
     co_return absl::OkStatus();
   }
-  found_.push_back({record.ledger, record.entry.value(), EntryLocation(log, record.offset)});
+  found_.push_back({.ledger = record.ledger,
+                    .entry = record.entry.value(),
+                    .to = EntryLocation(log, record.offset)});
   if (found_.size() < kFoundAtATimeMax) co_return absl::OkStatus();
   co_return co_await WriteFound();
 }
 
 Task<absl::Status> Rebuild::WriteFound() {
-  // Of several copies of one entry the first is taken.
-  std::stable_sort(found_.begin(), found_.end(), [](const Found& a, const Found& b) {
-    return std::pair(a.ledger, a.entry) < std::pair(b.ledger, b.entry);
-  });
-  found_.erase(std::unique(found_.begin(), found_.end(),
-                           [](const Found& a, const Found& b) {
-                             return a.ledger == b.ledger && a.entry == b.entry;
-                           }),
-               found_.end());
+  std::stable_sort(found_.begin(), found_.end(),
+                   [](const LocationChange& a, const LocationChange& b) {
+                     return std::pair(a.ledger, a.entry) < std::pair(b.ledger, b.entry);
+                   });
   FoundUpdates updates(parts_.index, found_, &written_, &on_found_);
   STELE_CO_TRY_OK(co_await parts_.index->Write(&updates, kIndexWritesAtATime));
   found_.clear();

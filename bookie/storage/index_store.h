@@ -63,6 +63,8 @@ class IndexUpdates {
   virtual void OnWritten(size_t /*i*/) {}
 };
 
+absl::Status NoSuchLedger(LedgerId ledger);
+
 class IndexStore {
  public:
   virtual ~IndexStore() = default;

@@ -27,10 +27,6 @@ EntryId LacOfPacket(std::string_view packet) {
 
 }  // namespace
 
-absl::Status NoSuchLedger(LedgerId ledger) {
-  return MakeError(ErrorCode::kNoSuchLedger, StrCat("ledger ", ledger.value()));
-}
-
 absl::Status UnknownInLedger(LedgerId ledger) {
   STELE_SOMETIMES(kUncertainAnswer, true);
   return MakeError(ErrorCode::kUnknownLedgerState,

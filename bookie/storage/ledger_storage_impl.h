@@ -29,7 +29,6 @@ namespace stele::bookie {
 
 inline constexpr size_t kEvictionStepsPerLoad = 64;
 
-absl::Status NoSuchLedger(LedgerId ledger);
 // What is not found in a ledger of which a part was lost.
 absl::Status UnknownInLedger(LedgerId ledger);
 // That an entry packet carries. Those of old journals may be too short to have one.

@@ -2,13 +2,13 @@
 
 #include <algorithm>
 #include <memory>
-#include <span>
 #include <utility>
 #include <vector>
 
 #include "absl/container/btree_set.h"
 #include "absl/container/flat_hash_map.h"
 #include "bookie/storage/entry_log_reader.h"
+#include "bookie/storage/location_updates.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"
@@ -21,62 +21,6 @@ namespace {
 constexpr size_t kIndexWritesAtATime = 16;
 // With more records that are there twice, a log is kept.
 constexpr size_t kPassedOverMax = 1 << 20;
-
-// A location to write, unless the index has another than `from` by then.
-struct Move {
-  LedgerId ledger;
-  int64_t entry = 0;
-  EntryLocation from;
-  EntryLocation to;
-};
-
-// The locations of moved records. A flush may have written a newer one, or the ledger may have been
-// deleted: then nothing is to be changed. Of several copies of an entry one is as good as another.
-class MoveUpdates final : public IndexUpdates {
- public:
-  // `moves` are sorted by ledger and entry.
-  MoveUpdates(IndexStore* index, std::span<const Move> moves) : index_(index) {
-    for (size_t begin = 0; begin < moves.size();) {
-      size_t end = begin + 1;
-      while (end < moves.size() && moves[end].ledger == moves[begin].ledger) ++end;
-      ledgers_.push_back({.moves = moves.subspan(begin, end - begin)});
-      begin = end;
-    }
-  }
-
-  size_t count() const override { return ledgers_.size(); }
-  LedgerId ledger(size_t i) const override { return ledgers_[i].moves.front().ledger; }
-
-  Task<absl::StatusOr<std::optional<IndexUpdate>>> Prepare(size_t i) override {
-    LedgerMoves& here = ledgers_[i];
-    const LedgerId ledger = here.moves.front().ledger;
-    if (!index_->Contains(ledger)) co_return std::nullopt;
-    for (const Move& move : here.moves) {
-      STELE_CO_TRY(const EntryLocation now, co_await index_->Find(ledger, EntryId(move.entry)));
-      STELE_SOMETIMES(kCompactionOvertaken, now != move.from);
-      if (now != move.from) continue;
-      if (!here.entries.empty() && here.entries.back() == move.entry) continue;
-      here.entries.push_back(move.entry);
-      here.locations.push_back(move.to.packed());
-    }
-    if (here.entries.empty()) co_return std::nullopt;
-    STELE_SOMETIMES(kCompactionMoves, true);
-    co_return IndexUpdate{.ledger = ledger,
-                          .header = std::nullopt,
-                          .entries = here.entries,
-                          .locations = here.locations};
-  }
-
- private:
-  struct LedgerMoves {
-    std::span<const Move> moves;
-    std::vector<int64_t> entries;
-    std::vector<int64_t> locations;
-  };
-
-  IndexStore* index_;
-  std::vector<LedgerMoves> ledgers_;
-};
 
 class Compaction {
  public:
@@ -106,7 +50,7 @@ class Compaction {
   const EntryLogId source_;
   FateOf* fate_of_;
   BackgroundPace* pace_;
-  std::vector<Move> moves_;  // copied, their locations not written yet
+  std::vector<LocationChange> moves_;  // copied, their locations not written yet
   absl::btree_set<LedgerId> strays_;
   // Of those that were met; it only saves asking again.
   absl::flat_hash_map<LedgerId, LedgerFate> fates_;
@@ -231,10 +175,10 @@ Task<absl::Status> Compaction::Copy(EntryLogReader* reader, EntryLocation from) 
 Task<absl::Status> Compaction::WriteLocations() {
   if (is_writing_) STELE_CO_TRY_OK(co_await parts_.writer->Sync());
   is_writing_ = false;
-  std::sort(moves_.begin(), moves_.end(), [](const Move& a, const Move& b) {
+  std::sort(moves_.begin(), moves_.end(), [](const LocationChange& a, const LocationChange& b) {
     return std::pair(a.ledger, a.entry) < std::pair(b.ledger, b.entry);
   });
-  MoveUpdates updates(parts_.index, moves_);
+  LocationUpdates updates(parts_.index, moves_);
   STELE_CO_TRY_OK(co_await parts_.index->Write(&updates, kIndexWritesAtATime));
   moves_.clear();
   co_return absl::OkStatus();
