@@ -2,22 +2,15 @@
 
 #include <algorithm>
 #include <memory>
-#include <set>
 #include <utility>
 
-#include "bookie/storage/ledger_storage.h"
-#include "bookie/storage/tombstones.h"
+#include "bookie/stopped_storage.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
 namespace stele::bookie {
 namespace {
-
-class NoPace final : public BackgroundPace {
- public:
-  Task<absl::Status> Spend(uint64_t) override { co_return absl::OkStatus(); }
-};
 
 Task<absl::StatusOr<std::vector<LedgerId>>> FindUncertain(LedgerStorage* storage) {
   std::vector<LedgerId> uncertain;
@@ -34,22 +27,12 @@ Task<absl::StatusOr<std::vector<LedgerId>>> FindUncertain(LedgerStorage* storage
 }  // namespace
 
 Task<absl::StatusOr<IndexRepairReport>> RepairIndexes(Env env, IndexRepairOptions options) {
-  std::set<std::string> directories(options.ledger_directories.begin(),
-                                    options.ledger_directories.end());
-  directories.insert(options.index_directories.begin(), options.index_directories.end());
-  std::vector<std::unique_ptr<DirectoryLock>> locks;
-  for (const std::string& directory : directories) {
-    STELE_CO_TRY(auto lock, co_await env.files->LockDirectory(directory));
-    locks.push_back(std::move(lock));
-  }
-  const auto tombstones = co_await Tombstones::Open(env.files, options.ledger_directories);
-  STELE_CO_TRY(const auto storage,
-               co_await OpenLedgerStorage(
-                   env, {.is_deleted = [&](LedgerId id) { return tombstones->Contains(id); },
-                         .ledger_directories = options.ledger_directories,
-                         .index_directories = options.index_directories}));
+  STELE_CO_TRY(
+      const StoppedStorage stopped,
+      co_await OpenStoppedStorage(env, options.ledger_directories, options.index_directories));
+  LedgerStorage* const storage = stopped.storage.get();
   IndexRepairReport report{.without_index = storage->StrayLedgers()};
-  STELE_CO_TRY(report.uncertain, co_await FindUncertain(storage.get()));
+  STELE_CO_TRY(report.uncertain, co_await FindUncertain(storage));
   std::vector<LedgerId> lost = report.without_index;
   lost.insert(lost.end(), report.uncertain.begin(), report.uncertain.end());
   for (const LedgerId ledger : options.ledgers) {

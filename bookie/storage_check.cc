@@ -2,12 +2,10 @@
 
 #include <memory>
 #include <optional>
-#include <set>
 #include <string_view>
 #include <utility>
 
-#include "bookie/storage/ledger_storage.h"
-#include "bookie/storage/tombstones.h"
+#include "bookie/stopped_storage.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -16,11 +14,6 @@
 
 namespace stele::bookie {
 namespace {
-
-class NoPace final : public BackgroundPace {
- public:
-  Task<absl::Status> Spend(uint64_t) override { co_return absl::OkStatus(); }
-};
 
 // The calls belong to one pass over one storage, which outlives it.
 class Check {
@@ -110,21 +103,11 @@ class Check {
 }  // namespace
 
 Task<absl::StatusOr<StorageCheckReport>> CheckStorage(Env env, StorageCheckOptions options) {
-  std::set<std::string> directories(options.ledger_directories.begin(),
-                                    options.ledger_directories.end());
-  directories.insert(options.index_directories.begin(), options.index_directories.end());
-  std::vector<std::unique_ptr<DirectoryLock>> locks;
-  for (const std::string& directory : directories) {
-    STELE_CO_TRY(auto lock, co_await env.files->LockDirectory(directory));
-    locks.push_back(std::move(lock));
-  }
-  const auto tombstones = co_await Tombstones::Open(env.files, options.ledger_directories);
-  STELE_CO_TRY(const auto storage,
-               co_await OpenLedgerStorage(
-                   env, {.is_deleted = [&](LedgerId id) { return tombstones->Contains(id); },
-                         .ledger_directories = options.ledger_directories,
-                         .index_directories = options.index_directories}));
-  Check check(storage.get(), options.ledgers);
+  STELE_CO_TRY(
+      const StoppedStorage stopped,
+      co_await OpenStoppedStorage(env, options.ledger_directories, options.index_directories));
+  LedgerStorage* const storage = stopped.storage.get();
+  Check check(storage, options.ledgers);
   // Not closed: closing would write what the check has learnt.
   co_return co_await check.Run();
 }
