@@ -588,8 +588,10 @@ Task<absl::Status> Node::Stop() {
   // What was accepted becomes durable and is answered before the peers are dropped.
   keep(co_await WhenAllDurable());
   keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));
-  checkpointer_.reset();
   server_->Stop();
+  // A request that waits for its ledger may be the last to write, and to ask for a flush.
+  co_await writes_->Stop();
+  checkpointer_.reset();
   for (const auto& log : logs_) keep(co_await log->journal()->Close());
   keep(co_await storage_->Close());
   if (first_error.ok()) keep(co_await directories_->MarkClean());
