@@ -99,42 +99,6 @@ TEST_P(BookieTest, ACleanStopLeavesNothingToReplay) {
   EXPECT_EQ(std::get<wire::ReadReply>(reply.body).max_lac, EntryId(18));
 }
 
-Task<void> SendOne(WireClient* client, Endpoint to, wire::Request request) {
-  EXPECT_TRUE((co_await client->Connect(std::move(to))).ok());
-  client->Send(std::move(request));
-}
-
-TEST_P(BookieTest, AFenceThatWaitsForItsLedgerComesTooLateForAStop) {
-  Add(0, "zero");
-  ASSERT_TRUE(world_.Stop().ok());
-  ASSERT_TRUE(Started());
-  world_.machine()->disk().StallFor(absl::Seconds(1));
-  WireClient client(world_.peer_env(), ProtocolVersion::kV3);
-  world_.Run(SendOne(&client, world_.endpoint(), kRequests.FencingRead(0)));
-  ASSERT_TRUE(world_.world().scheduler().RunFor(absl::Milliseconds(100)).ok());
-  EXPECT_TRUE(world_.Stop().ok());
-  ASSERT_TRUE(Started());
-  EXPECT_FALSE(world_.bookie()->Status().was_unclean);
-  Add(1, "one");
-}
-
-TEST_P(BookieTest, AnAddThatWaitsForItsComparisonIsKeptByAStop) {
-  Add(0, "zero");
-  Add(2'000, "far away");
-  ASSERT_TRUE(world_.Stop().ok());
-  ASSERT_TRUE(Started());
-  EXPECT_EQ(Read(2'000), "far away");
-  ASSERT_TRUE(world_.world().scheduler().RunFor(absl::Seconds(5)).ok());  // a checkpoint is made
-  world_.machine()->disk().StallFor(absl::Seconds(1));
-  WireClient client(world_.peer_env(), ProtocolVersion::kV3);
-  world_.Run(SendOne(&client, world_.endpoint(), kRequests.Add(3, "three")));
-  ASSERT_TRUE(world_.world().scheduler().RunFor(absl::Milliseconds(100)).ok());
-  EXPECT_TRUE(world_.Stop().ok());
-  ASSERT_TRUE(Started());
-  EXPECT_FALSE(world_.bookie()->Status().was_unclean);
-  EXPECT_EQ(Read(3), "three");
-}
-
 TEST_P(BookieTest, FenceOfALedgerNeverSeenIsDurableBeforeItIsAnswered) {
   EXPECT_EQ(world_.CodeOfCall(kRequests.FencingRead(0)), ReplyCode::kNoSuchEntry);
   world_.PowerCut();

@@ -36,11 +36,6 @@ Task<void> LedgerTurns::RunHeld(LedgerId ledger, Task<absl::Status> task) {
       co_return;
     }
   }
-  released_.NotifyAll();
-}
-
-Task<void> LedgerTurns::WhenIdle() {
-  while (!held_.empty()) co_await released_.Wait();
 }
 
 }  // namespace stele::bookie

@@ -7,7 +7,6 @@
 #include "absl/container/flat_hash_map.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
-#include "common/async/notification.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
 #include "common/base/ids.h"
@@ -19,7 +18,7 @@ using Turn = absl::AnyInvocable<void(const absl::Status&) &&>;
 
 class LedgerTurns {
  public:
-  explicit LedgerTurns(Executor* executor) : released_(executor), scope_(executor) {}
+  explicit LedgerTurns(Executor* executor) : scope_(executor) {}
 
   // True while the task of a Hold runs for this ledger: requests must go through Enqueue.
   bool IsHeld(LedgerId ledger) const { return !held_.empty() && held_.contains(ledger); }
@@ -32,14 +31,10 @@ class LedgerTurns {
   // Runs `turn` later; IsHeld() must be true.
   void Enqueue(LedgerId ledger, Turn turn);
 
-  // Completes when no ledger is held.
-  Task<void> WhenIdle();
-
  private:
   Task<void> RunHeld(LedgerId ledger, Task<absl::Status> task);
 
   absl::flat_hash_map<LedgerId, std::deque<Turn>> held_;
-  Notification released_;
   TaskScope scope_;  // last: its tasks use what is above
 };
 

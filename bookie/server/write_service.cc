@@ -191,7 +191,6 @@ Task<absl::Status> WriteService::Fence(LedgerId ledger, wire::MasterKey key) {
 
 void WriteService::FenceInTurn(LedgerId ledger, wire::MasterKey key,
                                Completer<absl::Status> answer) {
-  if (stopping_) return answer.Set(MakeError(ErrorCode::kStopped, "the bookie is stopping"));
   const LedgerState* state = storage_->FindLoaded(ledger);
   if (!KeyFits(*state, key)) {
     return answer.Set(MakeError(ErrorCode::kUnauthorized, "wrong master key"));
@@ -288,11 +287,6 @@ bool WriteService::DigestFits(LedgerId ledger, const Buffer& body) {
     extra.digest = Extra::Digest::kUnchecked;
   }
   return true;
-}
-
-Task<void> WriteService::Stop() {
-  stopping_ = true;
-  co_await turns_.WhenIdle();
 }
 
 void WriteService::OnRoom() {

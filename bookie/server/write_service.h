@@ -58,10 +58,6 @@ class WriteService {
   // The ledger has a tombstone, and its data are going.
   void OnDeleted(LedgerId ledger) { extras_.erase(ledger); }
 
-  // Once no add is admitted and no peer is left: fences nothing more, and completes when nothing is
-  // on its way to a journal.
-  Task<void> Stop();
-
   // A journal or the memtable has room again.
   void OnRoom();
 
@@ -114,7 +110,6 @@ class WriteService {
   const wire::Digester crc32c_;
   const wire::Digester crc32_;
   bool overloaded_ = false;
-  bool stopping_ = false;
   std::deque<StalledAdd>
       stalled_;  // met a full memtable; bounded by what the sockets had delivered
   absl::flat_hash_map<LedgerId, Extra> extras_;
