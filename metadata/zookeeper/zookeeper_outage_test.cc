@@ -29,9 +29,42 @@ using States = std::vector<SessionState>;
 constexpr NodeKind kPersistent = NodeKind::kPersistent;
 constexpr NodeKind kEphemeral = NodeKind::kEphemeral;
 
+absl::Status StatusOf(absl::Status status) { return status; }
+template <typename T>
+absl::Status StatusOf(const absl::StatusOr<T>& result) {
+  return result.status();
+}
+
+// Operations under names: which of them have been handed to the store, and what each gave.
+struct Operations {
+  struct Ended {
+    std::string name;
+    absl::Status status;
+  };
+  explicit Operations(Executor* executor) : begun(executor), ended(executor) {}
+
+  absl::Status Of(const std::string& name) const {
+    for (const Ended& operation : ended.items()) {
+      if (operation.name == name) return operation.status;
+    }
+    return MakeError(ErrorCode::kNoSuchKey, StrCat(name, " has not ended"));
+  }
+
+  Recorder<std::string> begun;
+  Recorder<Ended> ended;
+};
+
+template <typename Result>
+Task<void> Follow(std::string name, Task<Result> operation, Operations* all) {
+  all->begun.Add(name);
+  const Result result = co_await std::move(operation);
+  all->ended.Add({name, StatusOf(result)});
+}
+
 class ZooKeeperOutageTest : public testing::Test {
  protected:
-  ZooKeeperOutageTest() : scope_(shard_.executor()) {}
+  explicit ZooKeeperOutageTest(integration::ZooKeeperServer::Options options = {})
+      : server_(options), scope_(shard_.executor()) {}
 
   std::unique_ptr<MetadataStore> Open(ZooKeeperStoreOptions options = {}) {
     options.servers = server_.connect_string();
@@ -43,6 +76,14 @@ class ZooKeeperOutageTest : public testing::Test {
   template <typename T>
   T Run(Task<T> task) {
     return shard_.RunUntil(std::move(task));
+  }
+
+  template <typename Result>
+  void Begin(std::string name, Task<Result> operation, Operations* all) {
+    shard_.executor()->PostFromAnyThread(
+        [this, name = std::move(name), operation = std::move(operation), all]() mutable {
+          scope_.Spawn(Follow(std::move(name), std::move(operation), all));
+        });
   }
 
   std::unique_ptr<ChildProcess> Start(std::vector<std::string> arguments) {
@@ -67,14 +108,99 @@ class ZooKeeperOutageTest : public testing::Test {
   TaskScope scope_;
 };
 
-Task<void> CreateAndRecord(MetadataStore* store, std::string path, Recorder<absl::Status>* done) {
-  done->Add(co_await store->Create(std::move(path), "", kPersistent));
+// A server that stops in the middle of its requests, dies with them, and comes back: it has read
+// none of them, and cannot have answered any.
+class ZooKeeperDeathTest : public ZooKeeperOutageTest {
+ protected:
+  // Sessions of ten seconds: they survive the server's absence.
+  ZooKeeperDeathTest()
+      : ZooKeeperOutageTest({.tick = absl::Milliseconds(500)}),
+        states_(shard_.executor()),
+        all_(shard_.executor()) {}
+
+  // Returns when the server is dead and the store knows it. In flight are then "get", "create",
+  // "create ephemeral", "put" and "delete"; "late create" was begun without a connection.
+  void DieWithOperationsInFlight(ZooKeeperStoreOptions options) {
+    store_ = Open(std::move(options));
+    session_ = store_->WatchSession([this](SessionState state) { states_.Add(state); });
+    ASSERT_TRUE(Run(store_->Create("/read", "value", kPersistent)).ok());
+    ASSERT_TRUE(Run(store_->Create("/written", "old", kPersistent)).ok());
+    ASSERT_TRUE(Run(store_->Create("/deleted", "", kPersistent)).ok());
+    ASSERT_TRUE(Run(store_->Create("/own", "", kEphemeral)).ok());
+    server_.Pause();
+    Begin("get", store_->Get("/read"), &all_);
+    Begin("create", store_->Create("/created", "", kPersistent), &all_);
+    Begin("create ephemeral", store_->Create("/own-too", "", kEphemeral), &all_);
+    Begin("put", store_->Put("/written", "new", 0), &all_);
+    Begin("delete", store_->Delete("/deleted", 0), &all_);
+    Run(all_.begun.WaitForCount(5));
+    server_.Kill();
+    Run(states_.WaitForCount(2));
+    EXPECT_EQ(states_.items(), (States{SessionState::kConnected, SessionState::kDisconnected}));
+    Begin("late create", store_->Create("/late", "", kPersistent), &all_);
+    Run(all_.begun.WaitForCount(6));
+    EXPECT_TRUE(all_.ended.items().empty());
+  }
+
+  Recorder<SessionState> states_;
+  Operations all_;
+  std::unique_ptr<MetadataStore> store_;
+  std::unique_ptr<Watch> session_;
+};
+
+TEST_F(ZooKeeperDeathTest, OperationsInFlightWaitForTheServerAndAreThenDoneOnce) {
+  ASSERT_NO_FATAL_FAILURE(DieWithOperationsInFlight({}));
+  Recorder<int> rings(shard_.executor());
+  const auto watch = store_->WatchNode("/created", [&] { rings.Add(0); });
+  server_.Restart();
+  Run(all_.ended.WaitForCount(6));
+  for (const Operations::Ended& operation : all_.ended.items()) {
+    EXPECT_TRUE(operation.status.ok()) << operation.name << ": " << operation.status;
+  }
+  EXPECT_EQ(states_.items(), (States{SessionState::kConnected, SessionState::kDisconnected,
+                                     SessionState::kConnected}));
+  EXPECT_EQ(Run(store_->Get("/written"))->value, "new");
+  EXPECT_EQ(Run(store_->Get("/written"))->version, 1);
+  EXPECT_EQ(CodeOf(Run(store_->Get("/deleted")).status()), ErrorCode::kNoSuchKey);
+  for (const char* created : {"/created", "/late"}) EXPECT_TRUE(Run(store_->Get(created)).ok());
+  for (const char* own : {"/own", "/own-too"}) {
+    EXPECT_EQ(Run(store_->Get(own))->owner, EphemeralOwner::kThisSession) << own;
+  }
+  Run(rings.WaitForCount(1));
+  Run(store_->Close());
 }
 
-TEST_F(ZooKeeperOutageTest, OperationsWaitForAServerThatComesBackAndNothingIsLost) {
+TEST_F(ZooKeeperDeathTest, OperationsFailWhenItStaysAwayAndSayWhetherTheyMayHaveHappened) {
+  ASSERT_NO_FATAL_FAILURE(DieWithOperationsInFlight({.operation_timeout = absl::Seconds(5)}));
+  Run(all_.ended.WaitForCount(6));
+  for (const Operations::Ended& operation : all_.ended.items()) {
+    EXPECT_EQ(CodeOf(operation.status), ErrorCode::kMetadataUnavailable)
+        << operation.name << ": " << operation.status;
+  }
+  for (const char* write : {"create", "create ephemeral", "put", "delete"}) {
+    EXPECT_EQ(EffectOf(all_.Of(write)), Effect::kUnknown) << write;
+  }
+  EXPECT_EQ(EffectOf(all_.Of("get")), Effect::kNone);
+  EXPECT_EQ(EffectOf(all_.Of("late create")), Effect::kNone) << "it was never sent";
+
+  // The store goes on when the server does, and what was never read by it has not happened.
+  server_.Restart();
+  Run(states_.WaitUntil([](const States& seen) {
+    return seen.size() > 2 && seen.back() == SessionState::kConnected;
+  }));
+  EXPECT_EQ(Run(store_->Get("/written"))->value, "old");
+  for (const char* never : {"/created", "/own-too", "/late"}) {
+    EXPECT_EQ(CodeOf(Run(store_->Get(never)).status()), ErrorCode::kNoSuchKey) << never;
+  }
+  EXPECT_TRUE(Run(store_->Delete("/deleted", 0)).ok());
+  Run(store_->Close());
+}
+
+TEST_F(ZooKeeperOutageTest, AWatchRingsForWhatHappensAfterTheServerCameBack) {
   const auto store = Open();
   Recorder<SessionState> states(shard_.executor());
   Recorder<int> rings(shard_.executor());
+  Operations all(shard_.executor());
   const auto session = store->WatchSession([&](SessionState state) { states.Add(state); });
   ASSERT_TRUE(Run(store->Create("/e", "", kEphemeral)).ok());
   const auto watch = store->WatchNode("/waiting", [&] { rings.Add(0); });
@@ -82,12 +208,12 @@ TEST_F(ZooKeeperOutageTest, OperationsWaitForAServerThatComesBackAndNothingIsLos
 
   server_.Kill();
   Run(states.WaitForCount(2));
-  Recorder<absl::Status> created(shard_.executor());
-  shard_.executor()->PostFromAnyThread(
-      [&] { scope_.Spawn(CreateAndRecord(store.get(), "/waiting", &created)); });
+  Begin("create", store->Create("/waiting", "", kPersistent), &all);
+  Run(all.begun.WaitForCount(1));
+  EXPECT_TRUE(all.ended.items().empty());
   server_.Restart();
-  Run(created.WaitForCount(1));
-  EXPECT_TRUE(created.items()[0].ok()) << created.items()[0];
+  Run(all.ended.WaitForCount(1));
+  EXPECT_TRUE(all.Of("create").ok()) << all.Of("create");
   Run(rings.WaitForCount(2));
   EXPECT_EQ(states.items(), (States{SessionState::kConnected, SessionState::kDisconnected,
                                     SessionState::kConnected}));
