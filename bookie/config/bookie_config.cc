@@ -319,6 +319,20 @@ void SetUriFromOldKeys(const std::vector<Property>& properties, BookieConfig& co
   config.metadata_service_uri = StrCat("zk+null://", servers, root);
 }
 
+// Neither of the two ports for operators has TLS. Whoever forbids clear text must not send a token
+// in it.
+absl::Status CheckTokenIsNotSentInClear(std::string_view port, bool is_on, const Endpoint& at,
+                                        const std::string& token_path) {
+  const bool is_loopback = at.host == "localhost" || at.host == "::1" ||
+                           (at.host.starts_with("127.") &&
+                            at.host.find_first_not_of("0123456789.") == std::string::npos);
+  if (!is_on || token_path.empty() || is_loopback) return absl::OkStatus();
+  return MakeError(ErrorCode::kConfig,
+                   StrCat(port,
+                          "TokenFile: there is no TLS on this port, and stele.tlsRequired is "
+                          "on: listen at 127.0.0.1, with a proxy in front, or leave it out"));
+}
+
 }  // namespace
 
 absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieConfig& config) {
@@ -368,6 +382,12 @@ absl::Status CheckBookieConfig(BookieConfig& config) {
   const PeerRequirements& peers = config.options.peers;
   if (peers.tls_is_required && !config.tls.is_on) {
     return MakeError(ErrorCode::kConfig, "stele.tlsRequired needs tlsProviderFactoryClass");
+  }
+  if (peers.tls_is_required) {
+    STELE_TRY_OK(CheckTokenIsNotSentInClear("stele.grpc", config.grpc_is_on, config.grpc_at,
+                                            config.grpc_token_path));
+    STELE_TRY_OK(CheckTokenIsNotSentInClear("stele.http", config.http_is_on, config.http_at,
+                                            config.http_token_path));
   }
   if (config.roles_are_asked == peers.authorized_roles.empty()) {
     return MakeError(ErrorCode::kConfig,

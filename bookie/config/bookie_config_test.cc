@@ -212,6 +212,31 @@ TEST(BookieConfigTest, WhatWouldServeThoseWhomItShouldNotIsRefused) {
   }
 }
 
+TEST(BookieConfigTest, WhereTlsIsRequiredNoTokenIsSentInClear) {
+  const auto error_of = [](std::string_view keys) {
+    auto config =
+        ParseBookieConfig(StrCat(kTls, "stele.tlsRequired=true\n", keys), UnknownKeys::kRefuse);
+    EXPECT_TRUE(config.ok()) << config.status();
+    return std::string(CheckBookieConfig(*config).message());
+  };
+  constexpr std::string_view kGrpc = "stele.grpcEnabled=true\nstele.grpcTokenFile=/t\n";
+  constexpr std::string_view kHttp = "httpServerEnabled=true\nstele.httpTokenFile=/t\n";
+  EXPECT_EQ(error_of(kGrpc), "");
+  EXPECT_EQ(error_of(kHttp), "");
+  EXPECT_EQ(error_of(StrCat(kGrpc, "stele.grpcHost=0.0.0.0\n")),
+            "stele.grpcTokenFile: there is no TLS on this port, and stele.tlsRequired is on: "
+            "listen at 127.0.0.1, with a proxy in front, or leave it out");
+  EXPECT_NE(error_of(StrCat(kHttp, "httpServerHost=10.0.0.7\n")).find("stele.httpTokenFile"),
+            std::string::npos);
+  EXPECT_NE(error_of(StrCat(kHttp, "httpServerHost=127.example.org\n")), "");
+  // Without a token there is nothing to steal, and a port that is off listens nowhere.
+  EXPECT_EQ(error_of("stele.grpcEnabled=true\nstele.grpcHost=0.0.0.0\n"), "");
+  EXPECT_EQ(error_of("stele.grpcHost=0.0.0.0\nstele.grpcTokenFile=/t\n"), "");
+  for (const char* host : {"localhost", "::1", "127.0.0.2"}) {
+    EXPECT_EQ(error_of(StrCat(kGrpc, "stele.grpcHost=", host, "\n")), "") << host;
+  }
+}
+
 TEST(BookieConfigTest, KeysOfTlsThatIsOffAreNotPassedOverInSilence) {
   auto config = ParseBookieConfig("tlsKeyStore=/k\n", UnknownKeys::kRefuse);
   ASSERT_TRUE(config.ok()) << config.status();
