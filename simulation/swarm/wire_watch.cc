@@ -212,6 +212,9 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
   auto entry = stored->second.find(asked.entry);
   if (code == wire::ReplyCode::kNoSuchLedger || asked.entry.IsNone()) {
     entry = stored->second.begin();
+    while (entry != stored->second.end() && !MustKnow(bookie, asked.ledger, entry->first)) ++entry;
+  } else if (!MustKnow(bookie, asked.ledger, asked.entry)) {
+    return;
   }
   if (entry == stored->second.end() || entry->second >= asked.delivered_at) return;
   stage_->Violate("NegativesWereTrue",
@@ -220,7 +223,26 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
                          entry->first.value(), " in step ", entry->second));
 }
 
+bool WireWatch::MustKnow(const std::string& bookie, LedgerId ledger, EntryId entry) const {
+  if (!set_back_.contains(bookie)) return true;
+  const std::vector<std::string> hosts = HostsOf(ledgers_.at(ledger), entry);
+  return std::ranges::find(hosts, bookie) != hosts.end();
+}
+
 // ---- Restarts
+
+void WireWatch::MarkSetBack(const std::string& bookie) {
+  set_back_.insert(bookie);
+  std::erase_if(fenced_, [&](const auto& fenced) {
+    const auto& [host, ledger] = fenced.first;
+    const auto found = ledgers_.find(ledger);
+    if (host != bookie) return false;
+    return found == ledgers_.end() ||
+           std::ranges::none_of(found->second.last_fragment().ensemble, [&](const BookieId& id) {
+             return id.value().starts_with(bookie + ":");
+           });
+  });
+}
 
 void WireWatch::OnRestart(const std::string& bookie) {
   for (auto sent = unanswered_.lower_bound({bookie, LedgerId(0)});
