@@ -16,8 +16,7 @@ namespace {
 
 constexpr std::string_view kBlockMagic = "StXb";
 constexpr std::string_view kFooterMagic = "StXf";
-constexpr uint32_t kVersion = 1;
-constexpr size_t kFooterBytes = 40;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kBlockHeadBytes = 32;
 constexpr size_t kRowsMaxBytes = kExtentBlockBytes - kBlockHeadBytes;
 constexpr char kKindExtent = 0;
@@ -300,10 +299,10 @@ LedgerRow ExtentBlock::state(size_t row) const {
   return ReadState(&reader);
 }
 
-namespace {
-
-absl::StatusOr<ExtentRunFooter> ParseFooter(std::string_view bytes) {
-  if (bytes.substr(0, 4) != kFooterMagic) return Corrupt("no footer");
+absl::StatusOr<ExtentRunFooter> ParseExtentFooter(std::string_view bytes) {
+  if (bytes.size() != kExtentFooterBytes || !bytes.starts_with(kFooterMagic)) {
+    return Corrupt("no footer");
+  }
   if (LoadBigEndian<uint32_t>(bytes.data() + 36) != Crc32c(bytes.substr(0, 36))) {
     return Corrupt("its footer is damaged");
   }
@@ -318,15 +317,6 @@ absl::StatusOr<ExtentRunFooter> ParseFooter(std::string_view bytes) {
       .tail_bytes = LoadBigEndian<uint32_t>(bytes.data() + 28),
       .tail_crc = LoadBigEndian<uint32_t>(bytes.data() + 32),
   };
-}
-
-}  // namespace
-
-absl::StatusOr<ExtentRunFooter> ParseExtentEnd(std::string_view end) {
-  if (end.size() != kExtentEndBytes) return Corrupt("no footer");
-  absl::StatusOr<ExtentRunFooter> last = ParseFooter(end.substr(kExtentEndBytes - kFooterBytes));
-  if (CodeOf(last.status()) != ErrorCode::kCorruptData) return last;
-  return ParseFooter(end.substr(0, kFooterBytes));
 }
 
 absl::StatusOr<ExtentRunTail> ParseExtentTail(std::string_view bytes,
@@ -477,17 +467,21 @@ std::string ExtentRunBuilder::Finish() {
     before = tail_.ledgers[i].value();
   }
   bytes += tail;
-  std::string footer(kFooterMagic);
-  AppendBigEndian(footer, kVersion);
-  AppendBigEndian(footer, numbers_.first);
-  AppendBigEndian(footer, numbers_.last);
-  AppendBigEndian(footer, static_cast<uint32_t>(tail_.blocks.size()));
-  AppendBigEndian(footer, static_cast<uint32_t>(tail.size()));
-  AppendBigEndian(footer, Crc32c(tail));
-  AppendBigEndian(footer, Crc32c(footer));
-  bytes += footer;
-  bytes.append(kExtentEndBytes - 2 * kFooterBytes, '\0');
-  return bytes + footer;
+  footer_ = kFooterMagic;
+  AppendBigEndian(footer_, kVersion);
+  AppendBigEndian(footer_, numbers_.first);
+  AppendBigEndian(footer_, numbers_.last);
+  AppendBigEndian(footer_, static_cast<uint32_t>(tail_.blocks.size()));
+  AppendBigEndian(footer_, static_cast<uint32_t>(tail.size()));
+  AppendBigEndian(footer_, Crc32c(tail));
+  AppendBigEndian(footer_, Crc32c(footer_));
+  return bytes + footer_;
+}
+
+std::string ExtentRunBuilder::FirstPage() const {
+  std::string page = footer_;
+  page.resize(kExtentBlockBytes, '\0');
+  return page;
 }
 
 }  // namespace stele::bookie

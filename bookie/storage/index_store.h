@@ -93,9 +93,12 @@ class IndexStore {
   // Looks whether all that was written is still there.
   virtual Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace) = 0;
 
-  // Called each time when a ledger is found to have lost locations, inside of the call that finds
-  // it, but for Load. Set before anything is read.
-  virtual void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) = 0;
+  // Called when a ledger is found to have lost locations, inside of the call that finds it; of Load
+  // its result is enough. True: it is noted of the ledger, so a header of it that is certain later
+  // says that nothing is missing. What was noted may be told again, or not. Set before anything is
+  // read.
+  using LossListener = absl::AnyInvocable<bool(LedgerId)>;
+  virtual void SetLossListener(LossListener listener) = 0;
 
   // All is durable when it returns, but for new ledgers, which are known after SyncNames. After an
   // error of Write or SyncNames the updates of all ledgers that were new are written again.
