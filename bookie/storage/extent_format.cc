@@ -324,14 +324,15 @@ absl::StatusOr<ExtentRunTail> ParseExtentTail(std::string_view bytes,
   if (Crc32c(bytes) != footer.tail_crc) return Corrupt("its tail is damaged");
   Reader reader(bytes);
   ExtentRunTail tail;
-  const uint64_t blocks = reader.Varint(bytes.size());
+  // Each takes two bytes at least, so no count is believed that the bytes do not bear out.
+  const uint64_t blocks = reader.Varint(bytes.size() / 2);
   tail.blocks.reserve(blocks);
   int64_t ledger = 0;
   for (uint64_t i = 0; i < blocks && !reader.failed(); ++i) {
     ledger += reader.Id(INT64_MAX - ledger);
     tail.blocks.push_back({.ledger = LedgerId(ledger), .entry = reader.Id(kStateEntry)});
   }
-  const uint64_t ledgers = reader.Varint(bytes.size());
+  const uint64_t ledgers = reader.Varint(reader.rest().size() / 2);
   tail.ledgers.reserve(ledgers);
   tail.flags.reserve(ledgers);
   ledger = 0;

@@ -168,6 +168,11 @@ struct ExtentRunFooter {
   uint32_t tail_crc = 0;
 };
 
+// The file's size.
+constexpr uint64_t ExtentRunBytes(const ExtentRunFooter& footer) {
+  return ExtentBlockOffset(footer.blocks) + footer.tail_bytes + kExtentFooterBytes;
+}
+
 // `bytes`: one of the two. kCorruptData: it is damaged; kUnsupported: another version.
 absl::StatusOr<ExtentRunFooter> ParseExtentFooter(std::string_view bytes);
 // `bytes` lie between the blocks and the second footer. kCorruptData.

@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "absl/time/time.h"
 #include "bookie/storage/extent_salvage.h"
+#include "bookie/storage/patient_read.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -13,12 +13,17 @@ namespace stele::bookie {
 namespace {
 
 constexpr size_t kWriteBytes = 1 << 20;
-// Between the tries to read what the disk does not give.
-constexpr absl::Duration kReadPauses[] = {absl::Milliseconds(50), absl::Milliseconds(500),
-                                          absl::Seconds(2)};
 
-absl::Status CannotBeRead(const absl::Status& status) {
-  return MakeError(ErrorCode::kCorruptData, StrCat("cannot be read: ", ToStd(status.message())));
+// What the disk does not give is damaged.
+absl::StatusOr<Buffer> UnreadableIsDamaged(absl::StatusOr<Buffer> bytes) {
+  if (CodeOf(bytes.status()) != ErrorCode::kIoError) return bytes;
+  return MakeError(ErrorCode::kCorruptData,
+                   StrCat("cannot be read: ", ToStd(bytes.status().message())));
+}
+
+Task<absl::StatusOr<Buffer>> ReadBytes(Env env, File* file, uint64_t offset, size_t size) {
+  co_return UnreadableIsDamaged(
+      co_await ReadPatiently(env, [=] { return file->ReadAt(offset, size); }));
 }
 
 struct OpenRun {
@@ -29,7 +34,7 @@ struct OpenRun {
 
 Task<absl::StatusOr<ExtentRunFooter>> ReadFooter(Env env, File* file, uint64_t offset,
                                                  RunNumbers numbers) {
-  STELE_CO_TRY(const Buffer bytes, co_await ReadPatiently(env, file, offset, kExtentFooterBytes));
+  STELE_CO_TRY(const Buffer bytes, co_await ReadBytes(env, file, offset, kExtentFooterBytes));
   STELE_CO_TRY(const ExtentRunFooter footer, ParseExtentFooter(bytes.view()));
   if (footer.numbers == numbers) co_return footer;
   co_return MakeError(ErrorCode::kCorruptData, "its footer is another's");
@@ -55,32 +60,35 @@ Task<absl::StatusOr<OpenRun>> OpenRunFile(Env env, std::string path, RunNumbers 
 Task<absl::StatusOr<ExtentBlock>> ReadBlockOf(Env env, File* file, RunNumbers numbers,
                                               uint32_t number) {
   STELE_CO_TRY(Buffer bytes,
-               co_await ReadPatiently(env, file, ExtentBlockOffset(number), kExtentBlockBytes));
+               co_await ReadBytes(env, file, ExtentBlockOffset(number), kExtentBlockBytes));
   co_return ExtentBlock::Parse(std::move(bytes), numbers, number);
 }
 
 // kCorruptData: it is damaged.
 Task<absl::StatusOr<ExtentRunTail>> ReadTail(Env env, const OpenRun* run) {
+  if (ExtentRunBytes(*run->footer) > run->size_bytes) {
+    co_return MakeError(ErrorCode::kCorruptData, "the file ends before its tail does");
+  }
   STELE_CO_TRY(const Buffer bytes,
-               co_await ReadPatiently(env, run->file.get(), ExtentBlockOffset(run->footer->blocks),
-                                      run->footer->tail_bytes));
+               co_await ReadBytes(env, run->file.get(), ExtentBlockOffset(run->footer->blocks),
+                                  run->footer->tail_bytes));
   co_return ParseExtentTail(bytes.view(), *run->footer);
 }
 
-// For want of a footer: as many as the file has room for. The last ones are tail and footer, which
-// nobody can tell from blocks that are damaged.
+// The blocks that the file has room for, the last one perhaps in part.
 uint32_t BlocksAtMost(uint64_t size_bytes) {
   if (size_bytes <= kExtentBlockBytes) return 0;
   return static_cast<uint32_t>((size_bytes - 1) / kExtentBlockBytes);
 }
 
 // All that the blocks tell.
-Task<absl::StatusOr<TailFromBlocks>> ReadBlocks(
-    Env env, const OpenRun* run, RunNumbers numbers,
-    std::vector<std::shared_ptr<const ExtentRun>> older) {
-  TailFromBlocks tail(std::move(older));
+Task<absl::StatusOr<TailFromBlocks>> ReadBlocks(Env env, const OpenRun* run, RunNumbers numbers,
+                                                OtherRuns others) {
+  TailFromBlocks tail(std::move(others));
+  // For want of a footer tail and footer are taken for blocks, which are damaged.
+  const uint32_t blocks_max = BlocksAtMost(run->size_bytes);
   const uint32_t blocks =
-      run->footer.has_value() ? run->footer->blocks : BlocksAtMost(run->size_bytes);
+      run->footer.has_value() ? std::min(run->footer->blocks, blocks_max) : blocks_max;
   bool has_some = run->footer.has_value();
   for (uint32_t number = 0; number < blocks; ++number) {
     const auto block = co_await ReadBlockOf(env, run->file.get(), numbers, number);
@@ -94,6 +102,8 @@ Task<absl::StatusOr<TailFromBlocks>> ReadBlocks(
     }
   }
   if (!has_some) co_return MakeError(ErrorCode::kCorruptData, "it has no footer and no block");
+  // The file may have been cut, also between two blocks.
+  if (!run->footer.has_value() || blocks < run->footer->blocks) tail.AddDamaged();
   co_return std::move(tail);
 }
 
@@ -111,17 +121,6 @@ Task<absl::StatusOr<ExtentRunTail>> ReadWholeTail(Env env, const OpenRun* run, R
 
 }  // namespace
 
-Task<absl::StatusOr<Buffer>> ReadPatiently(Env env, File* file, uint64_t offset, size_t size) {
-  absl::StatusOr<Buffer> bytes = co_await file->ReadAt(offset, size);
-  for (const absl::Duration pause : kReadPauses) {
-    if (CodeOf(bytes.status()) != ErrorCode::kIoError) co_return bytes;
-    co_await SleepFor(env.executor, env.clock, pause);
-    bytes = co_await file->ReadAt(offset, size);
-  }
-  if (CodeOf(bytes.status()) != ErrorCode::kIoError) co_return bytes;
-  co_return CannotBeRead(bytes.status());
-}
-
 Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> ExtentRun::Open(Env env, std::string path,
                                                                        RunNumbers numbers) {
   absl::StatusOr<OpenRun> run = co_await OpenRunFile(env, path, numbers);
@@ -132,13 +131,14 @@ Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> ExtentRun::Open(Env env, 
                                               run->size_bytes, numbers, *std::move(tail));
 }
 
-Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> ExtentRun::OpenDamaged(
-    Env env, std::string path, RunNumbers numbers,
-    std::vector<std::shared_ptr<const ExtentRun>> older) {
+Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> ExtentRun::OpenDamaged(Env env,
+                                                                              std::string path,
+                                                                              RunNumbers numbers,
+                                                                              OtherRuns others) {
   absl::StatusOr<OpenRun> run = co_await OpenRunFile(env, path, numbers);
   if (!run.ok()) co_return WithContext(run.status(), path);
   absl::StatusOr<TailFromBlocks> blocks =
-      co_await ReadBlocks(env, &*run, numbers, std::move(older));
+      co_await ReadBlocks(env, &*run, numbers, std::move(others));
   if (!blocks.ok()) co_return WithContext(blocks.status(), path);
   ExtentRunTail tail = blocks->Finish();
   co_return std::make_shared<const ExtentRun>(env, std::move(path), std::move(run->file),
@@ -171,10 +171,10 @@ Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ExtentRun::ReadBlock(
   }
   absl::StatusOr<Buffer> bytes;
   if (unreadable_.contains(block)) {
-    bytes = co_await file_->ReadAt(ExtentBlockOffset(block), kExtentBlockBytes);
-    if (CodeOf(bytes.status()) == ErrorCode::kIoError) bytes = CannotBeRead(bytes.status());
+    bytes =
+        UnreadableIsDamaged(co_await file_->ReadAt(ExtentBlockOffset(block), kExtentBlockBytes));
   } else {
-    bytes = co_await ReadPatiently(env_, file_.get(), ExtentBlockOffset(block), kExtentBlockBytes);
+    bytes = co_await ReadBytes(env_, file_.get(), ExtentBlockOffset(block), kExtentBlockBytes);
     if (CodeOf(bytes.status()) == ErrorCode::kCorruptData) unreadable_.insert(block);
   }
   if (!bytes.ok()) co_return WithContext(bytes.status(), path_);

@@ -20,9 +20,12 @@
 
 namespace stele::bookie {
 
-// As File::ReadAt, and again while the disk fails, for some seconds: what cannot be read now may be
-// a moment later. kCorruptData: it cannot be read.
-Task<absl::StatusOr<Buffer>> ReadPatiently(Env env, File* file, uint64_t offset, size_t size);
+class ExtentRun;
+// The runs before and behind one, the newest first.
+struct OtherRuns {
+  std::vector<std::shared_ptr<const ExtentRun>> older;
+  std::vector<std::shared_ptr<const ExtentRun>> newer;
+};
 
 // Immutable, and shared by those that read it: it may be replaced, and its file removed, meanwhile.
 class ExtentRun {
@@ -33,11 +36,11 @@ class ExtentRun {
   static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> Open(Env env, std::string path,
                                                                      RunNumbers numbers);
   // What there is of a run that Open refuses as damaged (extent_salvage.h).
-  //   older    the runs before it, the newest first
   //   errors   kCorruptData   there is no footer and no block of it
-  static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> OpenDamaged(
-      Env env, std::string path, RunNumbers numbers,
-      std::vector<std::shared_ptr<const ExtentRun>> older);
+  static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> OpenDamaged(Env env,
+                                                                            std::string path,
+                                                                            RunNumbers numbers,
+                                                                            OtherRuns others);
 
   // lost_blocks: are not read any more: what is known of the others counts on that.
   ExtentRun(Env env, std::string path, std::unique_ptr<File> file, uint64_t size_bytes,
@@ -81,7 +84,7 @@ class ExtentRun {
   RunNumbers numbers_;
   ExtentRunTail tail_;
   std::set<uint32_t> lost_blocks_;
-  // That could not be read in all the time that ReadPatiently takes: once is enough from now on.
+  // That could not be read in all the time that ReadPatiently takes: one try is enough from now on.
   mutable std::set<uint32_t> unreadable_;
 };
 

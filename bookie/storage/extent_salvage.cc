@@ -18,6 +18,17 @@ ExtentKey BehindLastRow(const ExtentBlock& block) {
   return {.ledger = LedgerId(ledger.value() + 1), .entry = 0};
 }
 
+// Calls visit(ledger, flags) for those that the run has in [first, end).
+template <typename Visit>
+void VisitLedgers(const ExtentRun& run, LedgerId first, std::optional<LedgerId> end, Visit visit) {
+  const std::vector<LedgerId>& ledgers = run.ledgers();
+  const auto begin = std::lower_bound(ledgers.begin(), ledgers.end(), first);
+  for (auto i = static_cast<size_t>(begin - ledgers.begin()); i < ledgers.size(); ++i) {
+    if (end.has_value() && ledgers[i] >= *end) break;
+    visit(ledgers[i], run.flags(i));
+  }
+}
+
 }  // namespace
 
 void TailFromBlocks::Add(const ExtentBlock& block) {
@@ -59,23 +70,27 @@ void TailFromBlocks::CloseHole(std::optional<LedgerId> next) {
     if (goes_on || first.value() == INT64_MAX) return;
     first = LedgerId(first.value() + 1);
   }
-  AddOlder(first, next);
+  AddOthers(first, next);
   if (!next.has_value()) return;
   AddLedger(*next);
   tail_.flags.back() |= kRowLostSome;
 }
 
-// Those of older runs from `first` on and before `end`, but for those that were removed.
-void TailFromBlocks::AddOlder(LedgerId first, std::optional<LedgerId> end) {
+// Those in [first, end) that were there before this run, or right behind it.
+void TailFromBlocks::AddOthers(LedgerId first, std::optional<LedgerId> end) {
   absl::btree_map<LedgerId, bool> is_there;
-  for (const auto& run : older_) {
-    const std::vector<LedgerId>& ledgers = run->ledgers();
-    const auto begin = std::lower_bound(ledgers.begin(), ledgers.end(), first);
-    for (auto i = static_cast<size_t>(begin - ledgers.begin()); i < ledgers.size(); ++i) {
-      if (end.has_value() && ledgers[i] >= *end) break;
-      is_there.try_emplace(ledgers[i], !IsRemoval(run->flags(i)));
-    }
+  for (const auto& run : others_.older) {
+    VisitLedgers(*run, first, end, [&](LedgerId ledger, uint8_t flags) {
+      is_there.try_emplace(ledger, !IsRemoval(flags));
+    });
   }
+  absl::btree_map<LedgerId, bool> goes_on;
+  for (auto run = others_.newer.rbegin(); run != others_.newer.rend(); ++run) {
+    VisitLedgers(**run, first, end, [&](LedgerId ledger, uint8_t flags) {
+      goes_on.try_emplace(ledger, (flags & kRowIsFresh) == 0);
+    });
+  }
+  for (const auto& [ledger, does] : goes_on) is_there[ledger] |= does;
   for (const auto& [ledger, there] : is_there) {
     if (!there) continue;
     AddLedger(ledger);

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
 #include <optional>
 #include <set>
 #include <utility>
@@ -17,13 +16,11 @@ namespace stele::bookie {
 
 // Takes the blocks of a run one after the other. A ledger that a damaged one may have had something
 // of gets flags that say so: some of it is lost, its state with it, unless that was found. Those
-// ledgers are the ones that other blocks show, and those of older runs; of one that nobody else
-// knows nothing is left, but for what the entry logs have.
+// ledgers are the ones that other blocks show, those that older runs leave, and those that newer
+// runs go on with; of one that nobody else knows nothing is left, but for what the entry logs have.
 class TailFromBlocks {
  public:
-  // `older`: the runs before this one, the newest first.
-  explicit TailFromBlocks(std::vector<std::shared_ptr<const ExtentRun>> older)
-      : older_(std::move(older)) {}
+  explicit TailFromBlocks(OtherRuns others) : others_(std::move(others)) {}
 
   void Add(const ExtentBlock& block);
   void AddDamaged();
@@ -35,9 +32,9 @@ class TailFromBlocks {
  private:
   void AddLedger(LedgerId ledger);
   void CloseHole(std::optional<LedgerId> next);
-  void AddOlder(LedgerId first, std::optional<LedgerId> end);
+  void AddOthers(LedgerId first, std::optional<LedgerId> end);
 
-  std::vector<std::shared_ptr<const ExtentRun>> older_;
+  OtherRuns others_;
   ExtentRunTail tail_;
   ExtentKey next_;  // the next block begins here, or behind
   // The first ledger that the damaged blocks before the next good one may have; nullopt: there are

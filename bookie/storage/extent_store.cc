@@ -260,12 +260,17 @@ Task<absl::Status> ExtentStore::MergeNewest(size_t count) {
     co_return read.status();
   }
   Replace(inputs, *read);
+  const auto has_lost = [&](LedgerId ledger) {
+    return Contains(ledger) && !IsVoid(ledger, numbers);
+  };
+  // At once: no run shows any more what was passed over.
   for (const LedgerId ledger : merged->lost_some) {
-    // Not while a header of it is being written.
+    if (has_lost(ledger)) ++lost_[ledger].merges;
+  }
+  for (const LedgerId ledger : merged->lost_some) {
+    // Not while it is being written, perhaps whole.
     const LedgerLocks::Guard guard = co_await locks_->Acquire(ledger);
-    if (!Contains(ledger) || IsVoid(ledger, numbers)) continue;
-    ++lost_[ledger].merges;
-    OnLoss(ledger);
+    if (has_lost(ledger)) OnLoss(ledger);
   }
   // One that stays is removed when the store is opened.
   for (const Run& input : inputs) static_cast<void>(co_await env_.files->Remove(input->path()));

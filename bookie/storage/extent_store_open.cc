@@ -18,6 +18,7 @@ struct FoundRun {
   std::string path;
   std::shared_ptr<const ExtentRun> run;  // null: not opened, or damaged
 };
+using Runs = std::vector<std::shared_ptr<const ExtentRun>>;
 
 struct FoundRuns {
   std::vector<FoundRun> runs;
@@ -116,6 +117,26 @@ Task<absl::StatusOr<ChosenRuns>> ChooseRuns(Env env, FoundRuns found) {
   co_return result;
 }
 
+// What a damaged one may have had is known from the others: so each is opened alone first, and then
+// with the others, the oldest first.
+Task<absl::StatusOr<Runs>> OpenDamagedOnes(Env env, const std::vector<FoundRun>* chosen) {
+  Runs runs;
+  for (const FoundRun& found : *chosen) {
+    runs.push_back(found.run);
+    if (found.run != nullptr) continue;
+    STELE_CO_TRY(runs.back(), co_await ExtentRun::OpenDamaged(env, found.path, found.numbers, {}));
+  }
+  for (size_t i = chosen->size(); i-- > 0;) {
+    const FoundRun& found = (*chosen)[i];
+    if (found.run != nullptr) continue;
+    const auto here = runs.begin() + static_cast<std::ptrdiff_t>(i);
+    OtherRuns others{.older = {here + 1, runs.end()}, .newer = {runs.begin(), here}};
+    STELE_CO_TRY(runs[i], co_await ExtentRun::OpenDamaged(env, found.path, found.numbers,
+                                                          std::move(others)));
+  }
+  co_return runs;
+}
+
 Task<absl::Status> RemoveIfThere(FileSystem* files, std::string path) {
   const absl::Status removed = co_await files->Remove(path);
   co_return CodeOf(removed) == ErrorCode::kNoSuchFile ? absl::OkStatus() : removed;
@@ -153,16 +174,7 @@ Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> ExtentStore::Open(Env env,
                                                                      LedgerLocks* locks) {
   STELE_CO_TRY(FoundRuns found, co_await FindRuns(env.files, options.directories));
   STELE_CO_TRY(const ChosenRuns chosen, co_await ChooseRuns(env, std::move(found)));
-  // The oldest first: what a damaged one may have had is known from those before it.
-  Runs runs;
-  for (size_t i = chosen.runs.size(); i-- > 0;) {
-    const auto& [numbers, path, opened] = chosen.runs[i];
-    Run run = opened;
-    if (run == nullptr) {
-      STELE_CO_TRY(run, co_await ExtentRun::OpenDamaged(env, path, numbers, runs));
-    }
-    runs.insert(runs.begin(), std::move(run));
-  }
+  STELE_CO_TRY(Runs runs, co_await OpenDamagedOnes(env, &chosen.runs));
   for (const std::string& path : chosen.superfluous)
     STELE_CO_TRY_OK(co_await env.files->Remove(path));
   co_return std::unique_ptr<ExtentStore>(
@@ -173,18 +185,19 @@ Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> ExtentStore::Open(Env env,
 Task<absl::Status> ExtentStore::Clear() {
   co_await AwaitMerges();
   const Permits::Hold turn = co_await turn_.Acquire(1);
+  // Also what a failure has left behind.
+  STELE_CO_TRY(const FoundRuns found, co_await FindRuns(env_.files, options_.directories));
   std::vector<std::string> last;
-  if (!runs_->empty()) {
+  if (!found.runs.empty()) {
     const RunNumbers numbers{.first = 1, .last = next_number_++};
     std::vector<Prepared> nothing;
     STELE_CO_TRY(const Run empty, co_await WriteRun(numbers, &nothing, kFreeForRemovalMinBytes));
     last.push_back(empty->path());
   }
-  const std::shared_ptr<const Runs> before = runs_;
   runs_ = std::make_shared<const Runs>();
   ledgers_.clear();
   lost_.clear();
-  for (const Run& run : *before) STELE_CO_TRY_OK(co_await env_.files->Remove(run->path()));
+  for (const FoundRun& run : found.runs) STELE_CO_TRY_OK(co_await env_.files->Remove(run.path));
   for (const std::string& directory : options_.directories) {
     STELE_CO_TRY_OK(co_await RemoveIfThere(
         env_.files, StrCat(directory, "/", kExtentDirectory, "/", kExtentLastName)));

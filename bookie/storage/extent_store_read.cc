@@ -191,6 +191,7 @@ Task<absl::StatusOr<LoadedIndex>> ExtentStore::Load(LedgerId ledger) {
   if (!Contains(ledger)) co_return NoSuchLedger(ledger);
   if (const auto lost = lost_.find(ledger); lost != lost_.end()) {
     loaded.last_entry_is_certain = false;
+    loaded.has_lost_its_end = true;
     lost->second.is_told = true;
   }
   co_return loaded;

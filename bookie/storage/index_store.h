@@ -28,7 +28,7 @@ struct LoadedIndex {
   EntryId last_entry;
   bool last_entry_is_certain = true;  // false: not found within kLastEntrySearchMaxBytes
   bool is_cut = false;                // shorter than it was when it was synced
-  bool has_lost_its_end = false;      // there was an entry behind last_entry
+  bool has_lost_its_end = false;      // there was, or may have been, an entry behind last_entry
 };
 
 // A ledger's part of a flush. The spans stay good until the update has returned.

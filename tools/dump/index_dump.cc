@@ -97,7 +97,7 @@ class ExtentRunDump {
 
  private:
   Task<absl::Status> ReadFooter(uint64_t offset);
-  Task<absl::Status> DumpTail();
+  Task<absl::Status> DumpTail(uint64_t size);
   Task<absl::Status> DumpBlock(uint32_t number);
   void OnDamage(uint64_t offset, const absl::Status& status) {
     ++damages_;
@@ -117,11 +117,12 @@ Task<absl::StatusOr<int64_t>> ExtentRunDump::Run() {
   STELE_CO_TRY_OK(co_await ReadFooter(0));
   STELE_CO_TRY_OK(co_await ReadFooter(size - std::min<uint64_t>(size, bookie::kExtentFooterBytes)));
   // Without a footer: whatever looks like a block.
-  const uint64_t blocks = footer_.has_value() ? footer_->blocks : size / bookie::kExtentBlockBytes;
+  uint64_t blocks = size / bookie::kExtentBlockBytes;
+  if (footer_.has_value()) blocks = std::min<uint64_t>(blocks, footer_->blocks);
   for (uint32_t number = 0; number < blocks; ++number) {
     STELE_CO_TRY_OK(co_await DumpBlock(number));
   }
-  if (footer_.has_value()) STELE_CO_TRY_OK(co_await DumpTail());
+  if (footer_.has_value()) STELE_CO_TRY_OK(co_await DumpTail(size));
   co_return damages_;
 }
 
@@ -144,8 +145,12 @@ Task<absl::Status> ExtentRunDump::ReadFooter(uint64_t offset) {
 }
 
 // It says again what the blocks say: only whether it is good.
-Task<absl::Status> ExtentRunDump::DumpTail() {
+Task<absl::Status> ExtentRunDump::DumpTail(uint64_t size) {
   const uint64_t at = bookie::ExtentBlockOffset(footer_->blocks);
+  if (bookie::ExtentRunBytes(*footer_) > size) {
+    OnDamage(at, MakeError(ErrorCode::kCorruptData, "the file ends before its tail does"));
+    co_return absl::OkStatus();
+  }
   STELE_CO_TRY(const Buffer bytes, co_await file_->ReadAt(at, footer_->tail_bytes));
   const auto tail = bookie::ParseExtentTail(bytes.view(), *footer_);
   if (!tail.ok()) OnDamage(at, tail.status());

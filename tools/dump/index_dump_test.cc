@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "bookie/storage/extent_format.h"
+#include "common/base/strings.h"
 #include "common/base/try.h"
 #include "simulation/world.h"
 #include "tools/dump/dump.h"
@@ -14,6 +15,7 @@ namespace stele::dump {
 namespace {
 
 using bookie::EntryLocation;
+using bookie::EntryLogId;
 using bookie::ExtentBlockOffset;
 using bookie::IndexHeader;
 
@@ -82,13 +84,13 @@ TEST_F(IndexDumpTest, ShowsEachRowOfAnExtentRun) {
           StrCat("kind=footer offset=", run.size() - 40, " first=3 last=9 blocks=1"),
           "kind=extent ledger=5 entry=10 last_entry=12 entry_log=1.log offset=5096 entries=3",
           "kind=extent ledger=5 entry=20 last_entry=20 entry_log=1f.log offset=8192 entries=1",
-          "kind=state ledger=5 voids_older=false lost_some=false master_key=true fenced=true "
-          "uncertain=false",
-          "kind=state ledger=6 voids_older=true lost_some=false",
+          "kind=state ledger=5 voids_older=no lost_some=no master_key=yes fenced=yes "
+          "uncertain=no",
+          "kind=state ledger=6 voids_older=yes lost_some=no",
       }));
   ASSERT_TRUE(Dump(run, LedgerId(6)).ok());
   EXPECT_EQ(lines.size(), 3u);
-  EXPECT_EQ(lines.back(), "kind=state ledger=6 voids_older=true lost_some=false");
+  EXPECT_EQ(lines.back(), "kind=state ledger=6 voids_older=yes lost_some=no");
 }
 
 TEST_F(IndexDumpTest, ShowsEachDamageWhereItLies) {
