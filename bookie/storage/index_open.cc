@@ -16,6 +16,8 @@ namespace {
 constexpr size_t kEntriesAtATime = 1 << 20;
 constexpr size_t kLedgersAtATime = 16 << 10;
 constexpr size_t kFilesAtATime = 16;
+// A disk that fails to read once may read a moment later.
+constexpr int kReadTriesMax = 4;
 
 // Copies ledgers from one store to another. Nobody else uses the two.
 class Conversion final : public IndexUpdates {
@@ -46,7 +48,8 @@ class Conversion final : public IndexUpdates {
   }
 
   Task<absl::Status> Copy(LedgerId ledger);
-  Task<absl::StatusOr<IndexHeader>> HeaderOf(LedgerId ledger);
+  Task<absl::StatusOr<LocationPiece>> ReadPiece(LedgerId ledger, int64_t first);
+  static Task<absl::StatusOr<IndexHeader>> HeaderOf(IndexStore* store, LedgerId ledger);
   Task<absl::Status> LeaveWhatIsThere(LedgerId ledger, IndexHeader* header, LocationPiece* piece);
   Task<absl::Status> WriteParts();
 
@@ -67,8 +70,34 @@ Task<absl::Status> Conversion::Run() {
   co_return co_await WriteParts();
 }
 
-Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(LedgerId ledger) {
-  STELE_CO_TRY(const LoadedIndex loaded, co_await from_->Load(ledger));
+// What `read` gives, which is tried again while the disk fails.
+template <typename Read>
+auto TryToRead(Read read) -> decltype(read()) {
+  auto result = co_await read();
+  for (int tries = 1; tries < kReadTriesMax; ++tries) {
+    if (CodeOf(result.status()) != ErrorCode::kIoError) break;
+    result = co_await read();
+  }
+  co_return result;
+}
+
+// One ledger whose file is damaged, or stays unreadable, does not stop the others: what cannot be
+// read of it is lost.
+bool IsDamage(const absl::Status& status) {
+  return CodeOf(status) == ErrorCode::kCorruptData || CodeOf(status) == ErrorCode::kIoError;
+}
+
+Task<absl::StatusOr<LocationPiece>> Conversion::ReadPiece(LedgerId ledger, int64_t first) {
+  IndexStore* const from = from_;
+  auto piece = co_await TryToRead([=] { return from->ReadPiece(ledger, first); });
+  if (IsDamage(piece.status())) co_return LocationPiece{.lost_some = true};
+  co_return piece;
+}
+
+Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(IndexStore* store, LedgerId ledger) {
+  auto read = co_await TryToRead([=] { return store->Load(ledger); });
+  if (IsDamage(read.status())) read = LoadedIndex();
+  STELE_CO_TRY(const LoadedIndex loaded, std::move(read));
   // What the storage makes of such a ledger, when it loads it.
   const bool may_have_been_fenced = !loaded.header.has_value() || loaded.is_cut;
   IndexHeader header = loaded.header.value_or(IndexHeader());
@@ -81,9 +110,9 @@ Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(LedgerId ledger) {
 }
 
 Task<absl::Status> Conversion::Copy(LedgerId ledger) {
-  STELE_CO_TRY(IndexHeader header, co_await HeaderOf(ledger));
+  STELE_CO_TRY(IndexHeader header, co_await HeaderOf(from_, ledger));
   for (std::optional<int64_t> next = 0; next.has_value();) {
-    STELE_CO_TRY(LocationPiece piece, co_await from_->ReadPiece(ledger, *next));
+    STELE_CO_TRY(LocationPiece piece, co_await ReadPiece(ledger, *next));
     if (piece.lost_some) header.state_bits |= kIndexStateUncertain;
     next = piece.next;
     if (to_->Contains(ledger)) {
@@ -102,19 +131,15 @@ Task<absl::Status> Conversion::Copy(LedgerId ledger) {
 Task<absl::Status> Conversion::LeaveWhatIsThere(LedgerId ledger, IndexHeader* header,
                                                 LocationPiece* piece) {
   constexpr int32_t kNeverTakenBack = kIndexStateFenced | kIndexStateUncertain;
-  STELE_CO_TRY(const LoadedIndex there, co_await to_->Load(ledger));
-  if (there.header.has_value()) {
-    const int32_t bits = header->state_bits & kNeverTakenBack;
-    const std::optional<wire::MasterKey> key = header->master_key;
-    *header = *there.header;
-    header->claim = {};
-    header->state_bits |= bits;
-    if (!header->master_key.has_value()) header->master_key = key;
-  }
+  STELE_CO_TRY(IndexHeader there, co_await HeaderOf(to_, ledger));
+  there.state_bits |= header->state_bits & kNeverTakenBack;
+  if (!there.master_key.has_value()) there.master_key = header->master_key;
+  if (there.explicit_lac.empty()) there.explicit_lac = header->explicit_lac;
+  *header = std::move(there);
   LocationPiece missing{.lost_some = piece->lost_some, .next = piece->next};
   for (size_t i = 0; i < piece->entries.size(); ++i) {
     const auto found = co_await to_->Find(ledger, EntryId(piece->entries[i]));
-    if (!found.ok() && CodeOf(found.status()) != ErrorCode::kCorruptData) co_return found.status();
+    if (!found.ok() && !IsDamage(found.status())) co_return found.status();
     if (found.ok() && !found->IsAbsent()) continue;
     missing.entries.push_back(piece->entries[i]);
     missing.locations.push_back(piece->locations[i]);
@@ -162,10 +187,9 @@ Task<absl::StatusOr<std::unique_ptr<IndexStore>>> OpenIndex(Env env, IndexOption
   const bool is_in_extents = extents->run_count() > 0;
   const IndexFormat as_it_is = is_in_extents ? IndexFormat::kExtents : IndexFormat::kFiles;
   if (options.format.value_or(as_it_is) == IndexFormat::kFiles) {
-    if (is_in_extents) {
-      STELE_CO_TRY_OK(co_await Convert(extents.get(), files.get(), &options));
-      STELE_CO_TRY_OK(co_await extents->Clear());
-    }
+    if (is_in_extents) STELE_CO_TRY_OK(co_await Convert(extents.get(), files.get(), &options));
+    // Also where there is none: what keeps Java away may have been left.
+    STELE_CO_TRY_OK(co_await extents->Clear());
     co_return std::move(files);
   }
   // Also the rest of a conversion that was broken off.

@@ -128,6 +128,40 @@ TEST_F(IndexOpenTest, WhatWasUncertainStaysUncertain) {
   }
 }
 
+// One damaged file is no reason not to serve the others.
+TEST_F(IndexOpenTest, AnIndexFileThatIsDamagedOrUnreadableDoesNotStopAConversion) {
+  for (const char* what : {"header", "locations", "disk"}) {
+    SCOPED_TRACE(what);
+    OpenAs(IndexFormat::kFiles);
+    for (const LedgerId ledger : {kLedger, LedgerId(8)}) {
+      for (int64_t entry = 0; entry < 20; ++entry) MustPut(ledger, EntryId(entry));
+    }
+    MustFlush();
+    Kill();
+    const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
+    const std::string_view part = what;
+    if (part == "header") OverwriteFile(path, 0, "damaged!");
+    if (part == "locations") OverwriteFile(path, LocationOffset(3), std::string(8, '\xff'));
+    if (part == "disk") faults.Fail(simulation::FileOperation::kRead, path);
+    OpenAs(IndexFormat::kExtents);
+    faults.Clear();
+    const LedgerState* state = MustLoad(kLedger);
+    EXPECT_TRUE(state->uncertain);
+    EXPECT_EQ(state->fenced, part != "locations");
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(30)), ErrorCode::kUnknownLedgerState);
+    EXPECT_FALSE(MustLoad(LedgerId(8))->uncertain);
+    EXPECT_EQ(CodeOfRead(LedgerId(8), EntryId(3)), ErrorCode::kOk);
+    // The entry logs have what the file does not tell.
+    TestPace pace;
+    ASSERT_TRUE(Await(storage->RecoverIndexes({kLedger}, &pace)).ok());
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(3)), ErrorCode::kOk);
+    EXPECT_FALSE(Exists(path));
+    for (const LedgerId ledger : {kLedger, LedgerId(8)}) {
+      ASSERT_TRUE(Await(storage->DeleteLedger(ledger)).ok());
+    }
+  }
+}
+
 // A file of a ledger that the extents have is older: of another directory, or from a backup.
 TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
   OpenAs(IndexFormat::kFiles);
