@@ -324,21 +324,45 @@ Task<absl::StatusOr<bool>> Auditor::MayWork() {
 Task<void> Auditor::CheckNowAndThen(metadata::CheckKind kind, absl::Duration interval,
                                     LongCheck check) {
   if (interval == absl::InfiniteDuration()) co_return;
-  absl::Duration wait = interval;
-  const auto last = co_await settings_.CheckTime(kind);
-  if (last.ok()) {
-    // The date may be wrong in either direction: never before its time by more than one interval.
-    const absl::Duration age = last->has_value() ? env_.clock->WallNow() - **last : interval;
-    wait = std::clamp(interval - age, absl::ZeroDuration(), interval);
-  }
+  // Whoever takes the date back orders a check.
+  bool is_date_new = false;  // it is said once at the beginning, too
+  metadata::Signal awake(env_.executor);
+  const std::unique_ptr<metadata::Watch> watch =
+      store_->WatchNode(settings_.paths().CheckTime(kind), [&is_date_new, &awake] {
+        is_date_new = true;
+        awake.Raise();
+      });
+  std::optional<absl::Time> date;  // of the last check; nothing: none
+  MonotonicTime due = env_.clock->Now() + interval;
   for (;;) {
-    co_await SleepFor(env_.executor, env_.clock, wait);
-    const absl::StatusOr<bool> completed = co_await (this->*check)();
-    const bool is_done = completed.ok() && *completed;
-    if (is_done) {
-      (co_await settings_.SetCheckTime(kind, env_.clock->WallNow())).IgnoreError();
+    if (std::exchange(is_date_new, false)) {
+      const auto read = co_await settings_.CheckTime(kind);
+      if (read.ok()) {
+        date = *read;
+        // It may be wrong in either direction: never before its time by more than one interval.
+        const absl::Duration age = date.has_value() ? env_.clock->WallNow() - *date : interval;
+        due = env_.clock->Now() + std::clamp(interval - age, absl::ZeroDuration(), interval);
+      } else {
+        is_date_new = true;
+        co_await SleepFor(env_.executor, env_.clock, kLookAgain);
+        continue;
+      }
     }
-    wait = is_done ? interval : kLookAgain;
+    if (env_.clock->Now() < due) {
+      const std::unique_ptr<Timer> timer = env_.clock->CallAt(due, [&awake] { awake.Raise(); });
+      co_await awake.Wait();
+      continue;
+    }
+    const absl::StatusOr<bool> completed = co_await (this->*check)();
+    if (!completed.ok() || !*completed) {
+      due = env_.clock->Now() + kLookAgain;
+      continue;
+    }
+    due = env_.clock->Now() + interval;
+    // Ordered again while it ran: what was looked at before that is looked at again.
+    const auto now = co_await settings_.CheckTime(kind);
+    if (now.ok() && *now != date) continue;
+    (co_await settings_.SetCheckTime(kind, env_.clock->WallNow())).IgnoreError();
   }
 }
 

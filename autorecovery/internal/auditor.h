@@ -68,8 +68,8 @@ class Auditor {
   Task<absl::Status> Publish(std::vector<Finding> findings);
   Task<void> FollowBookies();
 
-  // Long checks run beside the rest, one interval after they last ended. A check gives false when
-  // it was broken off, and is then begun again.
+  // Long checks run beside the rest, one interval after they last ended, and at once when somebody
+  // takes that date back. A check gives false when it was broken off, and is then begun again.
   using LongCheck = Task<absl::StatusOr<bool>> (Auditor::*)();
   Task<void> CheckNowAndThen(metadata::CheckKind kind, absl::Duration interval, LongCheck check);
   // Asks every copy of every ledger, slowly.
