@@ -5,6 +5,7 @@
 
 #include "common/base/check.h"
 #include "common/base/errors.h"
+#include "common/base/loopback.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "google/protobuf/io/coded_stream.h"
@@ -23,10 +24,6 @@ absl::Status Corrupt(const BookieId& bookie, std::string_view detail) {
 }
 
 bool IsPort(int64_t port) { return port >= 1 && port <= UINT16_MAX; }
-
-bool IsLoopback(const std::string& host) {
-  return host.starts_with("127.") || host == "::1" || host == "localhost";
-}
 
 absl::StatusOr<BookieServiceInfo> LegacyInfo(const BookieId& bookie) {
   const std::string& id = bookie.value();

@@ -8,6 +8,7 @@
 
 #include "bookie/config/properties.h"
 #include "common/base/errors.h"
+#include "common/base/loopback.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -323,10 +324,7 @@ void SetUriFromOldKeys(const std::vector<Property>& properties, BookieConfig& co
 // in it.
 absl::Status CheckTokenIsNotSentInClear(std::string_view port, bool is_on, const Endpoint& at,
                                         const std::string& token_path) {
-  const bool is_loopback = at.host == "localhost" || at.host == "::1" ||
-                           (at.host.starts_with("127.") &&
-                            at.host.find_first_not_of("0123456789.") == std::string::npos);
-  if (!is_on || token_path.empty() || is_loopback) return absl::OkStatus();
+  if (!is_on || token_path.empty() || IsLoopback(at.host)) return absl::OkStatus();
   return MakeError(ErrorCode::kConfig,
                    StrCat(port,
                           "TokenFile: there is no TLS on this port, and stele.tlsRequired is "
