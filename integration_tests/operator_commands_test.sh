@@ -6,6 +6,16 @@ java_commands=$(realpath "$2")
 . "$(dirname "$0")/stele_checks.sh"
 
 shell() { "$stele" shell "$@"; }
+only_on() { # bookie; makes a ledger that has no other copy than the one there, and prints its id
+  local ledger
+  for _ in $(seq 100); do
+    echo 'the only copy' | "$stele" ledger append --create -E 1 -W 1 -A 1 --id-file only > /dev/null 2>> log-append
+    ledger=$(cat only)
+    "$stele" ledger info "$ledger" | grep -q "\\b$1\\b" && break
+    "$stele" ledger delete "$ledger" > /dev/null
+  done
+  echo "$ledger"
+}
 
 # --- The table of names: the program's and the page's are the same.
 shell --help > names || exit 1
@@ -16,8 +26,8 @@ while read -r name; do
 done < <(sed -nE 's/^ {2,}([a-zA-Z_-]+) +(-|stele) .*/\1/p' names)
 [ "$(sed -nE 's/^ {2,}([a-zA-Z_-]+) +(-|stele) .*/\1/p' names | wc -l)" -ge 48 ] || failures=$((failures + 1))
 expect 2 shell nosuchcommand
-expect 2 shell metaformat
-contains err "Apache's own command"
+expect 2 shell convert-to-db-storage
+contains err 'there is no DbLedgerStorage'
 
 # --- A cluster; what the doctor says of it from its first hour on.
 expect 0 shell initnewcluster
@@ -107,13 +117,7 @@ contains out '^bookie-4 +yes$'
 
 # --- Repair.
 expect 0 shell autorecovery
-# A ledger that has no other copy than the one on bookie 4.
-for _ in $(seq 100); do
-  echo 'the only copy' | "$stele" ledger append --create -E 1 -W 1 -A 1 --id-file only > /dev/null 2>> log-append
-  only=$(cat only)
-  "$stele" ledger info "$only" | grep -q '\bbookie-4\b' && break
-  "$stele" ledger delete "$only" > /dev/null
-done
+only=$(only_on bookie-4)
 expect 0 "$stele" ledger info "$only"
 contains out '\bbookie-4$'
 expect 0 shell autorecovery -disable
@@ -178,6 +182,15 @@ expect 0 shell readjournal -msg "$(ls bookie-1/journal/current/*.txn | head -1)"
 log=$(ls bookie-1/ledgers/current/*.log | head -1)
 expect 0 shell readlog -ledgerid 7 "$log"
 contains out 'ledger=7'
+expect 0 shell readlogmetadata "$log"
+contains out '^7 +50 +[1-9][0-9]*$'
+expect 0 env -u STELE_METADATA "$stele" dump usage "$log" --json
+contains out '"damages": ?0, "list": ?\[\{"ledger": ?[0-9]+, "entries": ?[0-9]+, "bytes": ?[0-9]+\}'
+expect 0 shell activeledgers "$log"
+contains out '^7 +50 +[1-9][0-9]* +yes$'
+expect 2 shell activeledgers -logId 0
+expect 3 "$stele" dump usage nosuch.log
+expect 6 "$stele" dump usage token
 expect 0 shell ledger "$(find bookie-1/ledgers -name '7.idx')"
 
 sums() { find bookie-1 -type f -exec sha256sum {} + | sort; }
@@ -197,6 +210,109 @@ expect 6 shell localconsistencycheck -ledger-directory bookie-1/ledgers
 contains out '^7 +3 +its digest does not match'
 expect 0 same_sums
 
+# --- A bookie that is given another name: its directories, its cookie, then the metadata of its ledgers.
+expect 0 shell autorecovery -disable
+lone=$(only_on bookie-3)
+echo 'one' | "$stele" ledger append --create --keep-open -E 3 -W 3 -A 2 --id-file open > /dev/null 2>> log-append
+expect 5 "$stele" bookies rename --from bookie-3 --to bookie-5
+contains err 'bookie-3 is up'
+stop_bookie 3
+renamed() { "$stele" bookies rename --from bookie-3 --to renamed-3 "$@"; }
+expect 4 renamed
+contains err 'renamed-3 is not up'
+expect 2 "$stele" bookies rename --from bookie-3 --to bookie-3
+# One that has none of its entries is no other name for it.
+expect 6 "$stele" bookies rename --from bookie-3 --to bookie-5 --apply
+contains err "bookie-5 does not give entry 0 of ledger $lone"
+expect 0 "$stele" ledger info 7
+contains out '\bbookie-3\b'
+expect 0 "$stele" cookie generate renamed-3 --journal-directory "$work/bookie-3/journal" \
+  --ledger-directory "$work/bookie-3/ledgers" --output cookie-3
+for directory in journal ledgers; do cp cookie-3 "bookie-3/$directory/current/VERSION"; done
+expect 0 "$stele" cookie create renamed-3 --file cookie-3
+start_bookie 3 --set bookieId=renamed-3
+wait_for "bookie 3 under its new name" test -s ready-3
+expect 0 renamed --json
+contains out '"applied": ?false, "ledgers": ?3, "proven": ?2, "renamed": ?0, "ledgers_left": ?3, "ledgers_open": ?1'
+contains err 'nothing was changed'
+expect 0 "$stele" ledger info 7
+contains out '\bbookie-3\b'
+expect 4 renamed --apply --limit 1 --json
+contains out '"applied": ?true, .*"renamed": ?1, "ledgers_left": ?2'
+# It goes on where it ended; what a writer has open is the writer's.
+expect 4 renamed --apply --rate 1000 --verbose --json
+contains out '"renamed": ?1, "ledgers_left": ?1, "ledgers_open": ?1'
+contains err '^ledger [0-9]+ renamed$'
+contains err "^ledger $(cat open) nothing to do$"
+contains err 'stele ledger recover closes those that are open'
+expect 0 "$stele" ledger read "$lone" --lines
+contains out '^the only copy$'
+expect 0 "$stele" ledger read 7 --bookie renamed-3
+contains out '^49 149$'
+expect 0 "$stele" ledger recover "$(cat open)"
+expect 0 shell updateBookieInLedger -sb bookie-3 -db renamed-3 -s 50
+contains out '^ledgers_left +0$'
+expect 0 "$stele" cookie delete bookie-3
+
+# --- The end of a cluster: never while something runs, never without its name.
+expect 0 "$stele" cluster status --json
+instance=$(grep -oE '"instance": ?"[^"]*"' out | grep -oE '[0-9a-f]{8}-[0-9a-f-]*')
+expect 5 "$stele" cluster nuke --instance "$instance"
+contains err 'bookie-2 runs, one of'
 for i in 2 3 5; do stop_bookie $i; done
+expect 5 shell metaformat --instance "$instance"
+contains err 'auditor worker-1 runs'
+kill -TERM "${pid[ar]}"
+is_idle() { "$stele" cluster format --dry-run; }
+wait_for "the last registration to end" is_idle
+expect 0 "$stele" cluster format --dry-run --json
+contains out '"ledgers": ?[1-9][0-9]*, .*"running": ?\[\], "others": ?\[\], "removed": ?false'
+expect 2 shell metaformat -nonInteractive
+contains err "$instance says that you mean it"
+expect 2 shell metaformat -force
+expect 2 "$stele" cluster format --instance "${instance%?}"
+expect 0 "$stele" ledger info 7
+expect 0 "$stele" cluster format --instance "$instance" --json
+contains out '"removed": ?true, "instance_now": ?"[0-9a-f]'
+expect 0 "$stele" ledger list
+contains out 'no ledgers'
+expect 0 "$stele" cookie list
+contains out 'no bookie has a cookie'
+# The entries of before do not come back with their bookies.
+expect 7 "$stele" bookie --data "$work/bookie-2" --port 0 --set bookieId=bookie-2 --set allowLoopback=true
+expect 7 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply
+contains err "belongs to the cluster with instance id $instance"
+expect 0 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --force
+contains out '^removed +no$'
+contains err 'nothing was removed'
+expect 0 test -s bookie-2/ledgers/current/VERSION
+expect 7 "$stele" node format bookie-3 --directory bookie-2/journal --apply --force
+expect 0 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply --force --json
+contains out '"up": ?false, "ledgers": ?0, "removed": ?true'
+expect 0 test -z "$(find bookie-2 -type f)"
+expect 2 "$stele" node format bookie-2 --directory bookie-2/ledgers --apply
+start_bookie 2
+wait_for "bookie 2 as a new one" test -s ready-2
+expect 4 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply
+contains err 'stop the bookie first'
+on_two=$(only_on bookie-2)
+stop_bookie 2
+expect 5 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply
+contains err '1 ledgers have copies on bookie bookie-2'
+expect 0 test -s bookie-2/ledgers/current/VERSION
+expect 0 "$stele" ledger delete "$on_two"
+expect 0 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply --delete-cookie
+contains out '^cookie_deleted +yes$'
+expect 3 "$stele" cookie show bookie-2
+expect 4 "$stele" cluster status --json
+now=$(grep -oE '"instance": ?"[^"]*"' out | grep -oE '[0-9a-f]{8}-[0-9a-f-]*')
+[ "$now" != "$instance" ] || failures=$((failures + 1))
+expect 2 shell nukeexistingcluster -zkledgersrootpath /other -instanceid "$now"
+expect 0 shell nukeexistingcluster -zkledgersrootpath /ledgers -instanceid "$now" --dry-run
+contains out '^removed +no$'
+expect 0 shell nukeexistingcluster -zkledgersrootpath /ledgers -instanceid "$now"
+expect 2 "$stele" cluster status
+contains err 'not initialised'
+expect 0 "$stele" cluster init
 [ "$failures" = 0 ] && echo "ok"
 exit "$((failures > 0))"

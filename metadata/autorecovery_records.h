@@ -59,6 +59,8 @@ class AutorecoveryRecords {
  public:
   AutorecoveryRecords(MetadataStore* store, const Cluster& cluster);
 
+  // What all of it is under.
+  const std::string& root() const { return root_; }
   std::string limits_path() const { return root_ + "/limits"; }
   std::string workers_path() const { return root_ + "/workers"; }
   std::string draining_path() const { return root_ + "/draining"; }

@@ -8,12 +8,11 @@
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "tools/dump/dump.h"
+#include "tools/dump/entry_log_limits.h"
 
 namespace stele::dump {
 namespace {
 
-constexpr size_t kWindowBytes = 1 << 20;
-constexpr uint32_t kRecordSizeMaxBytes = 64 << 20;
 constexpr size_t kPacketShownBytes = 32;
 
 }  // namespace

@@ -1,5 +1,6 @@
 #include "tools/shell/cluster_access.h"
 
+#include <optional>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -7,11 +8,26 @@
 #include "common/base/try.h"
 #include "metadata/bookie_id.h"
 #include "metadata/cluster_paths.h"
+#include "metadata/ledger_lister.h"
 #include "metadata/ledger_manager.h"
 
 namespace stele::shell {
 
 using autorecovery::ClusterCheck;
+
+namespace {
+
+Task<absl::StatusOr<int64_t>> Count(metadata::LedgerLister lister, Progress* progress) {
+  int64_t count = 0;
+  for (;;) {
+    STELE_CO_TRY(const std::optional<metadata::LedgerRange> range, co_await lister.Next());
+    if (!range.has_value()) co_return count;
+    count += static_cast<int64_t>(range->size());
+    progress->Update(count);
+  }
+}
+
+}  // namespace
 
 absl::StatusOr<std::unique_ptr<Checker>> Checker::Open(Session& session) {
   STELE_TRY(metadata::Cluster cluster, session.FindCluster());
@@ -44,6 +60,12 @@ absl::StatusOr<metadata::Node> ReadRegistration(Session& session, const BookieId
     if (CodeOf(node.status()) != ErrorCode::kNoSuchKey) return node;
   }
   return MakeError(ErrorCode::kNoSuchKey, StrCat("bookie ", bookie.value(), " is not registered"));
+}
+
+absl::StatusOr<int64_t> CountLedgers(Session& session, const metadata::Cluster& cluster) {
+  Progress progress(session.env().clock, "counting ledgers", 0, "ledgers");
+  return session.shard().RunUntil(
+      Count(metadata::LedgerLister(session.store(), cluster.layout), &progress));
 }
 
 absl::StatusOr<std::vector<autorecovery::Reference>> ReferencesTo(Session& session,

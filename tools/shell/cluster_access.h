@@ -1,6 +1,7 @@
 // What several commands ask of the cluster of a session.
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -38,6 +39,9 @@ absl::StatusOr<std::unique_ptr<metadata::BookieRegistry>> OpenRegistry(Session& 
 //   kInvalidArgument   that is no bookie id
 //   kNoSuchKey         it is not registered
 absl::StatusOr<metadata::Node> ReadRegistration(Session& session, const BookieId& bookie);
+
+// Shows how far it has got.
+absl::StatusOr<int64_t> CountLedgers(Session& session, const metadata::Cluster& cluster);
 
 // Errors: autorecovery::ReferencesTo.
 absl::StatusOr<std::vector<autorecovery::Reference>> ReferencesTo(Session& session,

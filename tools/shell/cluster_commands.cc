@@ -16,7 +16,6 @@
 #include "metadata/bookie_registry.h"
 #include "metadata/bookie_service_info.h"
 #include "metadata/cluster_paths.h"
-#include "metadata/ledger_lister.h"
 #include "metadata/ledger_manager.h"
 #include "tools/shell/cluster_access.h"
 #include "tools/shell/diagnosis.h"
@@ -57,16 +56,6 @@ Task<absl::Status> AskOne(autorecovery::ClusterCheck* cluster, BookieId bookie, 
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<int64_t>> CountLedgers(metadata::LedgerLister lister, Progress* progress) {
-  int64_t count = 0;
-  for (;;) {
-    STELE_CO_TRY(const std::optional<metadata::LedgerRange> range, co_await lister.Next());
-    if (!range.has_value()) co_return count;
-    count += static_cast<int64_t>(range->size());
-    progress->Update(count);
-  }
-}
-
 // Of the bookies that are up.
 std::vector<BookieId> All(const BookieSet& bookies) {
   std::vector<BookieId> all = bookies.writable;
@@ -105,10 +94,7 @@ absl::Status ClusterStatus(Session& session) {
   BookieRegistry registry(session.env(), session.store(),
                           metadata::ClusterPaths(session.uri().root));
   STELE_TRY(const BookieOverview bookies, session.shard().RunUntil(LookAtBookies(&registry)));
-  Progress progress(session.env().clock, "counting ledgers", 0, "ledgers");
-  STELE_TRY(const int64_t ledgers,
-            session.shard().RunUntil(
-                CountLedgers(metadata::LedgerLister(session.store(), cluster.layout), &progress)));
+  STELE_TRY(const int64_t ledgers, CountLedgers(session, cluster));
   STELE_TRY(const autorecovery::RepairBacklog backlog,
             session.shard().RunUntil(
                 autorecovery::ReadRepairBacklog(session.env(), session.store(), cluster)));

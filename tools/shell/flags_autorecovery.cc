@@ -8,6 +8,7 @@
 #include "tools/shell/autorecovery_commands.h"
 #include "tools/shell/autorecovery_daemon.h"
 #include "tools/shell/flags.h"
+#include "tools/shell/format_command.h"
 #include "tools/shell/operations_commands.h"
 #include "tools/shell/quiesce_command.h"
 
@@ -220,6 +221,30 @@ void AddNode(CLI::App& app, Run& run) {
 
   AddQuiesce(*node, run);
   AddNodeTry(*node, run);
+
+  CLI::App* format = node->add_subcommand(
+      "format", "Empty the directories of a stopped bookie that nothing names any more");
+  auto format_options = std::make_shared<FormatCommand>();
+  AddCommonFlags(*format, format_options->common);
+  format->add_option("BOOKIE", format_options->bookie, "Its id, as its directories have it")
+      ->required();
+  format
+      ->add_option("--directory", format_options->directories,
+                   "Of journals, ledgers and indexes, as configured; repeatable, all of them")
+      ->required();
+  format->add_flag("--delete-cookie", format_options->deletes_cookie,
+                   "And its cookie: it may come back as a new one");
+  format->add_flag(
+      "--force", format_options->force,
+      "Although ledgers have copies there, or a directory does not say that it is of this "
+      "cluster");
+  format->add_flag("--apply", format_options->applies, "Do it; without this it is only shown");
+  format->footer(
+      "Examples:\n  stele node format bookie-3:3181 --directory /data/journal --directory "
+      "/data/ledgers\n"
+      "  stele node format bookie-3:3181 --directory /data/journal --directory /data/ledgers "
+      "--delete-cookie --apply");
+  format->callback([=, &run] { run = [=] { return RunNodeFormat(*format_options); }; });
 
   CLI::App* undrain = node->add_subcommand("undrain", "Stop a drain; what was moved stays moved");
   const auto undrain_common = Common(*undrain);

@@ -5,6 +5,8 @@
 
 #include "tools/shell/cluster_commands.h"
 #include "tools/shell/flags.h"
+#include "tools/shell/removal_command.h"
+#include "tools/shell/rename_command.h"
 #include "tools/shell/try_commands.h"
 
 namespace stele::shell {
@@ -50,6 +52,52 @@ void AddInit(CLI::App& cluster, Run& run) {
   init->callback([options, &run] { run = [=] { return RunClusterInit(*options); }; });
 }
 
+void AddRemoval(CLI::App& cluster, Run& run, bool begins_anew) {
+  CLI::App* command = cluster.add_subcommand(
+      begins_anew ? "format" : "nuke",
+      begins_anew ? "Remove all ledgers, cookies and repair, and begin with an empty cluster"
+                  : "Remove everything that the metadata store knows of the cluster");
+  auto options = std::make_shared<RemovalCommand>();
+  options->begins_anew = begins_anew;
+  AddCommonFlags(*command, options->common);
+  command->add_option("--instance", options->instance,
+                      "The cluster's instance id (stele cluster status): you mean this one");
+  command->add_option("--root", options->root, "Must be the ledgers root of the metadata URI");
+  command->add_flag("--dry-run", options->dry_run, "Show what there is, and remove nothing");
+  command->footer(
+      std::string("Refused while a bookie, an auditor or a worker runs. What bookies have on their "
+                  "disks stays:\nempty their directories before they start again. One that was "
+                  "interrupted goes on when it is\ncalled again.\nExamples:\n  stele cluster ") +
+      (begins_anew ? "format" : "nuke") + " --dry-run\n  stele cluster " +
+      (begins_anew ? "format" : "nuke") + " --instance 0f4b1d9e-...");
+  command->callback([=, &run] { run = [=] { return RunClusterRemoval(*options); }; });
+}
+
+void AddRename(CLI::App& bookies, Run& run) {
+  CLI::App* command = bookies.add_subcommand(
+      "rename", "Another name for a bookie in the metadata of ledgers; no data moves");
+  auto options = std::make_shared<RenameCommand>();
+  AddCommonFlags(*command, options->common);
+  command->add_option("--from", options->from, "The id that it had; it must not be up")->required();
+  command->add_option("--to", options->to, "The id that it has now; it must be up")->required();
+  command->add_flag("--apply", options->applies, "Do it; without this it is only shown");
+  command->add_option("--rate", options->rate, "Ledgers a second; default 5, 0: no limit")
+      ->check(CLI::Range(0, 1'000'000));
+  command->add_option("--limit", options->limit, "Change no more ledgers than that; default: all")
+      ->check(CLI::Range(0, 1'000'000'000));
+  command
+      ->add_option("--proofs", options->proofs,
+                   "Ask first for an entry of so many of the ledgers; default 100")
+      ->check(CLI::Range(1, 1'000'000'000));
+  command->add_flag("--verbose", options->verbose, "A line on stderr for each ledger");
+  command->footer(
+      "Ledgers that a writer has open keep the old name until they are closed (exit code 4).\n"
+      "One that was interrupted goes on when it is called again: what is done is passed over.\n"
+      "Examples:\n  stele bookies rename --from 10.0.0.7:3181 --to bookie-7:3181\n"
+      "  stele bookies rename --from 10.0.0.7:3181 --to bookie-7:3181 --apply --rate 100");
+  command->callback([=, &run] { run = [=] { return RunBookiesRename(*options); }; });
+}
+
 void AddTryFlags(CLI::App& command, TryCommand& options) {
   AddCommonFlags(command, options.common);
   command.add_option("--entries", options.entries, "Of 100 bytes; default 100")
@@ -71,7 +119,7 @@ void AddClusterTry(CLI::App& cluster, Run& run) {
 }
 
 void AddBookies(CLI::App& app, Run& run) {
-  CLI::App* bookies = app.add_subcommand("bookies", "Look at the bookies of a cluster");
+  CLI::App* bookies = app.add_subcommand("bookies", "The bookies of a cluster");
   bookies->require_subcommand(1);
   CLI::App* list = bookies->add_subcommand("list", "All bookies with state and address");
   auto listed = std::make_shared<BookiesListCommand>();
@@ -93,6 +141,7 @@ void AddBookies(CLI::App& app, Run& run) {
   AddPlain(*bookies, run, "space", "The disks of all bookies that are up, and their sum",
            "Exit code 4 when one does not answer.\nExample:\n  stele bookies space --json",
            RunBookiesSpace);
+  AddRename(*bookies, run);
 }
 
 }  // namespace
@@ -109,6 +158,8 @@ void AddClusterCommands(CLI::App& app, Run& run) {
            "Exit code 6 when something is critical, 4 when something else was found.\n"
            "Example:\n  stele cluster doctor --json",
            RunClusterDoctor);
+  AddRemoval(*cluster, run, /*begins_anew=*/true);
+  AddRemoval(*cluster, run, /*begins_anew=*/false);
   AddFsckCommand(*cluster, run);
   AddClusterTry(*cluster, run);
   AddBookies(app, run);

@@ -10,6 +10,7 @@
 #include "tools/shell/flags.h"
 #include "tools/shell/repair_commands.h"
 #include "tools/shell/take_over_commands.h"
+#include "tools/shell/usage_command.h"
 #include "tools/shell/version.h"
 
 namespace stele::shell {
@@ -183,6 +184,16 @@ void AddToolCommands(CLI::App& app, Run& run) {
           "Examples:\n  stele dump index /var/lib/stele/ledgers/current/0/0/7.idx\n"
           "  stele dump index "
           "/var/lib/stele/ledgers/current/extents/0000000000000001-0000000000000009.run");
+
+  CLI::App* usage = dump->add_subcommand("usage", "What each ledger takes of an entry log (.log)");
+  auto usage_options = std::make_shared<UsageCommand>();
+  AddCommonFlags(*usage, usage_options->common);
+  usage->add_option("file", usage_options->path, "The entry log")->required();
+  usage->add_flag("--live", usage_options->live, "Ask the cluster whether it still has each");
+  usage->footer(
+      "Examples:\n  stele dump usage /var/lib/stele/ledgers/current/0.log\n"
+      "  stele dump usage /var/lib/stele/ledgers/current/0.log --live --json");
+  usage->callback([=, &run] { run = [=] { return RunDumpUsage(*usage_options); }; });
 
   CLI::App* marks = dump->add_subcommand(
       "marks", "Where the replay of each journal would begin, by a ledger directory");

@@ -21,6 +21,7 @@ enum class As {
   kCommand,       // another command of ours: `ours` instead of the command's words
   kCommandValue,  // the same, and its value
   kNothing,       // ours does it anyway, or never
+  kIgnoredValue,  // the same, of one that takes a value
   kRefused,       // `ours` says why there is none
 };
 
@@ -30,7 +31,8 @@ struct JavaOption {
   std::string_view ours = "";
 
   bool TakesValue() const {
-    return as == As::kValue || as == As::kArgument || as == As::kCommandValue;
+    return as == As::kValue || as == As::kArgument || as == As::kCommandValue ||
+           as == As::kIgnoredValue;
   }
 };
 
@@ -106,6 +108,9 @@ constexpr JavaOption kReadLog[] = {
     {"e|entryid", As::kRefused, "stele dump entrylog prints one entry a line: grep it"},
     {"sp|startpos", As::kRefused, "stele dump entrylog prints one entry a line: grep it"},
     {"ep|endpos", As::kRefused, "stele dump entrylog prints one entry a line: grep it"}};
+constexpr JavaOption kActiveLedgers[] = {
+    {"l|logid", As::kRefused, "name the file: stele dump usage DIR/current/ID.log --live"},
+    {"t|timeout", As::kIgnoredValue}};
 constexpr JavaOption kLedger[] = {{"m|meta", As::kNothing}};
 constexpr JavaOption kDirectories[] = {{"v|verbose", As::kNothing},
                                        {"ledger-directory", As::kValue, "--ledger-directory"},
@@ -122,6 +127,24 @@ constexpr JavaOption kUpdateCookie[] = {
     {"d|delete", As::kRefused, "stele cookie delete BOOKIE checks that nothing names it"},
     {"e|expandstorage", As::kRefused, "start the bookie with allowStorageExpansion=true"},
     {"b|bookieid", As::kRefused, "set bookieId to the name that it has: ledgers are found by it"}};
+
+constexpr JavaOption kUpdateBookie[] = {{"sb|srcbookie", As::kValue, "--from"},
+                                        {"db|destbookie", As::kValue, "--to"},
+                                        {"s|updatespersec", As::kValue, "--rate"},
+                                        {"l|limit", As::kValue, "--limit"},
+                                        {"v|verbose", As::kIgnoredValue},
+                                        {"p|printprogress", As::kIgnoredValue},
+                                        {"r|maxoutstandingreads", As::kIgnoredValue}};
+constexpr JavaOption kFormat[] = {
+    {"n|noninteractive", As::kNothing},
+    {"f|force", As::kRefused,
+     "--instance ID, which stele cluster status shows, says that you mean it"},
+    {"instance", As::kValue, "--instance"}};
+constexpr JavaOption kNuke[] = {
+    {"p|zkledgersrootpath", As::kValue, "--root"},
+    {"i|instanceid", As::kValue, "--instance"},
+    {"f|force", As::kRefused,
+     "-instanceid ID, which stele cluster status shows, says that you mean it"}};
 
 // Sorted as in docs/JAVA_COMMANDS.md: repair, cluster, ledgers, files, identity.
 constexpr JavaCommand kCommands[] = {
@@ -145,17 +168,18 @@ constexpr JavaCommand kCommands[] = {
     {"ledgermetadata", "ledger info", kLedgerMetadata},
     {"readledger", "ledger read", kReadLedger},
     {"deleteledger", "ledger delete", kDeleteLedger},
-    {"updateledgers", "", {}, 0, "a bookie keeps its name: set bookieId to the one it has"},
-    {"updateBookieInLedger",
+    {"updateledgers",
      "",
      {},
      0,
-     "stele node drain moves the data too; Apache's own command works on this cluster"},
+     "a bookie keeps its name: set bookieId to the one it has; stele bookies rename where it "
+     "cannot"},
+    {"updateBookieInLedger", "bookies rename --apply", kUpdateBookie},
     {"lastmark", "dump marks", {}, 1},
     {"readjournal", "dump journal", kReadJournal, 1},
     {"readlog", "dump entrylog", kReadLog, 1},
-    {"readlogmetadata", "", {}, 0, "stele dump entrylog prints one entry a line: sum them"},
-    {"activeledgers", "", {}, 0, "stele dump entrylog, and stele ledger list for those that live"},
+    {"readlogmetadata", "dump usage", {}, 1},
+    {"activeledgers", "dump usage --live", kActiveLedgers, 1},
     {"listfilesondisc", "", {}, 0, "GET /api/v1/bookie/list_disk_file on the bookie's admin port"},
     {"ledger", "dump index", kLedger, 1},
     {"localconsistencycheck", "repair check", kDirectories},
@@ -186,9 +210,9 @@ constexpr JavaCommand kCommands[] = {
      "",
      {},
      0,
-     "stop it, remove what is in its directories, and stele cookie delete BOOKIE"},
-    {"metaformat", "", {}, 0, "Apache's own command works on this cluster"},
-    {"nukeexistingcluster", "", {}, 0, "Apache's own command works on this cluster"},
+     "stele node format BOOKIE --directory DIR... --apply, with all its directories"},
+    {"metaformat", "cluster format", kFormat},
+    {"nukeexistingcluster", "cluster nuke", kNuke},
     {"help", "shell --help"},
 };
 
@@ -292,6 +316,7 @@ class Translation {
       case As::kValue: AddWords(option.ours, rest_); [[fallthrough]];
       case As::kArgument: rest_.emplace_back(value); return;
       case As::kNothing:
+      case As::kIgnoredValue:
       case As::kRefused: return;
     }
   }

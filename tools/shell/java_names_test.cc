@@ -60,8 +60,23 @@ TEST(JavaNamesTest, WhatIsNotThereSaysSo) {
   EXPECT_EQ(Ours("listledgers -nosuchoption"), "InvalidArgument");
   EXPECT_EQ(Ours("listledgers -bookieid"), "InvalidArgument");
   EXPECT_EQ(Ours("recover -rate 5 b1:3181"), "Unsupported");
-  EXPECT_EQ(Ours("metaformat"), "Unsupported");
+  EXPECT_EQ(Ours("convert-to-db-storage"), "Unsupported");
   EXPECT_EQ(Ours("-ledgeridformat hex listledgers"), "Unsupported");
+}
+
+// A prompt that scripts pass over is no consent: the instance id is.
+TEST(JavaNamesTest, WhatRemovesEverythingIsToldOfWhichCluster) {
+  EXPECT_EQ(Ours("metaformat -nonInteractive"), "cluster format");
+  EXPECT_EQ(Ours("metaformat -n -f"), "Unsupported");
+  EXPECT_EQ(Ours("metaformat --instance 0f4b"), "cluster format --instance 0f4b");
+  EXPECT_EQ(Ours("nukeexistingcluster -zkledgersrootpath /ledgers -instanceid 0f4b"),
+            "cluster nuke --root /ledgers --instance 0f4b");
+  EXPECT_EQ(Ours("nukeexistingcluster -p /ledgers -f"), "Unsupported");
+}
+
+TEST(JavaNamesTest, ABookiesNewNameIsNotTakenForItsOldOne) {
+  EXPECT_EQ(Ours("updateBookieInLedger -destBookie b2:1 -srcBookie b1:1 -s 7 -r 3 -p 10 -v true"),
+            "bookies rename --apply --to b2:1 --from b1:1 --rate 7");
 }
 
 TEST(JavaNamesTest, HelpListsThem) {
