@@ -68,4 +68,9 @@ Task<absl::StatusOr<BookieSpace>> AutoRecovery::SpaceOf(BookieId bookie, absl::D
 AuditorStatus AutoRecovery::auditor_status() const { return parts_->auditor().status(); }
 WorkerStatus AutoRecovery::worker_status() const { return parts_->worker().status(); }
 
+void AutoRecovery::Export(observe::MetricsText& into) const {
+  parts_->auditor().Export(into);
+  parts_->worker().Export(into);
+}
+
 }  // namespace stele::autorecovery

@@ -14,6 +14,7 @@
 #include "autorecovery/autorecovery_status.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 #include "metadata/cluster_init.h"
 #include "metadata/metadata_store.h"
@@ -43,6 +44,8 @@ class AutoRecovery {
 
   AuditorStatus auditor_status() const;
   WorkerStatus worker_status() const;
+  // What took how long, under BookKeeper's names; counts are in the statuses.
+  void Export(observe::MetricsText& into) const;
 
  private:
   class Parts;

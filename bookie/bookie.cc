@@ -402,6 +402,9 @@ observe::MetricsText Node::Metrics() const {
   ExportStatus(Status(), text);
   server_->Export(text);
   if (checkpointer_ != nullptr) checkpointer_->Export(text);
+  ExportEntryLogs(storage_->EntryLogUsages(), text);
+  collector_->Export(text);
+  scrubber_->Export(text);
   for (size_t i = 0; i < logs_.size(); ++i) {
     logs_[i]->journal()->Export(static_cast<int>(i), text);
   }

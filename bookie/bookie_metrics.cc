@@ -1,5 +1,7 @@
 #include "bookie/bookie_metrics.h"
 
+#include <algorithm>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -40,6 +42,13 @@ void ExportDirectories(const BookieStatus& status, MetricsText& into) {
   }
   into.Gauge("bookie_ledger_num_dirs", {}, directories);
   into.Gauge("bookie_ledger_writable_dirs", {}, directories - full);
+  const std::vector<std::string>& indexes = status.directories.indexes;
+  const auto is_full = [&status](const std::string& directory) {
+    return std::find(status.full_directories.begin(), status.full_directories.end(), directory) !=
+           status.full_directories.end();
+  };
+  into.Gauge("bookie_index_writable_dirs", {},
+             std::count_if(indexes.begin(), indexes.end(), std::not_fn(is_full)));
   into.Gauge("bookie_JOURNAL_DIRS", {}, status.journals);
 }
 
@@ -74,6 +83,7 @@ void ExportStatus(const BookieStatus& status, MetricsText& into) {
   into.Gauge("bookie_gc_ACTIVE_LEDGER_TOTAL", {}, status.storage.ledgers);
   into.Gauge("bookie_gc_ACTIVE_ENTRY_LOG_TOTAL", {}, status.storage.entry_logs);
   into.Gauge("bookkeeper_server_ADD_ENTRY_BLOCKED", {}, static_cast<int64_t>(status.adds_stalled));
+  into.Gauge("bookie_write_cache_size", {}, Signed(status.storage.memtable_bytes));
   into.Gauge("stele_mem_used_bytes", {{"pool", "memtable"}}, Signed(status.storage.memtable_bytes));
   into.Gauge("stele_mem_budget_bytes", {{"pool", "memtable"}}, Signed(status.memtable_max_bytes));
   into.Counter("stele_failed_flushes_total", {}, status.storage.failed_flushes);
@@ -84,6 +94,17 @@ void ExportStatus(const BookieStatus& status, MetricsText& into) {
   ExportDirectories(status, into);
   ExportGarbage(status.garbage, into);
   ExportScrub(status.scrub, into);
+}
+
+void ExportEntryLogs(const std::vector<EntryLogUsage>& logs, MetricsText& into) {
+  uint64_t total = 0;
+  uint64_t dead = 0;
+  for (const EntryLogUsage& log : logs) {
+    total += log.total_bytes;
+    dead += log.total_bytes - std::min(log.total_bytes, log.live_bytes);
+  }
+  into.Gauge("bookie_gc_ACTIVE_ENTRY_LOG_SPACE_BYTES", {}, Signed(total));
+  into.Gauge("stele_compaction_debt_bytes", {}, Signed(dead));
 }
 
 }  // namespace stele::bookie

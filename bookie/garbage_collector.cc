@@ -57,8 +57,10 @@ Task<absl::Status> GarbageCollector::Run(std::optional<CompactionKind> compact) 
   while (running_) co_await idle_.Wait();
   STELE_CO_TRY_OK(CheckGoesOn());
   running_ = true;
+  const MonotonicTime begun = parts_.env.clock->Now();
   const absl::Status status = co_await Pass(compact);
   running_ = false;
+  passes_.Record(status.ok(), begun, parts_.env.clock->Now());
   ++stats_.passes;
   STELE_SOMETIMES(kGarbagePassFailed, CodeOf(status) == ErrorCode::kMetadataUnavailable);
   stats_.failed_passes += status.ok() ? 0 : 1;

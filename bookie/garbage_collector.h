@@ -25,6 +25,7 @@
 #include "common/async/task_scope.h"
 #include "common/base/ids.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 #include "metadata/ledger_manager.h"
 #include "metadata/metadata_store.h"
@@ -77,6 +78,10 @@ class GarbageCollector {
   const Compactor& compactor() const { return compactor_; }
   bool is_running() const { return running_; }
   GarbageStats stats() const;
+  // What its passes took, those that found nothing to do too.
+  void Export(observe::MetricsText& into) const {
+    into.OfLatency("bookie_gc_THREAD_RUNTIME", {}, passes_);
+  }
 
  private:
   Task<void> Loop();
@@ -97,6 +102,7 @@ class GarbageCollector {
   GarbageBrake brake_;
   Compactor compactor_;
   GarbageStats stats_;
+  observe::Latency passes_;
   bool running_ = false;
   bool stopping_ = false;
   Notification idle_;

@@ -65,10 +65,21 @@ Task<absl::Status> Scrubber::Spend(uint64_t bytes) {
 Task<absl::Status> Scrubber::Run() {
   while (running_) co_await idle_.Wait();
   running_ = true;
+  const MonotonicTime begun = parts_.env.clock->Now();
   const absl::Status status = co_await Pass();
+  const MonotonicTime now = parts_.env.clock->Now();
+  passes_.Record(status.ok(), begun, now);
+  if (status.ok()) completed_at_ = now;
   running_ = false;
   idle_.NotifyAll();
   co_return status;
+}
+
+void Scrubber::Export(observe::MetricsText& into) const {
+  into.OfLatency("scrubber_runTime", {}, passes_);
+  if (!completed_at_.has_value()) return;
+  into.Gauge("stele_scrub_full_pass_age_seconds", {},
+             absl::ToInt64Seconds(parts_.env.clock->Now() - *completed_at_));
 }
 
 Task<absl::Status> Scrubber::Pass() {

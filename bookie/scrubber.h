@@ -25,6 +25,7 @@
 #include "common/async/task_scope.h"
 #include "common/base/ids.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 #include "common/wire/digest.h"
 #include "metadata/ledger_manager.h"
@@ -70,6 +71,8 @@ class Scrubber final : private BackgroundPace {
   Task<void> Stop();
 
   const ScrubStats& stats() const { return stats_; }
+  // What its passes took, and how long ago the last one ended that read everything.
+  void Export(observe::MetricsText& into) const;
 
  private:
   // What one ledger's entries are checked with.
@@ -104,6 +107,8 @@ class Scrubber final : private BackgroundPace {
   Notification idle_;
   int64_t damaged_in_pass_ = 0;
   ScrubStats stats_;
+  observe::Latency passes_;
+  std::optional<MonotonicTime> completed_at_;
   TaskScope scope_;
 };
 

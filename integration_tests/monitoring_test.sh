@@ -6,14 +6,15 @@ check=$(realpath "$2") alerts=$(realpath "$3") dashboard=$(realpath "$4") page=$
 
 expect 0 "$stele" cluster init
 "$stele" bookie --data "$work/bookie-1" --port 0 --set bookieId=bookie-1 --set allowLoopback=true \
-  --set httpServerEnabled=true --set httpServerPort=0 --ready-file ready-1 2>> log-1 &
+  --set httpServerEnabled=true --set httpServerPort=0 --set stele.grpcEnabled=true --set stele.grpcPort=0 \
+  --set localScrubInterval=1 --ready-file ready-1 2>> log-1 &
 pid[1]=$!
 disown
 for i in 2 3; do start_bookie $i; done
 for i in 1 2 3; do wait_for "bookie $i" test -s "ready-$i"; done
 seq 100 | "$stele" ledger append --create -E 3 -W 3 -A 2 > /dev/null 2>> log-append
 kill -9 "${pid[3]}"
-"$stele" autorecovery --http 127.0.0.1:0 --ready-file ready-ar 2>> log-ar &
+"$stele" autorecovery --http 127.0.0.1:0 --grpc 127.0.0.1:0 --ready-file ready-ar 2>> log-ar &
 pid[ar]=$!
 disown
 wait_for "autorecovery" test -s ready-ar
@@ -24,12 +25,14 @@ bookie=127.0.0.1:$(port_of log-1) autorecovery=127.0.0.1:$(port_of log-ar)
 printf 'rubbish of a stranger' > "/dev/tcp/127.0.0.1/$(grep -oE '[0-9]+$' ready-1)"
 shows() { python3 "$check" fetch "$1" | grep -qE "^$2"; }
 wait_for "bad input" shows "$bookie" stele_bad_input_total
+wait_for "the first scrub" shows "$bookie" stele_scrub_full_pass_age_seconds
 # What the auditor says of the cluster may be 30 seconds old: ask when there is something to say.
 wait_seconds=90
 is_lost() { "$stele" autorecovery status | grep -q 'lost_bookies *bookie-3'; }
 wait_for "a lost bookie" is_lost
 wait_for "the first check" shows "$autorecovery" stele_auditor_last_complete_seconds
 expect 0 shows "$autorecovery" 'stele_bookie_lost_seconds.*bookie-3'
+expect 0 shows "$autorecovery" 'grpc_server_handled_total.*grpc_service="stele.admin.v1.Autorecovery"'
 
 python3 "$check" fetch "$bookie" > bookie.txt
 python3 "$check" fetch "$autorecovery" > autorecovery.txt

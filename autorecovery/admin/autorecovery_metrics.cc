@@ -17,8 +17,6 @@ void ExportStatus(const AuditorStatus& auditor, const WorkerStatus& worker, Metr
   into.Counter("auditor_NUM_DELAYED_BOOKIE_AUDITS_CANCELLED", {}, auditor.delayed_audits_cancelled);
   into.Counter("replication_worker_NUM_FULL_OR_PARTIAL_LEDGERS_REPLICATED", {},
                worker.ledgers_repaired);
-  into.Counter("replication_worker_NUM_ENTRIES_WRITTEN", {}, worker.entries_copied);
-  into.Counter("replication_worker_NUM_BYTES_WRITTEN", {}, worker.bytes_copied);
   into.Counter("stele_repair_failed_total", {}, worker.ledgers_failed);
   into.Counter("stele_repair_fenced_total", {}, worker.ledgers_fenced);
   into.Counter("stele_repair_quarantined_total", {}, worker.ledgers_quarantined);

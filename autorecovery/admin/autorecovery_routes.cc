@@ -79,6 +79,8 @@ Task<Response> AutorecoveryRoutes::Metrics(Request) {
   observe::MetricsText text(env_.clock->Now());
   const AuditorStatus now = operations_->running()->autorecovery->auditor_status();
   ExportStatus(now, operations_->running()->autorecovery->worker_status(), text);
+  operations_->running()->autorecovery->Export(text);
+  if (export_more_) export_more_(text);
   if (now.is_leader) {
     text.Gauge("stele_backlog_known", {}, backlog_ != nullptr ? 1 : 0);
     if (backlog_ != nullptr) ExportBacklog(*backlog_, env_.clock->WallNow(), text);

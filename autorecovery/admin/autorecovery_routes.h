@@ -5,7 +5,9 @@
 
 #include <memory>
 #include <optional>
+#include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "autorecovery/admin/autorecovery_operations.h"
 #include "autorecovery/admin/cluster_view.h"
 #include "autorecovery/autorecovery_status.h"
@@ -28,6 +30,11 @@ class AutorecoveryRoutes {
   // `router` does not outlive it.
   void AddTo(http::Router& router);
 
+  // Adds to the measurements, when they are asked for.
+  void ShowAlso(absl::AnyInvocable<void(observe::MetricsText&) const> export_more) {
+    export_more_ = std::move(export_more);
+  }
+
   // Forgets what it has looked at: before that which runs ends, or another takes its place.
   void Clear();
 
@@ -46,6 +53,7 @@ class AutorecoveryRoutes {
   const Env env_;
   AutorecoveryOperations* const operations_;
   HttpFetcher* const fetcher_;
+  absl::AnyInvocable<void(observe::MetricsText&) const> export_more_;
   std::unique_ptr<ClusterView> view_;  // null until somebody looks
   std::shared_ptr<const RepairBacklog> backlog_;
   MonotonicTime backlog_read_at_;

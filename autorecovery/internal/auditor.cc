@@ -85,6 +85,7 @@ void Auditor::Log(LogLevel level, std::string_view message,
 Task<void> Auditor::Run() {
   metadata::Backoff backoff(env_.random, {});
   while (!is_stopping_) {
+    ++status_.votes;
     absl::Status status = co_await election_.WaitUntilElected();
     if (is_stopping_) co_return;
     if (status.ok()) {
@@ -200,7 +201,10 @@ Task<absl::Status> Auditor::Look() {
     audited_ = ready;  // who comes back and goes again is news
     co_return absl::OkStatus();
   }
-  STELE_CO_TRY_OK(co_await Audit());
+  const MonotonicTime begun = env_.clock->Now();
+  const absl::Status audited = co_await Audit();
+  meters_.audits.Record(audited.ok(), begun, env_.clock->Now());
+  STELE_CO_TRY_OK(audited);
   audited_ = ready;
   wants_audit_ = false;
   audit_at_ = env_.clock->Now() + options_->bookie_check_interval;
@@ -232,7 +236,9 @@ Task<absl::Status> Auditor::Audit() {
   const std::set<BookieId> waiting = losses_.Waiting(Rules(), env_.clock->Now());
   std::vector<Finding> findings;
   int64_t unreadable = 0;
-  const auto visit = [this, &waiting, &findings, &unreadable](LedgerId ledger) {
+  int64_t ledgers = 0;
+  const auto visit = [this, &waiting, &findings, &unreadable, &ledgers](LedgerId ledger) {
+    ++ledgers;
     // A plain function that gives a coroutine: what it captured is passed on.
     return [](Auditor* self, const std::set<BookieId>* away, std::vector<Finding>* found,
               int64_t* bad, LedgerId id) -> Task<absl::Status> {
@@ -263,13 +269,17 @@ Task<absl::Status> Auditor::Audit() {
         copies_left =
             std::min(copies_left, CopiesLeft(fragment, read->value.replication(), bookies, {}));
       }
-      found->push_back({copies_left, id, {missing.begin(), missing.end()}});
+      found->push_back({copies_left,
+                        id,
+                        {missing.begin(), missing.end()},
+                        read->value.IsClosed() ? read->value.length_bytes() : 0});
       co_return absl::OkStatus();
     }(this, &waiting, &findings, &unreadable, ledger);
   };
   STELE_CO_TRY_OK(co_await ForEachLedger(&core_->ledgers(), LedgerId(0),
                                          options_->metadata_in_flight_max, visit));
   status_.ledgers_unreadable = unreadable;
+  status_.ledgers_read = ledgers;
   co_return co_await Publish(std::move(findings));
 }
 
@@ -280,6 +290,11 @@ Task<absl::Status> Auditor::Publish(std::vector<Finding> findings) {
   if (!may_work) {
     co_return MakeError(ErrorCode::kMetadataConflict, "the audit is not to be published any more");
   }
+  const MonotonicTime begun = env_.clock->Now();
+  int64_t bytes = 0;
+  for (const Finding& finding : findings) bytes += finding.bytes;
+  meters_.ledgers_found.Record(begun, static_cast<int64_t>(findings.size()));
+  meters_.bytes_found.Record(begun, bytes);
   std::sort(findings.begin(), findings.end(), [](const Finding& a, const Finding& b) {
     return std::tie(a.copies_left, a.ledger) < std::tie(b.copies_left, b.ledger);
   });
@@ -306,6 +321,7 @@ Task<absl::Status> Auditor::Publish(std::vector<Finding> findings) {
     scope.Spawn(mark_some(this, &marks));
   }
   co_await scope.Join();
+  meters_.markings.Record(marks.status.ok(), begun, env_.clock->Now());
   status_.ledgers_marked += marks.marked;
   Log(LogLevel::kInfo, "ledgers were marked for repair",
       {{"marked", marks.marked}, {"found", marks.findings.size()}});
@@ -343,10 +359,13 @@ Task<void> Auditor::CheckNowAndThen(metadata::CheckKind kind, absl::Duration int
 Task<absl::StatusOr<bool>> Auditor::CheckAllLedgers() {
   STELE_CO_TRY(const bool may_work, co_await MayWork());
   if (!may_work) co_return false;
+  if (!check_from_.has_value()) status_.ledgers_in_check = 0;
+  const MonotonicTime begun = env_.clock->Now();
   const LedgerId from = std::exchange(check_from_, std::nullopt).value_or(LedgerId(0));
   const auto visit = [this](LedgerId ledger) { return CheckLedger(ledger); };
   const absl::Status checked =
       co_await ForEachLedger(&core_->ledgers(), from, options_->checks_in_flight_max, visit);
+  meters_.ledger_checks.Record(checked.ok(), begun, env_.clock->Now());
   if (CodeOf(checked) == ErrorCode::kStopped) co_return false;  // switched off meanwhile
   STELE_CO_TRY_OK(checked);
   ++status_.ledger_checks;
@@ -355,9 +374,12 @@ Task<absl::StatusOr<bool>> Auditor::CheckAllLedgers() {
 
 Task<absl::StatusOr<bool>> Auditor::CheckPlacement() {
   int64_t count = 0;
+  const MonotonicTime begun = env_.clock->Now();
   const auto visit = [this, &count](LedgerId ledger) { return CountIfOffRacks(ledger, &count); };
-  STELE_CO_TRY_OK(co_await ForEachLedger(&core_->ledgers(), LedgerId(0),
-                                         options_->checks_in_flight_max, visit));
+  const absl::Status checked =
+      co_await ForEachLedger(&core_->ledgers(), LedgerId(0), options_->checks_in_flight_max, visit);
+  meters_.placement_checks.Record(checked.ok(), begun, env_.clock->Now());
+  STELE_CO_TRY_OK(checked);
   STELE_CO_TRY(const bool may_work, co_await MayWork());
   if (!may_work) co_return false;
   ++status_.placement_checks;
@@ -381,6 +403,8 @@ void Auditor::GoOnFrom(LedgerId ledger) {
   check_from_ = std::min(check_from_.value_or(ledger), ledger);
 }
 
+void Auditor::Export(observe::MetricsText& into) const { meters_.Export(status_, into); }
+
 Task<absl::Status> Auditor::CheckLedger(LedgerId ledger) {
   // Asked now and then, not for each: it costs the store two reads.
   if (ledger.value() % 64 == 0) {
@@ -397,6 +421,9 @@ Task<absl::Status> Auditor::CheckLedger(LedgerId ledger) {
     co_return read.status();
   }
   if (!read.ok()) co_return absl::OkStatus();  // gone, or the audit's business
+  ++status_.ledgers_checked;
+  ++status_.ledgers_in_check;
+  meters_.OnChecked(read->value, env_.clock->Now());
   std::set<BookieId> lacking;
   for (const SealedFragment& fragment : SealedFragments(read->value)) {
     for (BookieIndex index = 0; index < read->value.replication().ensemble_size; ++index) {

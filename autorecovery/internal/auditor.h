@@ -16,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "autorecovery/autorecovery_options.h"
 #include "autorecovery/autorecovery_status.h"
+#include "autorecovery/internal/auditor_meters.h"
 #include "autorecovery/internal/ledger_scan.h"
 #include "autorecovery/loss_tracker.h"
 #include "autorecovery/repair_throttle.h"
@@ -23,6 +24,7 @@
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 #include "metadata/autorecovery_records.h"
 #include "metadata/autorecovery_settings.h"
@@ -46,6 +48,8 @@ class Auditor {
   Task<void> Stop();
 
   const AuditorStatus& status() const { return status_; }
+  // What audits and checks took, and what they found.
+  void Export(observe::MetricsText& into) const;
 
  private:
   // A marking to come.
@@ -53,6 +57,7 @@ class Auditor {
     int copies_left = 0;
     LedgerId ledger;
     std::vector<BookieId> replicas;
+    int64_t bytes = 0;  // of a closed ledger
   };
 
   Task<void> Run();
@@ -105,6 +110,7 @@ class Auditor {
   metadata::Signal look_;
   std::vector<std::unique_ptr<metadata::Watch>> watches_;
   AuditorStatus status_;
+  AuditorMeters meters_;
   std::unique_ptr<TaskScope> checks_;  // while it leads
   std::unique_ptr<TaskScope> loops_;
 };

@@ -56,6 +56,8 @@ class Copier : private client::AddSink {
   }
 
  private:
+  MonotonicTime Now() const { return context_->client->env.clock->Now(); }
+
   void Fail(absl::Status why) {
     if (result_.status.ok()) result_.status = std::move(why);
   }
@@ -87,6 +89,7 @@ class Copier : private client::AddSink {
     if (wanted.empty()) co_return;
     absl::StatusOr<wire::VerifiedEntry> copy = co_await self->ReadSomewhere(entry);
     if (!copy.ok()) {
+      ++self->context_->meters.entries_unreadable;
       self->Fail(copy.status());
       co_return;
     }
@@ -127,10 +130,15 @@ class Copier : private client::AddSink {
         continue;
       }
       co_await context_->throttle->AcquireRead(bookie, entry_size_);
+      const MonotonicTime begun = Now();
       absl::StatusOr<wire::VerifiedEntry> copy =
           co_await ReadCopy(context_->client, keys_, bookie, ledger_, entry);
+      CopyMeters& meters = context_->meters;
+      meters.reads.Record(copy.ok(), begun, Now());
       if (copy.ok()) {
         const auto size = static_cast<int64_t>(copy->payload.size());
+        ++meters.entries_read;
+        meters.bytes_read.Record(Now(), size);
         context_->throttle->CorrectRead(bookie, size - entry_size_);
         entry_size_ = std::max(entry_size_, size);
         STELE_SOMETIMES(kRepairOtherSource, !evidence.empty());
@@ -166,12 +174,17 @@ class Copier : private client::AddSink {
          .head = wire::EntryHead(copy.header, copy.payload.view(), keys_->digester),
          .payload = copy.payload},
         priority);
+    const MonotonicTime begun = Now();
     Completion<ErrorCode> added(context_->client->env.executor);
     adds_.insert_or_assign({entry, repair.index}, added.GetCompleter());
     context_->client->bookies->Get(bookie)->Add(add, this, {.entry = entry, .index = repair.index});
     const ErrorCode code = co_await added;
     adds_.erase({entry, repair.index});
+    CopyMeters& meters = context_->meters;
+    meters.writes.Record(code == ErrorCode::kOk, begun, Now());
     if (code != ErrorCode::kOk) co_return MakeError(code, "the add failed");
+    ++meters.entries_written;
+    meters.bytes_written.Record(Now(), size);
     // Its word is not enough for metadata to name it: look.
     const absl::StatusOr<wire::VerifiedEntry> back =
         co_await ReadCopy(context_->client, keys_, bookie, ledger_, entry);

@@ -21,11 +21,23 @@
 #include "common/async/completion.h"
 #include "common/async/permits.h"
 #include "common/async/task.h"
+#include "common/observe/summary.h"
 #include "common/wire/availability.h"
 #include "common/wire/entry_packet.h"
 #include "metadata/bookie_registry.h"
 
 namespace stele::autorecovery {
+
+// What copying has cost, as BookKeeper's replicator measures it. A write ends with its reply.
+struct CopyMeters {
+  int64_t entries_read = 0;
+  int64_t entries_written = 0;     // once per target
+  int64_t entries_unreadable = 0;  // no bookie gave a good copy: counted at each attempt
+  observe::Summary bytes_read;     // of each payload
+  observe::Summary bytes_written;
+  observe::Latency reads;  // of a copy from one bookie
+  observe::Latency writes;
+};
 
 // What copies of all ledgers share. Everything outlives the copiers.
 struct CopyContext {
@@ -36,6 +48,7 @@ struct CopyContext {
   size_t entries_in_flight_max = 32;  // of one fragment
   // False: repair was switched off, stop here.
   absl::AnyInvocable<bool() const> may_go_on;
+  CopyMeters meters;
 };
 
 // One position that is to get its entries.

@@ -231,9 +231,12 @@ Task<void> ReplicationWorker::RepairLocked(RepairTask task, Permits::Hold slot) 
       if (record.ok() && record->has_value()) request.lost_last_time = (*record)->entries;
     }
     ++status_.repairs_running;
+    const MonotonicTime begun = env_.clock->Now();
     RepairOutcome outcome =
         co_await RepairLedger(&copy_, &defaults_, &draining_, std::move(request));
     --status_.repairs_running;
+    const bool is_whole = outcome.kind == Kind::kDone || outcome.kind == Kind::kGone;
+    repairs_taken_.Record(is_whole, begun, env_.clock->Now());
     Count(outcome);
     absl::Duration wait = absl::ZeroDuration();
     switch (outcome.kind) {
@@ -269,6 +272,7 @@ Task<void> ReplicationWorker::RepairLocked(RepairTask task, Permits::Hold slot) 
     // The lock is kept, so that nobody else hurries; the place among those who work is not.
     slot = Permits::Hold();
     if (sleepers_.size() >= kWaitsMax) co_return co_await Unlock(ledger);
+    if (outcome.kind == Kind::kFailed) ++status_.locks_kept;
     co_await WaitWhileAllowed(wait);
     if (outcome.kind != Kind::kTailBroken || !MayGoOn() || !queue_.Holds(ledger)) {
       co_return co_await Unlock(ledger);
@@ -353,6 +357,21 @@ void ReplicationWorker::Count(const RepairOutcome& outcome) {
   status_.bytes_copied += outcome.bytes_copied;
   status_.members_replaced += outcome.members_replaced;
   if (outcome.was_fenced) ++status_.ledgers_fenced;
+}
+
+void ReplicationWorker::Export(observe::MetricsText& into) const {
+  const CopyMeters& copies = copy_.meters;
+  into.OfLatency("replication_worker_rereplicate", {}, repairs_taken_);
+  into.Counter("replication_worker_NUM_ENTRIES_READ", {}, copies.entries_read);
+  into.OfSizes("replication_worker_NUM_BYTES_READ", {}, copies.bytes_read);
+  into.OfLatency("replication_worker_READ_DATA_LATENCY", {}, copies.reads);
+  into.Counter("replication_worker_NUM_ENTRIES_WRITTEN", {}, copies.entries_written);
+  into.OfSizes("replication_worker_NUM_BYTES_WRITTEN", {}, copies.bytes_written);
+  into.OfLatency("replication_worker_WRITE_DATA_LATENCY", {}, copies.writes);
+  into.Counter("replication_worker_NUM_ENTRIES_UNABLE_TO_READ_FOR_REPLICATION", {},
+               copies.entries_unreadable);
+  into.Counter("replication_worker_NUM_DEFER_LEDGER_LOCK_RELEASE_OF_FAILED_LEDGER", {},
+               status_.locks_kept);
 }
 
 void ReplicationWorker::Log(observe::LogLevel level, std::string_view message, LedgerId ledger,

@@ -24,6 +24,7 @@
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/env.h"
 #include "metadata/autorecovery_records.h"
 #include "metadata/autorecovery_settings.h"
@@ -48,6 +49,8 @@ class ReplicationWorker {
   Task<void> Stop();
 
   const WorkerStatus& status() const { return status_; }
+  // What repairs and copies took.
+  void Export(observe::MetricsText& into) const;
 
  private:
   // What the worker remembers of a ledger that it could not repair.
@@ -106,6 +109,7 @@ class ReplicationWorker {
   metadata::Signal settings_changed_;
   std::vector<std::unique_ptr<metadata::Watch>> watches_;
   WorkerStatus status_;
+  observe::Latency repairs_taken_;  // with success: nothing is missing any more
   int64_t ledgers_reported_ = 0;
   std::list<Notification*> sleepers_;  // ledgers that wait with their locks, as they came
   TaskScope repairs_;

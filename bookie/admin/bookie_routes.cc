@@ -94,8 +94,9 @@ Response BookieRoutes::Started(const Request&) {
 }
 
 Response BookieRoutes::Metrics(const Request&) {
-  return {.body = operations_->bookie()->Metrics().ToString(),
-          .content_type = std::string(observe::kMetricsContentType)};
+  observe::MetricsText text = operations_->bookie()->Metrics();
+  if (export_more_) export_more_(text);
+  return {.body = text.ToString(), .content_type = std::string(observe::kMetricsContentType)};
 }
 
 // The view of one, in the form in which `stele autorecovery` gives that of all.

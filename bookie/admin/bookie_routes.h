@@ -8,10 +8,12 @@
 #include <string_view>
 #include <utility>
 
+#include "absl/functional/any_invocable.h"
 #include "bookie/admin/bookie_operations.h"
 #include "common/async/task.h"
 #include "common/http/http.h"
 #include "common/http/router.h"
+#include "common/observe/metrics_text.h"
 #include "common/seams/clock.h"
 #include "common/seams/env.h"
 #include "common/seams/file_system.h"
@@ -32,6 +34,10 @@ class BookieRoutes {
 
   // `router` does not outlive it.
   void AddTo(http::Router& router);
+  // Adds to the measurements, when they are asked for.
+  void ShowAlso(absl::AnyInvocable<void(observe::MetricsText&) const> export_more) {
+    export_more_ = std::move(export_more);
+  }
 
  private:
   using Answer = http::Response (BookieRoutes::*)(const http::Request&);
@@ -63,6 +69,7 @@ class BookieRoutes {
   const Clock* const clock_;
   FileSystem* const files_;
   const std::map<std::string, std::string> settings_;
+  absl::AnyInvocable<void(observe::MetricsText&) const> export_more_;
 };
 
 }  // namespace stele::bookie

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bookie/bookie_metrics.h"
 #include "bookie/testing/bookie_world.h"
 #include "common/base/strings.h"
 #include "common/observe/testing/metrics_reader.h"
@@ -63,6 +64,11 @@ class BookieRoutesTest : public testing::Test {
     EXPECT_TRUE(metrics.ok()) << metrics.status();
     return metrics.ok() ? *std::move(metrics) : MetricsReader();
   }
+  void ExpectOk(Task<absl::Status> task) {
+    absl::Status done = absl::UnknownError("");
+    EXPECT_TRUE(world_.world().RunToEnd(world_.process(), KeepStatus(std::move(task), &done)).ok());
+    EXPECT_TRUE(done.ok()) << done;
+  }
   void Pass(absl::Duration time) { EXPECT_TRUE(world_.world().scheduler().RunFor(time).ok()); }
 
   BookieWorld world_{1};
@@ -101,13 +107,57 @@ TEST_F(BookieRoutesTest, MeasurementsAreWhatWasDone) {
   EXPECT_EQ(metrics.Value("bookie_ledgers_count"), "1");
   // Five adds and the ledger's key.
   EXPECT_EQ(metrics.Value("bookie_journal_JOURNAL_FORCE_WRITE_BATCH_ENTRIES_sum{"
-                          "journalIndex=\"0\"}"),
+                          "journalIndex=\"0\",success=\"true\"}"),
             "6");
   EXPECT_NE(metrics.Value("bookie_journal_JOURNAL_SYNC{journalIndex=\"0\",quantile=\"0.99\","
                           "success=\"true\"}"),
             "NaN");
   EXPECT_NE(metrics.Value("bookkeeper_server_ADD_ENTRY_REQUEST{quantile=\"0.5\",success=\"true\"}"),
             "0.000000");
+  // The file behind the one that is written is made while that begins to be filled.
+  EXPECT_EQ(metrics.Value("bookie_journal_JOURNAL_CREATION_LATENCY_count{"
+                          "journalIndex=\"0\",success=\"true\"}"),
+            "1");
+  EXPECT_EQ(metrics.Value("bookie_write_cache_size"),
+            metrics.Value("stele_mem_used_bytes{pool=\"memtable\"}"));
+  EXPECT_NE(metrics.Value("bookie_write_cache_size"), "0");
+}
+
+TEST_F(BookieRoutesTest, PassesOverTheDisksAreMeasured) {
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
+  EXPECT_EQ(Metrics().Value("bookie_gc_THREAD_RUNTIME_count{success=\"true\"}"), "0");
+  EXPECT_EQ(Metrics().Value("stele_scrub_full_pass_age_seconds"), "absent");
+  ExpectOk(world_.bookie()->CollectGarbage(std::nullopt));
+  ExpectOk(world_.bookie()->Scrub());
+  Pass(absl::Seconds(7));
+  const MetricsReader metrics = Metrics();
+  EXPECT_EQ(metrics.Value("bookie_gc_THREAD_RUNTIME_count{success=\"true\"}"), "1");
+  EXPECT_EQ(metrics.Value("scrubber_runTime_count{success=\"true\"}"), "1");
+  EXPECT_EQ(metrics.Value("stele_scrub_full_pass_age_seconds"), "7");
+}
+
+TEST_F(BookieRoutesTest, AFullDiskShowsInTheDirectoriesThatCanBeWritten) {
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
+  EXPECT_EQ(Metrics().Value("bookie_index_writable_dirs"), "1");
+  const uint64_t size = world_.machine()->disk().used_bytes();
+  world_.machine()->disk().set_size_bytes(size + size / 50);
+  Pass(absl::Seconds(3));
+  EXPECT_EQ(Metrics().Value("bookie_index_writable_dirs"), "0");
+  EXPECT_EQ(Metrics().Value("bookie_ledger_writable_dirs"), "0");
+}
+
+TEST(EntryLogMetricsTest, WhatDeletedLedgersLeftInEntryLogsIsDebt) {
+  observe::MetricsText text{MonotonicTime()};
+  ExportEntryLogs({{EntryLogId(1), 100, 60}, {EntryLogId(2), 50, 50}}, text);
+  const auto metrics = MetricsReader::Parse(text.ToString());
+  ASSERT_TRUE(metrics.ok()) << metrics.status();
+  EXPECT_EQ(metrics->Value("bookie_gc_ACTIVE_ENTRY_LOG_SPACE_BYTES"), "150");
+  EXPECT_EQ(metrics->Value("stele_compaction_debt_bytes"), "40");
+}
+
+TEST_F(BookieRoutesTest, WhatElseTheProcessMeasuresIsShownToo) {
+  routes_->ShowAlso([](observe::MetricsText& into) { into.Counter("else_total", {}, 3); });
+  EXPECT_EQ(Metrics().Value("else_total"), "3");
 }
 
 TEST_F(BookieRoutesTest, FilesAndMarksAreNamedInApachesWords) {

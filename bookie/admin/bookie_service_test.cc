@@ -8,6 +8,7 @@
 
 #include "bookie/testing/bookie_world.h"
 #include "common/base/strings.h"
+#include "common/observe/testing/metrics_reader.h"
 #include "common/rpc/process_service.h"
 #include "common/rpc/testing/memory_caller.h"
 #include "proto/grpc_health.pb.h"
@@ -112,6 +113,31 @@ class BookieServiceTest : public testing::Test {
   std::unique_ptr<rpc::ProcessService> process_;
   std::unique_ptr<rpc::Router> router_;
 };
+
+TEST_F(BookieServiceTest, CallsAreCountedByMethodAndByHowTheyEnded) {
+  const auto handled = [&](std::string_view service, std::string_view method,
+                           std::string_view code) {
+    observe::MetricsText text(env().clock->Now());
+    router_->Export(text);
+    const auto metrics = observe::MetricsReader::Parse(text.ToString());
+    EXPECT_TRUE(metrics.ok()) << metrics.status();
+    return metrics->Value(StrCat("grpc_server_handled_total{grpc_code=\"", code,
+                                 "\",grpc_method=\"", method, "\",grpc_service=\"", service,
+                                 "\",grpc_type=\"unary\"}"));
+  };
+  const std::string_view bookie = "stele.admin.v1.Bookie";
+  EXPECT_EQ(handled(bookie, "GetState", "OK"), "0");
+  State();
+  State();
+  EXPECT_EQ(handled(bookie, "GetState", "OK"), "2");
+  rpc::MemoryCaller caller(env().executor, env().clock);
+  EXPECT_FALSE(Raw(kBookie + "SetReadOnly", "", &caller, "").ok());
+  EXPECT_FALSE(Raw(kBookie + "SetReadOnly", "\xFF", &caller).ok());
+  EXPECT_EQ(handled(bookie, "SetReadOnly", "Unauthenticated"), "1");
+  EXPECT_EQ(handled(bookie, "SetReadOnly", "InvalidArgument"), "1");
+  EXPECT_EQ(handled(bookie, "SetReadOnly", "OK"), "0");
+  EXPECT_EQ(handled("grpc.health.v1.Health", "Check", "OK"), "0");
+}
 
 TEST_F(BookieServiceTest, StateFollowsTheReadOnlySwitch) {
   EXPECT_EQ(State().bookie_id(), "bookie:3181");

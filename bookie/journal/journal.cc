@@ -110,6 +110,7 @@ class GroupCommitJournal : public Journal {
     const std::string label = std::to_string(index);
     const observe::MetricsText::Labels labels = {{"journalIndex", label}};
     into.OfLatency("bookie_journal_JOURNAL_SYNC", labels, sync_);
+    into.OfLatency("bookie_journal_JOURNAL_CREATION_LATENCY", labels, created_);
     into.OfSizes("bookie_journal_JOURNAL_FORCE_WRITE_BATCH_ENTRIES", labels, batch_records_);
     into.OfSizes("bookie_journal_JOURNAL_FORCE_WRITE_BATCH_BYTES", labels, batch_bytes_);
     into.Counter("bookie_journal_JOURNAL_WRITE_BYTES", labels, batch_bytes_.sum());
@@ -317,9 +318,11 @@ class GroupCommitJournal : public Journal {
         std::min(next.capacity_bytes, std::max(sizes_.file_capacity_min_bytes, kSmallFileBytes));
     for (;;) {
       is_filling_ = true;
+      const MonotonicTime begun = env_.clock->Now();
       absl::StatusOr<std::unique_ptr<JournalFile>> file =
           co_await PrepareJournalFile(env_.files, next, &prepare_);
       is_filling_ = false;
+      created_.Record(file.ok(), begun, env_.clock->Now());
       changed_.NotifyAll();
       if (prepare_.stop) break;
       if (file.ok()) {
@@ -418,6 +421,7 @@ class GroupCommitJournal : public Journal {
   uint64_t claim_timer_saw_batch_ = 0;
   std::unique_ptr<Timer> claim_timer_;
 
+  observe::Latency created_;        // the next file, prepared behind the current one
   observe::Latency sync_;           // one write of a batch, which is durable then
   observe::Summary batch_records_;  // of batches with records
   observe::Summary batch_bytes_;

@@ -97,14 +97,18 @@ TEST(MetricsTextTest, LatenciesAreSummariesInMillisecondsByOutcome) {
       << all;
 }
 
-TEST(MetricsTextTest, SizesKeepTheirUnit) {
+TEST(MetricsTextTest, SizesKeepTheirUnitAndHaveTheShapeOfLatencies) {
   Summary sizes;
   sizes.Record(At(0), 4096);
   MetricsText text(At(0));
   text.OfSizes("batch", {}, sizes);
   const std::string all = text.ToString();
-  EXPECT_NE(all.find("batch{quantile=\"0.5\"} 4096\n"), std::string::npos) << all;
-  EXPECT_NE(all.find("batch_count 1\nbatch_sum 4096\n"), std::string::npos) << all;
+  // Dashboards ask for success="true", as with latencies.
+  EXPECT_NE(all.find("batch{success=\"true\",quantile=\"0.5\"} 4096\n"), std::string::npos) << all;
+  EXPECT_NE(all.find("batch_count{success=\"true\"} 1\nbatch_sum{success=\"true\"} 4096\n"),
+            std::string::npos)
+      << all;
+  EXPECT_NE(all.find("batch{success=\"false\",quantile=\"0.5\"} NaN\n"), std::string::npos) << all;
 }
 
 }  // namespace

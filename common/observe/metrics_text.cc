@@ -85,7 +85,7 @@ void MetricsText::OfSummary(std::string_view name, Labels labels, std::string_vi
                             const Summary& summary, int decimals) {
   const std::string legal = LegalName(name);
   std::string common;
-  if (!success.empty()) AppendLabel(common, "success", success);
+  AppendLabel(common, "success", success);
   for (const MetricLabel& label : labels) AppendLabel(common, label.name, label.value);
   std::string& samples = FamilyOf(legal, "summary").samples;
   // Most operations never fail: no histogram for those.
@@ -99,7 +99,7 @@ void MetricsText::OfSummary(std::string_view name, Labels labels, std::string_vi
         StrCat(legal, with, "} ",
                is_quiet ? "NaN" : Decimal(recent->Percentile(quantile.permyriad), decimals), "\n");
   }
-  if (!common.empty()) common += '}';
+  common += '}';
   samples += StrCat(legal, "_count", common, " ", summary.count(), "\n");
   samples += StrCat(legal, "_sum", common, " ", summary.sum() / TenToThe(decimals), "\n");
 }
@@ -111,7 +111,8 @@ void MetricsText::OfLatency(std::string_view name, Labels labels, const Latency&
 }
 
 void MetricsText::OfSizes(std::string_view name, Labels labels, const Summary& sizes) {
-  OfSummary(name, labels, {}, sizes, 0);
+  OfSummary(name, labels, "false", Summary(), 0);
+  OfSummary(name, labels, "true", sizes, 0);
 }
 
 std::string MetricsText::ToString() const {

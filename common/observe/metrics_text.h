@@ -38,7 +38,8 @@ class MetricsText {
   void Gauge(std::string_view name, Labels labels, int64_t value, int decimals = 0);
   // In milliseconds, of nanoseconds.
   void OfLatency(std::string_view name, Labels labels, const Latency& latency);
-  // In the unit of what was recorded.
+  // In the unit of what was recorded. As in BookKeeper's, they have the label `success`, too; all
+  // of them are successes.
   void OfSizes(std::string_view name, Labels labels, const Summary& sizes);
 
   std::string ToString() const;

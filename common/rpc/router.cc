@@ -23,6 +23,29 @@ absl::Status ToCaller(absl::Status status) {
   return status;
 }
 
+// As gRPC's exporters write it: absl's codes are gRPC's.
+std::string_view CodeLabel(absl::StatusCode code) {
+  switch (code) {
+    case absl::StatusCode::kOk: return "OK";
+    case absl::StatusCode::kCancelled: return "Canceled";
+    case absl::StatusCode::kInvalidArgument: return "InvalidArgument";
+    case absl::StatusCode::kDeadlineExceeded: return "DeadlineExceeded";
+    case absl::StatusCode::kNotFound: return "NotFound";
+    case absl::StatusCode::kAlreadyExists: return "AlreadyExists";
+    case absl::StatusCode::kPermissionDenied: return "PermissionDenied";
+    case absl::StatusCode::kResourceExhausted: return "ResourceExhausted";
+    case absl::StatusCode::kFailedPrecondition: return "FailedPrecondition";
+    case absl::StatusCode::kAborted: return "Aborted";
+    case absl::StatusCode::kOutOfRange: return "OutOfRange";
+    case absl::StatusCode::kUnimplemented: return "Unimplemented";
+    case absl::StatusCode::kInternal: return "Internal";
+    case absl::StatusCode::kUnavailable: return "Unavailable";
+    case absl::StatusCode::kDataLoss: return "DataLoss";
+    case absl::StatusCode::kUnauthenticated: return "Unauthenticated";
+    default: return "Unknown";
+  }
+}
+
 }  // namespace
 
 absl::Status Router::NotUnderstood() {
@@ -32,7 +55,10 @@ absl::Status Router::NotUnderstood() {
 void Router::AddRoute(std::string method, Access access, Replies replies, Raw answer) {
   STELE_CHECK(method.starts_with('/') && method.find('/', 1) != std::string::npos);
   const bool is_new =
-      routes_.emplace(std::move(method), Route{access, replies, std::move(answer)}).second;
+      routes_
+          .emplace(std::move(method),
+                   Route{access, replies, std::move(answer), {{absl::StatusCode::kOk, 0}}})
+          .second;
   STELE_CHECK(is_new);
 }
 
@@ -59,17 +85,38 @@ void Router::LogChange(const Request& request, std::string_view outcome) {
 Task<absl::Status> Router::Answer(Request request, Caller* caller) {
   const auto found = routes_.find(request.method);
   if (found == routes_.end()) co_return absl::UnimplementedError("no such method");
-  Route& route = found->second;  // routes are made before the first call
+  Route* const route = &found->second;  // routes are made before the first call
+  absl::Status status = co_await AnswerKnown(route, std::move(request), caller);
+  ++route->handled[status.code()];
+  co_return status;
+}
+
+void Router::Export(observe::MetricsText& into) const {
+  for (const auto& [method, route] : routes_) {
+    const std::string_view path = method;
+    const size_t slash = path.rfind('/');
+    for (const auto& [code, count] : route.handled) {
+      into.Counter("grpc_server_handled_total",
+                   {{"grpc_type", route.replies == Replies::kOne ? "unary" : "server_stream"},
+                    {"grpc_service", path.substr(1, slash - 1)},
+                    {"grpc_method", path.substr(slash + 1)},
+                    {"grpc_code", CodeLabel(code)}},
+                   count);
+    }
+  }
+}
+
+Task<absl::Status> Router::AnswerKnown(Route* route, Request request, Caller* caller) {
   std::string message = std::move(request.message);
-  if (route.access == Access::kLook) {
-    co_return ToCaller(co_await route.answer(std::move(message), caller));
+  if (route->access == Access::kLook) {
+    co_return ToCaller(co_await route->answer(std::move(message), caller));
   }
   const http::Admission admission =
       http::AdmitChange({.authorization = request.authorization}, token_);
   absl::Status status = absl::OkStatus();
   if (admission == http::Admission::kAdmitted) {
-    if (route.replies == Replies::kStream) LogChange(request, "begun");
-    status = ToCaller(co_await route.answer(std::move(message), caller));
+    if (route->replies == Replies::kStream) LogChange(request, "begun");
+    status = ToCaller(co_await route->answer(std::move(message), caller));
   } else {
     status = NotAdmitted(admission);
   }

@@ -148,6 +148,9 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
       &shard, *std::move(grpc_options), [&](rpc::Router& router) { service.AddTo(router); },
       [&] { return operations.Readiness(); }, log.get());
   if (!grpc.ok()) return fail(grpc.status());
+  routes.ShowAlso([&grpc](observe::MetricsText& into) {
+    if (*grpc != nullptr) (*grpc)->Export(into);
+  });
   status = shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
   if (status.ok() && !command.ready_file.empty()) {
     status = shard.RunUntil(

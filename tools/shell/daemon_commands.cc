@@ -296,6 +296,9 @@ ExitCode RunBookie(BookieCommand command) {
       [&](rpc::Router& router) { bookie::AddBookieService(&operations, router); },
       [&] { return operations.Readiness().status(); }, log.get());
   if (!grpc.ok()) return fail(grpc.status());
+  routes.ShowAlso([&grpc](observe::MetricsText& into) {
+    if (*grpc != nullptr) (*grpc)->Export(into);
+  });
   const real::StopSignals signals(&shard, StopOnSignal(&shard));
   const absl::Status started = shard.RunUntil(StartBookie(
       shard.env(), *std::move(setup), log.get(),

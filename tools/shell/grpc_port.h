@@ -8,6 +8,7 @@
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
 #include "common/observe/log.h"
+#include "common/observe/metrics_text.h"
 #include "common/real/grpc_server.h"
 #include "common/real/shard.h"
 #include "common/rpc/process_service.h"
@@ -26,6 +27,8 @@ class GrpcPort {
       real::Shard* shard, AdminPortOptions options,
       absl::FunctionRef<void(rpc::Router&)> add_services,
       absl::AnyInvocable<absl::Status()> readiness, observe::LevelledLog* log);
+
+  void Export(observe::MetricsText& into) const { router_.Export(into); }
 
  private:
   GrpcPort(std::string token, absl::AnyInvocable<absl::Status()> readiness,
