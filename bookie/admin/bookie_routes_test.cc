@@ -123,6 +123,20 @@ TEST_F(BookieRoutesTest, MeasurementsAreWhatWasDone) {
   EXPECT_NE(metrics.Value("bookie_write_cache_size"), "0");
 }
 
+TEST_F(BookieRoutesTest, AFencingReadIsMeasuredApart) {
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.FencingRead(0)), ReplyCode::kOk);
+  EXPECT_EQ(world_.CodeOfCall(kRequests.FencingRead(9)), ReplyCode::kNoSuchEntry);
+  const MetricsReader metrics = Metrics();
+  EXPECT_EQ(metrics.Value("bookkeeper_server_READ_ENTRY_REQUEST_count{success=\"true\"}"), "1");
+  EXPECT_EQ(metrics.Value("bookkeeper_server_READ_ENTRY_FENCE_REQUEST_count{success=\"true\"}"),
+            "1");
+  EXPECT_EQ(metrics.Value("bookkeeper_server_READ_ENTRY_FENCE_REQUEST_count{success=\"false\"}"),
+            "1");
+  EXPECT_EQ(metrics.Value("bookkeeper_server_READ_ENTRY_IN_PROGRESS"), "0");
+}
+
 TEST_F(BookieRoutesTest, PassesOverTheDisksAreMeasured) {
   EXPECT_EQ(world_.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
   EXPECT_EQ(Metrics().Value("bookie_gc_THREAD_RUNTIME_count{success=\"true\"}"), "0");

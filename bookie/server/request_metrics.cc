@@ -29,8 +29,10 @@ void RequestMetrics::Export(observe::MetricsText& into) const {
   const Kind& adds = KindOf(Operation::kAdd);
   const Kind& reads = KindOf(Operation::kRead);
   const Kind& polls = kinds_[kLongPoll];
+  const Kind& fences = kinds_[kFence];
   latency("ADD_ENTRY_REQUEST", adds);
   latency("READ_ENTRY_REQUEST", reads);
+  latency("READ_ENTRY_FENCE_REQUEST", fences);
   latency("BATCH_READ_ENTRY_REQUEST", KindOf(Operation::kBatchRead));
   latency("READ_ENTRY_LONG_POLL_REQUEST", polls);
   latency("READ_LAC_REQUEST", KindOf(Operation::kReadLac));
@@ -39,10 +41,11 @@ void RequestMetrics::Export(observe::MetricsText& into) const {
   latency("GET_BOOKIE_INFO_REQUEST", KindOf(Operation::kGetBookieInfo));
   latency("GET_LIST_OF_ENTRIES_OF_LEDGER_REQUEST", KindOf(Operation::kListEntries));
   into.Gauge(StrCat(kPrefix, "ADD_ENTRY_IN_PROGRESS"), {}, adds.in_progress);
-  into.Gauge(StrCat(kPrefix, "READ_ENTRY_IN_PROGRESS"), {}, reads.in_progress);
+  into.Gauge(StrCat(kPrefix, "READ_ENTRY_IN_PROGRESS"), {}, reads.in_progress + fences.in_progress);
   into.Gauge("stele_long_polls", {}, polls.in_progress);
   into.Counter(StrCat(kPrefix, "ADD_ENTRY_REJECTED"), {}, adds.rejected);
-  into.Counter(StrCat(kPrefix, "READ_ENTRY_REJECTED"), {}, reads.rejected + polls.rejected);
+  into.Counter(StrCat(kPrefix, "READ_ENTRY_REJECTED"), {},
+               reads.rejected + fences.rejected + polls.rejected);
   into.Counter("bookie_WRITE_BYTES", {}, added_bytes_.sum());
   into.Counter("bookie_READ_BYTES", {}, read_bytes_.sum());
   into.OfSizes("bookie_BOOKIE_ADD_ENTRY_BYTES", {}, added_bytes_);

@@ -22,7 +22,7 @@ class RequestMetrics {
 
   MonotonicTime Now() const { return clock_->Now(); }
 
-  // header.arrived and header.is_long_poll are set.
+  // What the header says that the server sets is set.
   void OnRequest(const wire::RequestHeader& header) { ++KindOf(header).in_progress; }
   // The one answer of that request.
   //   payload_bytes   of entry packets: stored, or sent
@@ -38,12 +38,15 @@ class RequestMetrics {
     int64_t rejected = 0;  // kTooManyRequests
   };
 
-  // By the number of the operation; long polls are apart, at 0, which is no operation.
-  static constexpr size_t kKinds = static_cast<size_t>(wire::Operation::kBatchRead) + 1;
+  // By the number of the operation; two kinds of reads are apart: long polls at 0, which is no
+  // operation, and those that fence behind the last one.
   static constexpr size_t kLongPoll = 0;
+  static constexpr size_t kFence = static_cast<size_t>(wire::Operation::kBatchRead) + 1;
+  static constexpr size_t kKinds = kFence + 1;
 
   Kind& KindOf(const wire::RequestHeader& header) {
-    return kinds_[header.is_long_poll ? kLongPoll : static_cast<size_t>(header.operation)];
+    if (header.is_long_poll) return kinds_[kLongPoll];
+    return kinds_[header.is_fencing ? kFence : static_cast<size_t>(header.operation)];
   }
   const Kind& KindOf(wire::Operation operation) const {
     return kinds_[static_cast<size_t>(operation)];

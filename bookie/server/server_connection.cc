@@ -88,6 +88,11 @@ bool IsLongPoll(const wire::Request& request) {
   return read != nullptr && read->previous_lac.has_value() && !read->fence_key.has_value();
 }
 
+bool IsFencing(const wire::Request& request) {
+  const auto* read = std::get_if<wire::ReadRequest>(&request.body);
+  return read != nullptr && read->fence_key.has_value();
+}
+
 }  // namespace
 
 size_t ServerConnection::ExpectedReplyBytes() const {
@@ -123,6 +128,7 @@ void ServerConnection::TakeRequest(wire::Request request) {
     // A long poll may wait for an hour: it must not keep its neighbours from being read. Their
     // number has a limit of its own (ReadLimits).
     request.header.is_long_poll = IsLongPoll(request);
+    request.header.is_fencing = IsFencing(request);
     if (!request.header.is_long_poll) {
       ++requests_in_flight_;
       if (request.header.operation == wire::Operation::kBatchRead) ++batches_in_flight_;

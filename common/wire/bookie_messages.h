@@ -68,6 +68,7 @@ struct RequestHeader {
   Operation operation = Operation::kRead;
   bool high_priority = false;
   bool is_long_poll = false;  // set by the server: such a request may stay open for long
+  bool is_fencing = false;    // set by the server: a read that fences first
   MonotonicTime arrived;      // set by the server, for its measurements
   // v3: the header's own version and priority, for the few replies that copy the header. A served
   // ledger request always has version 3.
