@@ -3,9 +3,9 @@
 #include <algorithm>
 
 #include "autorecovery/internal/bookie_answers.h"
-#include "client/internal/next_turn.h"
 #include "client/internal/recovery_rules.h"
 #include "common/async/task_scope.h"
+#include "common/async/yield.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"
@@ -40,7 +40,7 @@ class Copier : private client::AddSink {
       std::vector<size_t> wanted = TargetsOf(entry);
       if (wanted.empty()) {
         if (++looked % kLooksPerTurn == 0) {
-          co_await client::NextTurn(context_->client->env.executor);
+          co_await Yield(context_->client->env.executor);
         }
         continue;
       }

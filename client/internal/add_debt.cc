@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "client/internal/next_turn.h"
+#include "common/async/yield.h"
 #include "common/base/check.h"
 
 namespace stele::client {
@@ -36,7 +36,7 @@ void AddDebt::NotifyIfPaid() {
 }
 
 Task<void> AddDebt::Notify() {
-  co_await NextTurn(executor_);
+  co_await Yield(executor_);
   is_notifying_ = false;
   // In the order of waiting; who fills the room again sends the others back to wait.
   while (!waiting_.empty() && HasRoom()) {

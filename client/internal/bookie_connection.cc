@@ -4,7 +4,7 @@
 #include <string>
 #include <utility>
 
-#include "client/internal/next_turn.h"
+#include "common/async/yield.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -95,7 +95,7 @@ void BookieConnection::OnClosed(absl::Status why) {
 }
 
 Task<void> BookieConnection::RefuseLater() {
-  co_await NextTurn(env_.executor);
+  co_await Yield(env_.executor);
   if (state_ != State::kRefusing) co_return;
   state_ = State::kClosed;
   owner_->OnConnectionLost(/*was_open=*/false);
@@ -110,7 +110,7 @@ Task<absl::StatusOr<std::unique_ptr<Connection>>> BookieConnection::TryConnect()
 
 Task<void> BookieConnection::Connect() {
   const uint64_t attempt = attempt_;
-  co_await NextTurn(env_.executor);
+  co_await Yield(env_.executor);
   absl::StatusOr<std::unique_ptr<Connection>> connection = co_await TryConnect();
   if (attempt != attempt_ || state_ != State::kConnecting) co_return;
   if (!connection.ok()) {

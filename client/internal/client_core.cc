@@ -5,7 +5,7 @@
 
 #include "client/internal/lac_read.h"
 #include "client/internal/ledger_recovery.h"
-#include "client/internal/next_turn.h"
+#include "common/async/yield.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -214,7 +214,7 @@ void ClientCore::StartClose(StatusCallback done) {
 
 Task<absl::Status> ClientCore::Close() {
   // The caller may be a callback of a handle, which must not lose its ground.
-  co_await NextTurn(env_.executor);
+  co_await Yield(env_.executor);
   is_closed_ = true;
   queue_->Close();
   for (const auto& [number, writer] : std::exchange(writers_, {})) writer->Stop();

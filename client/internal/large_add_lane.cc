@@ -3,7 +3,7 @@
 #include <algorithm>
 #include <utility>
 
-#include "client/internal/next_turn.h"
+#include "common/async/yield.h"
 
 namespace stele::client {
 
@@ -50,7 +50,7 @@ void LargeAddLane::Respond(int64_t key, ErrorCode code) {
 }
 
 Task<void> LargeAddLane::SendAgain() {
-  co_await NextTurn(executor_);
+  co_await Yield(executor_);
   // If one of them was too large, then the largest.
   size_t largest = 0;
   for (int64_t key : cut_off_) largest = std::max(largest, pending_.at(key).add.size_bytes());

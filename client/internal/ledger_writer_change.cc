@@ -7,7 +7,7 @@
 #include <utility>
 
 #include "client/internal/ledger_writer.h"
-#include "client/internal/next_turn.h"
+#include "common/async/yield.h"
 #include "common/base/check.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"
@@ -108,7 +108,7 @@ Task<void> LedgerWriter::PaceChanges() {
 Task<void> LedgerWriter::ChangeEnsemble() {
   std::vector<BookieIndex> failed = window_.BeginChange();
   // Whoever starts a change may be in the middle of an append.
-  co_await NextTurn(context_->env.executor);
+  co_await Yield(context_->env.executor);
   while (refusal_.ok() && !failed.empty()) {
     absl::Status written;
     if (++changes_ > context_->options.ensemble_changes_max) {

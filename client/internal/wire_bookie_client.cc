@@ -3,7 +3,7 @@
 #include <utility>
 #include <variant>
 
-#include "client/internal/next_turn.h"
+#include "common/async/yield.h"
 
 namespace stele::client {
 
@@ -58,7 +58,7 @@ class WireBookieClient::WireBookie : public Bookie {
     if (client_->is_stopped_) client_->tasks_.Spawn(StopNextTurn(this));
   }
   static Task<void> StopNextTurn(WireBookie* bookie) {
-    co_await NextTurn(bookie->client_->env_.executor);
+    co_await Yield(bookie->client_->env_.executor);
     bookie->Stop();
   }
 

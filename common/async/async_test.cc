@@ -12,6 +12,7 @@
 #include "common/async/run_concurrently.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
+#include "common/async/yield.h"
 #include "common/base/errors.h"
 
 namespace stele {
@@ -222,6 +223,21 @@ TEST(RunConcurrentlyTest, LimitsWhatRunsAndStopsAfterAnError) {
   }
   const auto never = [](size_t) -> Task<absl::Status> { co_return absl::OkStatus(); };
   EXPECT_TRUE(Await(&executor, RunConcurrently(&executor, 0, 4, never)).ok());
+}
+
+Task<absl::Status> YieldAndAdd(Executor* executor, std::vector<int>* order) {
+  order->push_back(1);
+  co_await Yield(executor);
+  order->push_back(3);
+  co_return absl::OkStatus();
+}
+
+TEST(YieldTest, LetsThoseGoFirstThatAreReady) {
+  QueueExecutor executor;
+  std::vector<int> order;
+  executor.Post([&] { order.push_back(2); });
+  EXPECT_TRUE(Await(&executor, YieldAndAdd(&executor, &order)).ok());
+  EXPECT_EQ(order, (std::vector<int>{1, 2, 3}));
 }
 
 }  // namespace
