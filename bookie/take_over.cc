@@ -11,6 +11,7 @@
 #include "bookie/journal/journal_replay.h"
 #include "bookie/journal/last_mark.h"
 #include "bookie/storage/entry_log_format.h"
+#include "bookie/storage/extent_format.h"
 #include "bookie/storage/index_format.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -148,6 +149,7 @@ class TakeOverCheck {
               ": the last bookie here did not end in order, or still runs; make sure "
               "that it does not");
       }
+      if (name == kExtentDirectory) STELE_CO_TRY_OK(co_await CheckExtents(path));
       if (name.ends_with(".compacting") || name.ends_with(".compacted")) {
         WillDo("drop ", path,
                ", which an interrupted compaction has left, unless it is the only "
@@ -156,6 +158,16 @@ class TakeOverCheck {
       const std::optional<EntryLogId> log = ParseEntryLogFileName(name);
       if (log.has_value()) STELE_CO_TRY_OK(co_await CheckEntryLog(*log, path));
     }
+    co_return absl::OkStatus();
+  }
+
+  Task<absl::Status> CheckExtents(std::string path) {
+    STELE_CO_TRY(const std::vector<std::string> names, co_await env_.files->List(path));
+    const auto runs = std::count_if(names.begin(), names.end(), [](const std::string& name) {
+      return ParseExtentRunName(name).has_value();
+    });
+    if (runs > 0)
+      Found(path, ": an index in extents, ", runs, " runs; Apache's bookie cannot read it");
     co_return absl::OkStatus();
   }
 

@@ -15,7 +15,7 @@ namespace stele::bookie {
 
 class ExtentCache {
  public:
-  explicit ExtentCache(uint64_t bytes_max) : blocks_max_(bytes_max / kBlockCostBytes) {}
+  explicit ExtentCache(uint64_t bytes_max) : bytes_max_(bytes_max) {}
 
   // Null: not in memory.
   std::shared_ptr<const ExtentBlock> Find(const RunNumbers& run, uint32_t block) {
@@ -26,21 +26,26 @@ class ExtentCache {
   }
   void Put(const RunNumbers& run, uint32_t block, std::shared_ptr<const ExtentBlock> content) {
     const Key key(run.first, run.last, block);
-    if (blocks_max_ == 0 || blocks_.contains(key)) return;
+    if (blocks_.contains(key)) return;
+    bytes_ += content->memory_bytes();
     by_use_.emplace_front(key, std::move(content));
     blocks_[key] = by_use_.begin();
-    if (blocks_.size() <= blocks_max_) return;
-    blocks_.erase(by_use_.back().first);
-    by_use_.pop_back();
+    while (bytes_ > bytes_max_) {
+      const auto& [last_key, last] = by_use_.back();
+      bytes_ -= last->memory_bytes();
+      blocks_.erase(last_key);
+      by_use_.pop_back();
+    }
   }
+  // What the blocks take.
+  uint64_t bytes() const { return bytes_; }
 
  private:
-  // The bytes, and what is known of a hundred rows.
-  static constexpr uint64_t kBlockCostBytes = 8192;
   using Key = std::tuple<uint64_t, uint64_t, uint32_t>;
   using ByUse = std::list<std::pair<Key, std::shared_ptr<const ExtentBlock>>>;
 
-  size_t blocks_max_;
+  const uint64_t bytes_max_;
+  uint64_t bytes_ = 0;
   ByUse by_use_;                                      // the last used first
   absl::flat_hash_map<Key, ByUse::iterator> blocks_;  // looked up only
 };

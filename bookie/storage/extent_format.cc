@@ -16,8 +16,7 @@ namespace {
 
 constexpr std::string_view kBlockMagic = "StXb";
 constexpr std::string_view kFooterMagic = "StXf";
-constexpr uint32_t kVersion = 1;
-constexpr size_t kFooterBytes = 40;
+constexpr uint32_t kVersion = 2;
 constexpr size_t kBlockHeadBytes = 32;
 constexpr size_t kRowsMaxBytes = kExtentBlockBytes - kBlockHeadBytes;
 constexpr char kKindExtent = 0;
@@ -300,10 +299,10 @@ LedgerRow ExtentBlock::state(size_t row) const {
   return ReadState(&reader);
 }
 
-namespace {
-
-absl::StatusOr<ExtentRunFooter> ParseFooter(std::string_view bytes) {
-  if (bytes.substr(0, 4) != kFooterMagic) return Corrupt("no footer");
+absl::StatusOr<ExtentRunFooter> ParseExtentFooter(std::string_view bytes) {
+  if (bytes.size() != kExtentFooterBytes || !bytes.starts_with(kFooterMagic)) {
+    return Corrupt("no footer");
+  }
   if (LoadBigEndian<uint32_t>(bytes.data() + 36) != Crc32c(bytes.substr(0, 36))) {
     return Corrupt("its footer is damaged");
   }
@@ -320,28 +319,20 @@ absl::StatusOr<ExtentRunFooter> ParseFooter(std::string_view bytes) {
   };
 }
 
-}  // namespace
-
-absl::StatusOr<ExtentRunFooter> ParseExtentEnd(std::string_view end) {
-  if (end.size() != kExtentEndBytes) return Corrupt("no footer");
-  absl::StatusOr<ExtentRunFooter> last = ParseFooter(end.substr(kExtentEndBytes - kFooterBytes));
-  if (CodeOf(last.status()) != ErrorCode::kCorruptData) return last;
-  return ParseFooter(end.substr(0, kFooterBytes));
-}
-
 absl::StatusOr<ExtentRunTail> ParseExtentTail(std::string_view bytes,
                                               const ExtentRunFooter& footer) {
   if (Crc32c(bytes) != footer.tail_crc) return Corrupt("its tail is damaged");
   Reader reader(bytes);
   ExtentRunTail tail;
-  const uint64_t blocks = reader.Varint(bytes.size());
+  // Each takes two bytes at least, so no count is believed that the bytes do not bear out.
+  const uint64_t blocks = reader.Varint(bytes.size() / 2);
   tail.blocks.reserve(blocks);
   int64_t ledger = 0;
   for (uint64_t i = 0; i < blocks && !reader.failed(); ++i) {
     ledger += reader.Id(INT64_MAX - ledger);
     tail.blocks.push_back({.ledger = LedgerId(ledger), .entry = reader.Id(kStateEntry)});
   }
-  const uint64_t ledgers = reader.Varint(bytes.size());
+  const uint64_t ledgers = reader.Varint(reader.rest().size() / 2);
   tail.ledgers.reserve(ledgers);
   tail.flags.reserve(ledgers);
   ledger = 0;
@@ -477,17 +468,21 @@ std::string ExtentRunBuilder::Finish() {
     before = tail_.ledgers[i].value();
   }
   bytes += tail;
-  std::string footer(kFooterMagic);
-  AppendBigEndian(footer, kVersion);
-  AppendBigEndian(footer, numbers_.first);
-  AppendBigEndian(footer, numbers_.last);
-  AppendBigEndian(footer, static_cast<uint32_t>(tail_.blocks.size()));
-  AppendBigEndian(footer, static_cast<uint32_t>(tail.size()));
-  AppendBigEndian(footer, Crc32c(tail));
-  AppendBigEndian(footer, Crc32c(footer));
-  bytes += footer;
-  bytes.append(kExtentEndBytes - 2 * kFooterBytes, '\0');
-  return bytes + footer;
+  footer_ = kFooterMagic;
+  AppendBigEndian(footer_, kVersion);
+  AppendBigEndian(footer_, numbers_.first);
+  AppendBigEndian(footer_, numbers_.last);
+  AppendBigEndian(footer_, static_cast<uint32_t>(tail_.blocks.size()));
+  AppendBigEndian(footer_, static_cast<uint32_t>(tail.size()));
+  AppendBigEndian(footer_, Crc32c(tail));
+  AppendBigEndian(footer_, Crc32c(footer_));
+  return bytes + footer_;
+}
+
+std::string ExtentRunBuilder::FirstPage() const {
+  std::string page = footer_;
+  page.resize(kExtentBlockBytes, '\0');
+  return page;
 }
 
 }  // namespace stele::bookie

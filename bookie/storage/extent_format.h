@@ -2,7 +2,8 @@
 // entry. Stele's own format, see docs/FORMATS.md, "Extent runs". Fixed integers are big-endian,
 // varints are LEB128.
 //
-//   file     blocks of 4096 bytes, tail, footer, 472 zeroes, the footer again: in another sector
+//   file     a page of 4096 bytes that begins with the footer, blocks of 4096 bytes, tail, and the
+//            footer again: no damage of one place takes both
 //   block     0  4  "StXb"
 //             4  4  CRC32C of the 4088 bytes behind
 //             8  8  the run's first number, 16  8  its last
@@ -19,7 +20,7 @@
 //            before, varint first entry of it (of a state: kStateEntry)
 //            varint ledgers, and for each: varint ledger less the one before, flags
 //   footer    0  4  "StXf"
-//             4  4  version: 1
+//             4  4  version: 2
 //             8  8  first number, 16  8  last number: which writes the run holds
 //            24  4  blocks
 //            28  4  bytes of the tail
@@ -45,13 +46,20 @@
 namespace stele::bookie {
 
 inline constexpr size_t kExtentBlockBytes = 4096;
-// Both footers and what is between them.
-inline constexpr size_t kExtentEndBytes = 552;
+inline constexpr size_t kExtentFooterBytes = 40;
+// Where a block lies in the file; that behind the last one is where the tail does.
+constexpr uint64_t ExtentBlockOffset(uint32_t number) {
+  return (uint64_t{number} + 1) * kExtentBlockBytes;
+}
 
 // Flags of a ledger in a run.
 inline constexpr uint8_t kRowHasHeader = 1;
 inline constexpr uint8_t kRowIsFresh = 2;   // what older runs have of the ledger is void
 inline constexpr uint8_t kRowLostSome = 4;  // a block that had locations of it was damaged
+// Nothing is left of the ledger: it was removed.
+constexpr bool IsRemoval(uint8_t flags) {
+  return (flags & kRowIsFresh) != 0 && (flags & kRowHasHeader) == 0;
+}
 
 // Which writes a run holds. Two runs hold different ones, or all of one is in the other.
 struct RunNumbers {
@@ -63,6 +71,8 @@ struct RunNumbers {
   friend auto operator<=>(const RunNumbers&, const RunNumbers&) = default;
 };
 
+// Where runs lie, below each index directory.
+inline constexpr std::string_view kExtentDirectory = "extents";
 // "<first>-<last>.run" in hexadecimal, 16 digits each, and back.
 std::string ExtentRunName(const RunNumbers& numbers);
 std::optional<RunNumbers> ParseExtentRunName(std::string_view name);
@@ -126,6 +136,10 @@ class ExtentBlock {
   ExtentCursor extent(size_t row) const;
   int64_t last_entry(size_t row) const { return rows_[row].last_entry; }
   LedgerRow state(size_t row) const;
+  // What it takes of the memory, about.
+  size_t memory_bytes() const {
+    return sizeof(ExtentBlock) + bytes_.size() + rows_.capacity() * sizeof(Row);
+  }
 
  private:
   struct Row {
@@ -144,6 +158,7 @@ struct ExtentRunTail {
   std::vector<ExtentKey> blocks;  // their first rows
   std::vector<LedgerId> ledgers;  // ascending
   std::vector<uint8_t> flags;     // of these
+  friend bool operator==(const ExtentRunTail&, const ExtentRunTail&) = default;
 };
 
 struct ExtentRunFooter {
@@ -153,10 +168,14 @@ struct ExtentRunFooter {
   uint32_t tail_crc = 0;
 };
 
-// `end`: the last kExtentEndBytes of the file. kCorruptData: both footers are damaged;
-// kUnsupported: a later version.
-absl::StatusOr<ExtentRunFooter> ParseExtentEnd(std::string_view end);
-// `bytes` lie between blocks and footers. kCorruptData.
+// The file's size.
+constexpr uint64_t ExtentRunBytes(const ExtentRunFooter& footer) {
+  return ExtentBlockOffset(footer.blocks) + footer.tail_bytes + kExtentFooterBytes;
+}
+
+// `bytes`: one of the two. kCorruptData: it is damaged; kUnsupported: another version.
+absl::StatusOr<ExtentRunFooter> ParseExtentFooter(std::string_view bytes);
+// `bytes` lie between the blocks and the second footer. kCorruptData.
 absl::StatusOr<ExtentRunTail> ParseExtentTail(std::string_view bytes,
                                               const ExtentRunFooter& footer);
 
@@ -175,7 +194,8 @@ class ExtentRunBuilder {
   std::string TakeReady();
   // The rest of the file. Then the run is at its end.
   std::string Finish();
-  // After Finish.
+  // After Finish: what lies in front of the blocks.
+  std::string FirstPage() const;
   ExtentRunTail TakeTail() { return std::move(tail_); }
 
  private:
@@ -207,6 +227,7 @@ class ExtentRunBuilder {
   LedgerId row_ledger_{0};
   std::string ready_;
   ExtentRunTail tail_;
+  std::string footer_;
 };
 
 }  // namespace stele::bookie

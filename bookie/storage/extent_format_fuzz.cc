@@ -52,6 +52,6 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
                               .blocks = size == 0 ? 0u : static_cast<uint8_t>(bytes[0]),
                               .tail_bytes = static_cast<uint32_t>(size),
                               .tail_crc = stele::Crc32c(bytes)}));
-  static_cast<void>(ParseExtentEnd(bytes.substr(0, kExtentEndBytes)));
+  static_cast<void>(ParseExtentFooter(bytes.substr(0, kExtentFooterBytes)));
   return 0;
 }

@@ -37,19 +37,20 @@ std::string Build(const Content& content) {
     builder.EndLedger(LedgerId(ledger), row);
     bytes += builder.TakeReady();
   }
-  return bytes + builder.Finish();
+  bytes += builder.Finish();
+  return builder.FirstPage() + bytes;
 }
 
 ExtentRunFooter FooterOf(const std::string& bytes) {
-  const auto footer = ParseExtentEnd(bytes.substr(bytes.size() - kExtentEndBytes));
+  const auto footer = ParseExtentFooter(bytes.substr(0, kExtentFooterBytes));
   EXPECT_TRUE(footer.ok()) << footer.status();
   return *footer;
 }
 
 ExtentRunTail TailOf(const std::string& bytes) {
   const ExtentRunFooter footer = FooterOf(bytes);
-  const size_t at = footer.blocks * kExtentBlockBytes;
-  EXPECT_EQ(at + footer.tail_bytes + kExtentEndBytes, bytes.size());
+  const size_t at = ExtentBlockOffset(footer.blocks);
+  EXPECT_EQ(at + footer.tail_bytes + kExtentFooterBytes, bytes.size());
   auto tail = ParseExtentTail(bytes.substr(at, footer.tail_bytes), footer);
   EXPECT_TRUE(tail.ok()) << tail.status();
   return *tail;
@@ -57,8 +58,7 @@ ExtentRunTail TailOf(const std::string& bytes) {
 
 absl::StatusOr<ExtentBlock> BlockOf(const std::string& bytes, uint32_t number) {
   return ExtentBlock::Parse(
-      Buffer::CopyOf(bytes.substr(number * kExtentBlockBytes, kExtentBlockBytes)), kNumbers,
-      number);
+      Buffer::CopyOf(bytes.substr(ExtentBlockOffset(number), kExtentBlockBytes)), kNumbers, number);
 }
 
 Content Read(const std::string& bytes) {
@@ -179,7 +179,8 @@ TEST(ExtentFormatTest, AnyFlippedBitOfABlockIsDamage) {
   const std::string bytes = Build(MakeContent(&random));
   for (size_t at = 0; at < kExtentBlockBytes; at += 1 + random.Below(7)) {
     std::string damaged = bytes;
-    damaged[at] = static_cast<char>(damaged[at] ^ (1 << random.Below(8)));
+    char& byte = damaged[ExtentBlockOffset(0) + at];
+    byte = static_cast<char>(byte ^ (1 << random.Below(8)));
     EXPECT_EQ(CodeOf(BlockOf(damaged, 0).status()), ErrorCode::kCorruptData) << at;
   }
 }
@@ -192,7 +193,7 @@ TEST(ExtentFormatTest, AnotherBlockInItsPlaceIsDamage) {
   }
   const std::string bytes = Build(content);
   ASSERT_GE(TailOf(bytes).blocks.size(), 3u);
-  const Buffer second = Buffer::CopyOf(bytes.substr(kExtentBlockBytes, kExtentBlockBytes));
+  const Buffer second = Buffer::CopyOf(bytes.substr(ExtentBlockOffset(1), kExtentBlockBytes));
   EXPECT_TRUE(ExtentBlock::Parse(second, kNumbers, 1).ok());
   EXPECT_EQ(CodeOf(ExtentBlock::Parse(second, kNumbers, 2).status()), ErrorCode::kCorruptData);
   EXPECT_EQ(CodeOf(ExtentBlock::Parse(second, {.first = 3, .last = 8}, 1).status()),
@@ -206,25 +207,27 @@ TEST(ExtentFormatTest, ADamagedTailOrFooterIsNoticed) {
   SimRandom random(4);
   const std::string bytes = Build(MakeContent(&random));
   const ExtentRunFooter footer = FooterOf(bytes);
-  const size_t tail_at = footer.blocks * kExtentBlockBytes;
-  std::string tail = bytes.substr(tail_at, footer.tail_bytes);
+  std::string tail = bytes.substr(ExtentBlockOffset(footer.blocks), footer.tail_bytes);
   tail[tail.size() / 2] = static_cast<char>(tail[tail.size() / 2] ^ 1);
   EXPECT_EQ(CodeOf(ParseExtentTail(tail, footer).status()), ErrorCode::kCorruptData);
-  const std::string end = bytes.substr(bytes.size() - kExtentEndBytes);
-  for (size_t at = 0; at < 40; ++at) {
-    for (const size_t first : {size_t{0}, kExtentEndBytes - 40}) {
-      std::string one_is_damaged = end;
-      one_is_damaged[first + at] = static_cast<char>(one_is_damaged[first + at] ^ 4);
-      const auto parsed = ParseExtentEnd(one_is_damaged);
-      ASSERT_TRUE(parsed.ok()) << parsed.status();
-      EXPECT_EQ(parsed->numbers, kNumbers);
-      std::string both_are = one_is_damaged;
-      const size_t other = kExtentEndBytes - 40 - first;
-      both_are[other] = static_cast<char>(both_are[other] ^ 1);
-      EXPECT_EQ(CodeOf(ParseExtentEnd(both_are).status()), ErrorCode::kCorruptData) << at;
-    }
+  const std::string good = bytes.substr(0, kExtentFooterBytes);
+  for (size_t at = 0; at < kExtentFooterBytes; ++at) {
+    std::string damaged = good;
+    damaged[at] = static_cast<char>(damaged[at] ^ 4);
+    EXPECT_EQ(CodeOf(ParseExtentFooter(damaged).status()), ErrorCode::kCorruptData) << at;
   }
-  EXPECT_EQ(CodeOf(ParseExtentEnd(end.substr(1)).status()), ErrorCode::kCorruptData);
+  EXPECT_EQ(CodeOf(ParseExtentFooter(good.substr(1)).status()), ErrorCode::kCorruptData);
+}
+
+// One damaged place must not take both.
+TEST(ExtentFormatTest, TheFootersAreEqualAndLieInDifferentPages) {
+  for (const bool is_empty : {true, false}) {
+    SimRandom random(5);
+    const std::string bytes = Build(is_empty ? Content() : MakeContent(&random));
+    const size_t second_at = bytes.size() - kExtentFooterBytes;
+    EXPECT_EQ(bytes.substr(second_at), bytes.substr(0, kExtentFooterBytes));
+    EXPECT_GE(second_at / 4096, is_empty ? 1u : 2u);
+  }
 }
 
 TEST(ExtentFormatTest, NamesSayWhichWritesARunHolds) {

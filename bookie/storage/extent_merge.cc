@@ -6,11 +6,15 @@
 #include <optional>
 #include <utility>
 
+#include "common/async/yield.h"
 #include "common/base/errors.h"
 #include "common/base/try.h"
 
 namespace stele::bookie {
 namespace {
+
+// Ledgers and entries that are merged before others may run: some hundred microseconds.
+constexpr int kStepsInARow = 4096;
 
 // Goes through a run once: ledger by ledger, and the entries of each.
 class RunReader {
@@ -106,9 +110,9 @@ Task<absl::Status> RunReader::NextRow() {
 
 class Merge {
  public:
-  Merge(ExtentRunWriter* writer, std::vector<std::shared_ptr<const ExtentRun>> inputs,
-        bool is_oldest)
-      : writer_(writer), is_oldest_(is_oldest) {
+  Merge(Executor* executor, ExtentRunWriter* writer,
+        std::vector<std::shared_ptr<const ExtentRun>> inputs, bool is_oldest)
+      : executor_(executor), writer_(writer), is_oldest_(is_oldest) {
     for (auto& input : inputs) readers_.emplace_back(std::move(input));
   }
 
@@ -116,11 +120,14 @@ class Merge {
 
  private:
   std::optional<LedgerId> NextLedger() const;
+  Task<absl::Status> LetOthersRun();
   Task<absl::Status> MergeLedger(LedgerId ledger);
   Task<absl::StatusOr<bool>> MergeEntries(LedgerId ledger, const std::vector<RunReader*>* parts);
 
+  Executor* executor_;
   ExtentRunWriter* writer_;
   const bool is_oldest_;
+  int steps_ = 0;                   // since others could run
   std::vector<RunReader> readers_;  // the newest first
   std::vector<LedgerId> lost_some_;
 };
@@ -131,7 +138,7 @@ Task<absl::StatusOr<MergedRun>> Merge::Run() {
     const std::optional<LedgerId> ledger = NextLedger();
     if (!ledger.has_value()) break;
     STELE_CO_TRY_OK(co_await MergeLedger(*ledger));
-    STELE_CO_TRY_OK(co_await writer_->Drain());
+    if (++steps_ >= kStepsInARow) STELE_CO_TRY_OK(co_await LetOthersRun());
   }
   STELE_CO_TRY(auto run, co_await writer_->Finish());
   co_return MergedRun{.run = std::move(run), .lost_some = std::move(lost_some_)};
@@ -161,8 +168,15 @@ Task<absl::StatusOr<bool>> Merge::MergeEntries(LedgerId ledger,
     for (RunReader* part : *parts) {
       if (part->has_entry() && part->entry() == entry) STELE_CO_TRY_OK(co_await part->NextEntry());
     }
-    STELE_CO_TRY_OK(co_await writer_->Drain());
+    if (++steps_ >= kStepsInARow) STELE_CO_TRY_OK(co_await LetOthersRun());
   }
+}
+
+// Some kilobytes may be millions of entries, and memory holds no more than a little of a run.
+Task<absl::Status> Merge::LetOthersRun() {
+  steps_ = 0;
+  co_await Yield(executor_);
+  co_return co_await writer_->Drain();
 }
 
 // What the ledger's parts say of it; the newest first, and none that is void.
@@ -174,13 +188,15 @@ LedgerRow MergeStates(const std::vector<RunReader*>& parts) {
     if (part->lost_some()) row.flags |= kRowLostSome;
     if ((flags & kRowHasHeader) == 0 || row.header.has_value()) continue;
     row.flags |= kRowHasHeader;
-    if (part->state().has_value()) {
+    if (part->state().has_value() && part->state()->header.has_value()) {
       row.header = part->state()->header;
     } else {
       // It may have been fenced, and an older one does not know.
       row.header = IndexHeader{.state_bits = kIndexStateFenced | kIndexStateUncertain};
     }
   }
+  // Of one that was removed there is nothing that could be lost.
+  if (IsRemoval(row.flags)) row.flags = kRowIsFresh;
   return row;
 }
 
@@ -195,7 +211,9 @@ Task<absl::Status> Merge::MergeLedger(LedgerId ledger) {
   for (RunReader* part : parts) STELE_CO_TRY_OK(co_await part->EnterLedger());
   STELE_CO_TRY(const bool has_entries, co_await MergeEntries(ledger, &parts));
   LedgerRow row = MergeStates(parts);
-  if ((row.flags & kRowLostSome) != 0) lost_some_.push_back(ledger);
+  const bool has_lost_some = std::any_of(parts.begin(), parts.end(),
+                                         [](const RunReader* part) { return part->lost_some(); });
+  if (has_lost_some && !IsRemoval(row.flags)) lost_some_.push_back(ledger);
   if (is_oldest_) row.flags &= static_cast<uint8_t>(~kRowIsFresh);
   if (has_entries || row.flags != 0) writer_->builder()->EndLedger(ledger, row);
   for (RunReader& reader : readers_) {
@@ -206,10 +224,10 @@ Task<absl::Status> Merge::MergeLedger(LedgerId ledger) {
 
 }  // namespace
 
-Task<absl::StatusOr<MergedRun>> MergeRuns(ExtentRunWriter* writer,
+Task<absl::StatusOr<MergedRun>> MergeRuns(Executor* executor, ExtentRunWriter* writer,
                                           std::vector<std::shared_ptr<const ExtentRun>> inputs,
                                           bool is_oldest) {
-  Merge merge(writer, std::move(inputs), is_oldest);
+  Merge merge(executor, writer, std::move(inputs), is_oldest);
   co_return co_await merge.Run();
 }
 

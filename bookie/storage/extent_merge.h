@@ -6,6 +6,7 @@
 
 #include "absl/status/statusor.h"
 #include "bookie/storage/extent_run.h"
+#include "common/async/executor.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
 
@@ -13,13 +14,15 @@ namespace stele::bookie {
 
 struct MergedRun {
   std::shared_ptr<const ExtentRun> run;
-  std::vector<LedgerId> lost_some;  // a damaged block may have had locations of theirs
+  // A damaged block, which is passed over now, may have had locations of theirs.
+  std::vector<LedgerId> lost_some;
 };
 
 // `inputs`: the newest first. What a newer one has goes before what an older one has.
 //   is_oldest   there is no older run, so nobody needs to be told what is void
-// Errors: those of the file system. A damaged block is none: its ledgers are marked.
-Task<absl::StatusOr<MergedRun>> MergeRuns(ExtentRunWriter* writer,
+// Lets others run now and then. Errors: those of the file system. A damaged block is none: its
+// ledgers are marked.
+Task<absl::StatusOr<MergedRun>> MergeRuns(Executor* executor, ExtentRunWriter* writer,
                                           std::vector<std::shared_ptr<const ExtentRun>> inputs,
                                           bool is_oldest);
 

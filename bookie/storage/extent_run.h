@@ -5,6 +5,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <utility>
 #include <vector>
@@ -14,31 +15,54 @@
 #include "bookie/storage/extent_format.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
+#include "common/seams/env.h"
 #include "common/seams/file_system.h"
 
 namespace stele::bookie {
 
+class ExtentRun;
+// The runs before and behind one, the newest first.
+struct OtherRuns {
+  std::vector<std::shared_ptr<const ExtentRun>> older;
+  std::vector<std::shared_ptr<const ExtentRun>> newer;
+};
+
 // Immutable, and shared by those that read it: it may be replaced, and its file removed, meanwhile.
 class ExtentRun {
  public:
-  // Reads what is kept in memory: tail and footer. A damaged tail is made anew from the blocks.
-  // kCorruptData: both footers are damaged, or both tail and a block.
-  static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> Open(FileSystem* files,
-                                                                     std::string path,
+  // Reads what is kept in memory: footer and tail. A damaged tail is made anew from the blocks.
+  //   errors   kCorruptData   both footers are damaged, or both tail and a block
+  //            kUnsupported   of another version
+  static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> Open(Env env, std::string path,
                                                                      RunNumbers numbers);
-  ExtentRun(std::string path, std::unique_ptr<File> file, uint64_t size_bytes, RunNumbers numbers,
-            ExtentRunTail tail)
-      : path_(std::move(path)),
+  // What there is of a run that Open refuses as damaged (extent_salvage.h).
+  //   errors   kCorruptData   there is no footer and no block of it
+  static Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> OpenDamaged(Env env,
+                                                                            std::string path,
+                                                                            RunNumbers numbers,
+                                                                            OtherRuns others);
+
+  // lost_blocks: are not read any more: what is known of the others counts on that.
+  ExtentRun(Env env, std::string path, std::unique_ptr<File> file, uint64_t size_bytes,
+            RunNumbers numbers, ExtentRunTail tail, std::set<uint32_t> lost_blocks = {})
+      : env_(env),
+        path_(std::move(path)),
         file_(std::move(file)),
         size_bytes_(size_bytes),
         numbers_(numbers),
-        tail_(std::move(tail)) {}
+        tail_(std::move(tail)),
+        lost_blocks_(std::move(lost_blocks)) {}
 
   const std::string& path() const { return path_; }
   uint64_t size_bytes() const { return size_bytes_; }
   const RunNumbers& numbers() const { return numbers_; }
   const std::vector<LedgerId>& ledgers() const { return tail_.ledgers; }
   uint8_t flags(size_t ledger) const { return tail_.flags[ledger]; }
+
+  // Do the two have the same ledgers and blocks?
+  bool IsSame(const ExtentRun& other) const {
+    return tail_ == other.tail_ && lost_blocks_ == other.lost_blocks_;
+  }
 
   // nullopt: the run has nothing of the ledger.
   std::optional<uint8_t> FlagsOf(LedgerId ledger) const;
@@ -49,22 +73,26 @@ class ExtentRun {
   // [first, end): those that may have rows of the ledger.
   std::pair<uint32_t, uint32_t> BlocksOf(LedgerId ledger) const;
 
-  // kCorruptData: it is damaged. kIoError. The run outlives the task.
+  // kCorruptData: it is damaged, or cannot be read. The run outlives the task.
   Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ReadBlock(uint32_t block) const;
 
  private:
+  Env env_;
   std::string path_;
   std::unique_ptr<File> file_;
   uint64_t size_bytes_;
   RunNumbers numbers_;
   ExtentRunTail tail_;
+  std::set<uint32_t> lost_blocks_;
+  // That could not be read in all the time that ReadPatiently takes: one try is enough from now on.
+  mutable std::set<uint32_t> unreadable_;
 };
 
 // Makes a run in `directory`, under another name until all of it is durable.
 class ExtentRunWriter {
  public:
-  ExtentRunWriter(FileSystem* files, std::string directory, RunNumbers numbers)
-      : files_(files), directory_(std::move(directory)), numbers_(numbers), builder_(numbers) {}
+  ExtentRunWriter(Env env, std::string directory, RunNumbers numbers)
+      : env_(env), directory_(std::move(directory)), numbers_(numbers), builder_(numbers) {}
 
   Task<absl::Status> Begin();
   ExtentRunBuilder* builder() { return &builder_; }
@@ -79,12 +107,12 @@ class ExtentRunWriter {
   Task<absl::Status> Append(std::string bytes);
   std::string NewPath() const;
 
-  FileSystem* files_;
+  Env env_;
   const std::string directory_;
   const RunNumbers numbers_;
   ExtentRunBuilder builder_;
   std::unique_ptr<File> file_;
-  uint64_t written_bytes_ = 0;
+  uint64_t written_bytes_ = kExtentBlockBytes;  // the first page comes last
 };
 
 }  // namespace stele::bookie

@@ -4,9 +4,9 @@
 #include <iterator>
 #include <numeric>
 
-#include "absl/container/flat_hash_set.h"
 #include "bookie/storage/directory_choice.h"
 #include "bookie/storage/extent_merge.h"
+#include "bookie/storage/java_guard.h"
 #include "common/base/check.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
@@ -15,80 +15,15 @@
 namespace stele::bookie {
 namespace {
 
-// What a disk must have left for a new run; for one that only says what was removed.
+// What a disk must have left for a new run.
 constexpr uint64_t kFreeForNewRunMinBytes = 1 << 20;
-constexpr uint64_t kFreeForRemovalMinBytes = 32 << 10;
 // With so many runs a write waits for a merge that is under way.
 constexpr size_t kRunsMax = 64;
 
-bool IsRemoval(uint8_t flags) { return (flags & kRowIsFresh) != 0 && (flags & kRowHasHeader) == 0; }
-
-struct FoundRun {
-  RunNumbers numbers;
-  std::string path;
-};
-
-struct FoundRuns {
-  std::vector<FoundRun> runs;
-  uint64_t last = 0;  // what is known of the last number
-};
-
-Task<absl::Status> ListRuns(FileSystem* files, std::string directory, FoundRuns* found) {
-  const auto names = co_await files->List(directory);
-  if (CodeOf(names.status()) == ErrorCode::kNoSuchFile) co_return absl::OkStatus();
-  STELE_CO_TRY_OK(names.status());
-  // A process that was killed may have left a name that is not durable; now it counts.
-  STELE_CO_TRY_OK(co_await files->SyncDirectory(directory));
-  for (const std::string& name : *names) {
-    const std::string path = StrCat(directory, "/", name);
-    if (name.ends_with(kExtentNewSuffix)) {
-      STELE_CO_TRY_OK(co_await files->Remove(path));
-    } else if (const auto numbers = ParseExtentRunName(name); numbers.has_value()) {
-      found->runs.push_back({*numbers, path});
-    } else if (name == kExtentLastName) {
-      constexpr size_t kLastMaxBytes = 64;
-      const auto last = co_await ReadFile(files, path, kLastMaxBytes);
-      // It is a help, and no condition.
-      if (last.ok()) found->last = std::max(found->last, ParseExtentLast(last->view()));
-    }
-  }
-  co_return absl::OkStatus();
-}
-
-// The newest first, without those that another has replaced, whose files are removed.
-Task<absl::StatusOr<std::vector<FoundRun>>> FindRuns(FileSystem* files,
-                                                     std::vector<std::string> directories) {
-  FoundRuns found;
-  for (const std::string& directory : directories) {
-    STELE_CO_TRY_OK(co_await ListRuns(files, StrCat(directory, "/", kExtentDirectory), &found));
-  }
-  std::vector<FoundRun>& all = found.runs;
-  // Of those that end together the widest comes first, so a run comes behind what replaced it.
-  std::sort(all.begin(), all.end(), [](const FoundRun& a, const FoundRun& b) {
-    if (a.numbers.last != b.numbers.last) return a.numbers.last > b.numbers.last;
-    return std::pair(a.numbers.first, a.path) < std::pair(b.numbers.first, b.path);
-  });
-  std::vector<FoundRun> runs;
-  for (FoundRun& run : all) {
-    if (!runs.empty() && runs.back().numbers.Contains(run.numbers)) {
-      STELE_CO_TRY_OK(co_await files->Remove(run.path));
-      continue;
-    }
-    if (!runs.empty() && runs.back().numbers.first != run.numbers.last + 1) {
-      co_return MakeError(ErrorCode::kCorruptData,
-                          StrCat("the index run before ", runs.back().path, " is missing"));
-    }
-    runs.push_back(std::move(run));
-  }
-  if (found.last > (runs.empty() ? 0 : runs.front().numbers.last)) {
-    co_return MakeError(ErrorCode::kCorruptData,
-                        StrCat("the index run that ends with ", found.last, " is missing"));
-  }
-  if (!runs.empty() && runs.back().numbers.first != 1) {
-    co_return MakeError(ErrorCode::kCorruptData,
-                        StrCat("the index run before ", runs.back().path, " is missing"));
-  }
-  co_return runs;
+// The header says that all is well, and knows nothing of the loss.
+void MarkLost(LedgerRow* row) {
+  row->flags |= kRowLostSome;
+  row->header->state_bits |= kIndexStateUncertain;
 }
 
 }  // namespace
@@ -102,46 +37,6 @@ size_t RunsToMerge(const std::vector<uint64_t>& sizes_newest_first) {
     ++count;
   }
   return count >= kMergedRunsMin ? count : 0;
-}
-
-// ---- Opening
-
-ExtentStore::ExtentStore(Env env, ExtentStoreOptions options, LedgerLocks* locks, Runs runs)
-    : env_(env),
-      options_(std::move(options)),
-      locks_(locks),
-      runs_(std::make_shared<const Runs>(std::move(runs))),
-      cache_(options_.cache_max_bytes),
-      turn_(env.executor, 1),
-      merged_(env.executor),
-      background_(env.executor) {
-  if (!runs_->empty()) published_ = runs_->front()->numbers().last;
-  next_number_ = published_ + 1;
-  absl::flat_hash_set<LedgerId> settled;  // of which older runs are void
-  for (const Run& run : *runs_) {
-    for (size_t i = 0; i < run->ledgers().size(); ++i) {
-      const LedgerId ledger = run->ledgers()[i];
-      const uint8_t flags = run->flags(i);
-      if (settled.contains(ledger)) continue;
-      if (!IsRemoval(flags)) ledgers_.insert(ledger);
-      if ((flags & kRowLostSome) != 0) lost_.insert(ledger);
-      if ((flags & kRowIsFresh) != 0) settled.insert(ledger);
-    }
-  }
-}
-
-Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> ExtentStore::Open(Env env,
-                                                                     ExtentStoreOptions options,
-                                                                     LedgerLocks* locks) {
-  STELE_CO_TRY(const std::vector<FoundRun> found,
-               co_await FindRuns(env.files, options.directories));
-  Runs runs;
-  for (const FoundRun& run : found) {
-    STELE_CO_TRY(Run opened, co_await ExtentRun::Open(env.files, run.path, run.numbers));
-    runs.push_back(std::move(opened));
-  }
-  co_return std::unique_ptr<ExtentStore>(
-      new ExtentStore(env, std::move(options), locks, std::move(runs)));
 }
 
 // ---- Writing
@@ -160,22 +55,23 @@ Task<absl::Status> ExtentStore::Write(IndexUpdates* updates, size_t /*at_a_time*
     LedgerLocks::Guard guard = co_await locks_->Acquire(updates->ledger(i));
     STELE_CO_TRY(std::optional<IndexUpdate> update, co_await updates->Prepare(i));
     if (!update.has_value()) continue;
-    STELE_CO_TRY(Prepared one, co_await Prepare(*std::move(update)));
     guards.push_back(std::move(guard));
-    prepared.push_back(std::move(one));
+    prepared.push_back(Prepare(*std::move(update)));
     indexes.push_back(i);
   }
   if (prepared.empty()) co_return absl::OkStatus();
   STELE_CO_TRY_OK(co_await Publish(&prepared, kFreeForNewRunMinBytes));
   for (size_t i = 0; i < prepared.size(); ++i) {
-    ledgers_.insert(prepared[i].ledger);
-    if ((prepared[i].row.flags & kRowIsFresh) != 0) lost_.erase(prepared[i].ledger);
+    const LedgerId ledger = prepared[i].ledger;
+    ledgers_.insert(ledger);
+    if ((prepared[i].row.flags & kRowIsFresh) != 0) lost_.erase(ledger);
+    if ((prepared[i].row.flags & kRowLostSome) != 0) OnLoss(ledger);
     updates->OnWritten(indexes[i]);
   }
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<ExtentStore::Prepared>> ExtentStore::Prepare(IndexUpdate update) {
+ExtentStore::Prepared ExtentStore::Prepare(IndexUpdate update) const {
   STELE_CHECK(update.entries.size() == update.locations.size());
   const LedgerId ledger = update.ledger;
   Prepared prepared{.ledger = ledger, .entries = update.entries, .locations = update.locations};
@@ -183,9 +79,11 @@ Task<absl::StatusOr<ExtentStore::Prepared>> ExtentStore::Prepare(IndexUpdate upd
     const bool is_certain = (update.header->state_bits & kIndexStateUncertain) == 0;
     prepared.row.flags = kRowHasHeader;
     prepared.row.header = std::move(update.header);
-    if (is_certain && lost_.contains(ledger)) {
-      STELE_CO_TRY(prepared.whole, co_await ReadWhole(ledger));
-      prepared.row.flags |= kRowIsFresh;
+    const auto lost = lost_.find(ledger);
+    if (is_certain && lost != lost_.end()) {
+      prepared.is_whole = lost->second.is_told;
+      prepared.losses = lost->second.count();
+      if (!prepared.is_whole) MarkLost(&prepared.row);
     }
   }
   if (!Contains(ledger)) {
@@ -193,7 +91,7 @@ Task<absl::StatusOr<ExtentStore::Prepared>> ExtentStore::Prepare(IndexUpdate upd
     // What is left of one that was removed is void.
     prepared.row.flags |= kRowIsFresh;
   }
-  co_return prepared;
+  return prepared;
 }
 
 Task<absl::Status> ExtentStore::Remove(LedgerId ledger) {
@@ -219,6 +117,7 @@ Task<absl::StatusOr<std::string>> ExtentStore::ChooseRoot(uint64_t number,
   std::string path = StrCat(root, "/", kExtentDirectory);
   if (!made_directories_.contains(path)) {
     STELE_CO_TRY_OK(co_await env_.files->MakeDirectories(path));
+    STELE_CO_TRY_OK(co_await KeepJavaAway(env_.files, path));
     STELE_CO_TRY_OK(co_await env_.files->SyncDirectory(root));
     made_directories_.insert(path);
   }
@@ -227,45 +126,69 @@ Task<absl::StatusOr<std::string>> ExtentStore::ChooseRoot(uint64_t number,
 
 namespace {
 
-Task<absl::Status> AddRows(ExtentRunWriter* writer, const ExtentStore::Prepared* update) {
-  ExtentRunBuilder* builder = writer->builder();
-  const LedgerId ledger = update->ledger;
-  size_t next = 0;
-  const auto add_new_before = [&](int64_t end) {
-    for (; next < update->entries.size() && update->entries[next] < end; ++next) {
-      builder->AddEntry(ledger, update->entries[next],
-                        EntryLocation::FromPacked(update->locations[next]));
+// The entries of an update, as they are added to a run.
+class NewEntries {
+ public:
+  explicit NewEntries(const ExtentStore::Prepared* update) : update_(update) {}
+
+  // Those before `end`.
+  void AddBefore(int64_t end, ExtentRunBuilder* builder) {
+    for (; next_ < update_->entries.size() && update_->entries[next_] < end; ++next_) {
+      builder->AddEntry(update_->ledger, update_->entries[next_],
+                        EntryLocation::FromPacked(update_->locations[next_]));
     }
-  };
-  for (size_t i = 0; i < update->whole.entries.size(); ++i) {
-    const int64_t entry = update->whole.entries[i];
-    add_new_before(entry);
-    const bool is_replaced = next < update->entries.size() && update->entries[next] == entry;
-    const auto location = EntryLocation::FromPacked(update->whole.locations[i]);
-    if (!is_replaced) builder->AddEntry(ledger, entry, location);
-    STELE_CO_TRY_OK(co_await writer->Drain());
   }
-  add_new_before(INT64_MAX);
+  // After AddBefore(entry).
+  bool Has(int64_t entry) const {
+    return next_ < update_->entries.size() && update_->entries[next_] == entry;
+  }
+
+ private:
+  const ExtentStore::Prepared* update_;
+  size_t next_ = 0;
+};
+
+}  // namespace
+
+Task<absl::Status> ExtentStore::AddRows(ExtentRunWriter* writer, Prepared* update) {
+  const LedgerId ledger = update->ledger;
+  ExtentRunBuilder* builder = writer->builder();
+  NewEntries new_entries(update);
+  std::optional<int64_t> next;
+  if (update->is_whole) next = 0;
+  while (next.has_value()) {
+    STELE_CO_TRY(const LocationPiece older, co_await ReadPiece(ledger, *next));
+    for (size_t i = 0; i < older.entries.size(); ++i) {
+      const int64_t entry = older.entries[i];
+      new_entries.AddBefore(entry, builder);
+      if (new_entries.Has(entry)) continue;
+      builder->AddEntry(ledger, entry, EntryLocation::FromPacked(older.locations[i]));
+    }
+    STELE_CO_TRY_OK(co_await writer->Drain());
+    next = older.next;
+  }
+  new_entries.AddBefore(INT64_MAX, builder);
+  if (update->is_whole && KnownLosses(ledger) == update->losses) {
+    update->row.flags |= kRowIsFresh;
+  } else if (update->is_whole) {
+    MarkLost(&update->row);  // it was met only now
+  }
   builder->EndLedger(ledger, update->row);
   co_return co_await writer->Drain();
 }
 
-Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> WriteRows(
-    ExtentRunWriter* writer, const std::vector<ExtentStore::Prepared>* updates) {
+Task<absl::StatusOr<ExtentStore::Run>> ExtentStore::WriteRows(ExtentRunWriter* writer,
+                                                              std::vector<Prepared>* updates) {
   STELE_CO_TRY_OK(co_await writer->Begin());
-  for (const ExtentStore::Prepared& update : *updates) {
-    STELE_CO_TRY_OK(co_await AddRows(writer, &update));
-  }
+  for (Prepared& update : *updates) STELE_CO_TRY_OK(co_await AddRows(writer, &update));
   co_return co_await writer->Finish();
 }
 
-}  // namespace
-
 Task<absl::StatusOr<ExtentStore::Run>> ExtentStore::WriteRun(RunNumbers numbers,
-                                                             const std::vector<Prepared>* updates,
+                                                             std::vector<Prepared>* updates,
                                                              uint64_t free_min_bytes) {
   STELE_CO_TRY(std::string directory, co_await ChooseRoot(numbers.last, free_min_bytes));
-  ExtentRunWriter writer(env_.files, std::move(directory), numbers);
+  ExtentRunWriter writer(env_, std::move(directory), numbers);
   absl::StatusOr<Run> run = co_await WriteRows(&writer, updates);
   if (run.ok()) co_return run;
   co_await writer.Abandon();
@@ -273,8 +196,7 @@ Task<absl::StatusOr<ExtentStore::Run>> ExtentStore::WriteRun(RunNumbers numbers,
 }
 
 // One at a time. A number whose run may exist although it failed is covered by the next.
-Task<absl::Status> ExtentStore::Publish(const std::vector<Prepared>* updates,
-                                        uint64_t free_min_bytes) {
+Task<absl::Status> ExtentStore::Publish(std::vector<Prepared>* updates, uint64_t free_min_bytes) {
   const Permits::Hold turn = co_await turn_.Acquire(1);
   const RunNumbers numbers{.first = published_ + 1, .last = next_number_++};
   STELE_CO_TRY(Run run, co_await WriteRun(numbers, updates, free_min_bytes));
@@ -296,37 +218,6 @@ Task<void> ExtentStore::NoteLast() {
     if (!file.ok()) continue;
     (co_await (*file)->WriteAt(0, Buffer::FromString(MakeExtentLast(published_)))).IgnoreError();
   }
-}
-
-// An empty run that covers all others, which can go then.
-Task<absl::Status> ExtentStore::Clear() {
-  co_await AwaitMerges();
-  const Permits::Hold turn = co_await turn_.Acquire(1);
-  const RunNumbers numbers{.first = 1, .last = next_number_++};
-  const std::vector<Prepared> nothing;
-  STELE_CO_TRY(Run empty, co_await WriteRun(numbers, &nothing, kFreeForRemovalMinBytes));
-  const std::shared_ptr<const Runs> before = runs_;
-  runs_ = std::make_shared<const Runs>();
-  ledgers_.clear();
-  lost_.clear();
-  for (const Run& run : *before) STELE_CO_TRY_OK(co_await env_.files->Remove(run->path()));
-  for (const std::string& directory : options_.directories) {
-    const std::string last = StrCat(directory, "/", kExtentDirectory, "/", kExtentLastName);
-    const absl::Status removed = co_await env_.files->Remove(last);
-    if (CodeOf(removed) != ErrorCode::kNoSuchFile) STELE_CO_TRY_OK(removed);
-  }
-  STELE_CO_TRY_OK(co_await SyncDirectories());
-  STELE_CO_TRY_OK(co_await env_.files->Remove(empty->path()));
-  co_return co_await SyncDirectories();
-}
-
-Task<absl::Status> ExtentStore::SyncDirectories() {
-  for (const std::string& directory : options_.directories) {
-    const absl::Status synced =
-        co_await env_.files->SyncDirectory(StrCat(directory, "/", kExtentDirectory));
-    if (CodeOf(synced) != ErrorCode::kNoSuchFile) STELE_CO_TRY_OK(synced);
-  }
-  co_return absl::OkStatus();
 }
 
 // ---- Merging
@@ -355,20 +246,49 @@ Task<absl::Status> ExtentStore::MergeNewest(size_t count) {
   uint64_t bytes = kFreeForNewRunMinBytes;
   for (const Run& input : inputs) bytes += input->size_bytes();
   STELE_CO_TRY(std::string directory, co_await ChooseRoot(numbers.last, bytes));
-  ExtentRunWriter writer(env_.files, std::move(directory), numbers);
+  ExtentRunWriter writer(env_, std::move(directory), numbers);
   absl::StatusOr<MergedRun> merged =
-      co_await MergeRuns(&writer, inputs, /*is_oldest=*/numbers.first == 1);
+      co_await MergeRuns(env_.executor, &writer, inputs, /*is_oldest=*/numbers.first == 1);
   if (!merged.ok()) {
     co_await writer.Abandon();
     co_return merged.status();
   }
-  Replace(inputs, std::move(merged->run));
+  // Its inputs go only when it has been read as it was written.
+  const absl::StatusOr<Run> read = co_await ReadBack(merged->run);
+  if (!read.ok()) {
+    static_cast<void>(co_await env_.files->Remove(merged->run->path()));
+    co_return read.status();
+  }
+  Replace(inputs, *read);
+  const auto has_lost = [&](LedgerId ledger) {
+    return Contains(ledger) && !IsVoid(ledger, numbers);
+  };
+  // At once: no run shows any more what was passed over.
   for (const LedgerId ledger : merged->lost_some) {
-    if (Contains(ledger)) OnLoss(ledger);
+    if (has_lost(ledger)) ++lost_[ledger].merges;
+  }
+  for (const LedgerId ledger : merged->lost_some) {
+    // Not while it is being written, perhaps whole.
+    const LedgerLocks::Guard guard = co_await locks_->Acquire(ledger);
+    if (has_lost(ledger)) OnLoss(ledger);
   }
   // One that stays is removed when the store is opened.
   for (const Run& input : inputs) static_cast<void>(co_await env_.files->Remove(input->path()));
   co_return absl::OkStatus();
+}
+
+// The run as the disk has it.
+Task<absl::StatusOr<ExtentStore::Run>> ExtentStore::ReadBack(Run written) {
+  STELE_CO_TRY(Run read, co_await ExtentRun::Open(env_, written->path(), written->numbers()));
+  if (read->IsSame(*written)) co_return read;
+  co_return MakeError(ErrorCode::kCorruptData, StrCat(written->path(), " is not what was written"));
+}
+
+// Does a newer run say that what `in` has of the ledger is void?
+bool ExtentStore::IsVoid(LedgerId ledger, const RunNumbers& in) const {
+  return std::any_of(runs_->begin(), runs_->end(), [&](const Run& run) {
+    return run->numbers().first > in.last && (run->FlagsOf(ledger).value_or(0) & kRowIsFresh) != 0;
+  });
 }
 
 // Newer runs may have come meanwhile.

@@ -9,9 +9,11 @@
 // Durable: a run has its name only when all of it is, and covers the numbers of those that it was
 // made from. So after any crash the runs that are in no other are the index, and a number that is
 // missing is a run that was lost; a file beside them says which number was the last.
-// Damage: a block that is not what was written makes its ledgers lose locations (kCorruptData);
-// merging passes on which ledgers these are. A header that is certain, for a ledger that has lost
-// some, says that nothing is missing: the ledger is written whole, and what was before is void.
+// Damage: a block that is not what was written, or that the disk does not give for some seconds,
+// makes its ledgers lose locations (kCorruptData); merging passes on which ledgers these are. A
+// header that is certain, for a ledger that has lost some, says that nothing is missing: the ledger
+// is written whole, and what was before is void. What says which ledgers a run has is there twice,
+// and in the blocks (extent_salvage.h).
 #pragma once
 
 #include <cstdint>
@@ -25,13 +27,13 @@
 #include <utility>
 #include <vector>
 
+#include "absl/container/btree_map.h"
 #include "absl/container/btree_set.h"
 #include "absl/functional/any_invocable.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "bookie/storage/extent_cache.h"
 #include "bookie/storage/extent_run.h"
-#include "bookie/storage/index_enumeration.h"
 #include "bookie/storage/index_store.h"
 #include "bookie/storage/ledger_locks.h"
 #include "common/async/notification.h"
@@ -57,11 +59,14 @@ class ExtentStore final : public IndexStore {
     LedgerRow row;
     std::span<const int64_t> entries;
     std::span<const int64_t> locations;  // packed
-    LocationPiece whole;                 // what is written again, when the ledger is written anew
+    // Written whole, also what older runs have: somebody has proven that nothing else is missing.
+    bool is_whole = false;
+    int64_t losses = 0;  // that were known when that was proven
   };
 
   // Ends what was left half done. `locks` outlives the store.
-  //   errors   kCorruptData   a run is damaged in a way that hides what it had, or is missing
+  //   errors   kCorruptData   a run is missing, or nothing of it can be read
+  //            kUnsupported   a run of another version
   static Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> Open(Env env,
                                                                  ExtentStoreOptions options,
                                                                  LedgerLocks* locks);
@@ -77,15 +82,14 @@ class ExtentStore final : public IndexStore {
   Task<absl::StatusOr<std::vector<EntryId>>> List(LedgerId ledger) override;
   Task<absl::StatusOr<LocationPiece>> ReadPiece(LedgerId ledger, int64_t first) override;
   Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace) override;
-  void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) override {
-    loss_listener_ = std::move(listener);
-  }
+  void SetLossListener(LossListener listener) override { loss_listener_ = std::move(listener); }
 
   Task<absl::Status> Write(IndexUpdates* updates, size_t at_a_time) override;
   Task<absl::Status> Remove(LedgerId ledger) override;
   Task<absl::Status> SyncNames() override { co_return absl::OkStatus(); }
 
-  // Removes all there is. After a crash it is all there, or nothing is. The last call.
+  // Removes all there is, also what keeps Java away (java_guard.h). After a crash all runs are
+  // there, or none is. The last call.
   Task<absl::Status> Clear();
 
   // Until no merge is due.
@@ -96,31 +100,46 @@ class ExtentStore final : public IndexStore {
   using Run = std::shared_ptr<const ExtentRun>;
   using Runs = std::vector<Run>;  // the newest first
   using Block = std::shared_ptr<const ExtentBlock>;
+  // What a disk must have left for a run that only says what was removed.
+  static constexpr uint64_t kFreeForRemovalMinBytes = 32 << 10;
   // Of one ledger, by entry.
   using Locations = std::vector<std::pair<int64_t, EntryLocation>>;
 
   ExtentStore(Env env, ExtentStoreOptions options, LedgerLocks* locks, Runs runs);
 
-  Task<absl::StatusOr<Block>> BlockOf(const ExtentRun* run, uint32_t number);
+  // What has been met of a ledger's losses.
+  struct Losses {
+    std::set<std::pair<RunNumbers, uint32_t>> blocks;  // that are damaged
+    int64_t merges = 0;                                // that have passed damaged blocks over
+    bool is_told = false;                              // whoever writes headers of the ledger knows
+    int64_t count() const { return static_cast<int64_t>(blocks.size()) + merges; }
+  };
+
+  Task<absl::StatusOr<Block>> ReadBlock(LedgerId ledger, const ExtentRun* run, uint32_t number);
+  Task<absl::StatusOr<Block>> BlockOf(LedgerId ledger, const ExtentRun* run, uint32_t number);
   Task<absl::StatusOr<std::optional<EntryLocation>>> FindIn(const ExtentRun* run, ExtentKey key);
   Task<absl::Status> LoadFrom(const ExtentRun* run, LedgerId ledger, LoadedIndex* loaded,
                               bool* has_header);
   Task<absl::StatusOr<bool>> Gather(const ExtentRun* run, LedgerId ledger, int64_t first,
                                     size_t count_max, Locations* locations);
-  Task<absl::StatusOr<LocationPiece>> ReadWhole(LedgerId ledger);
   void OnLoss(LedgerId ledger);
+  int64_t KnownLosses(LedgerId ledger) const;
 
   Task<absl::StatusOr<std::string>> ChooseRoot(uint64_t number, uint64_t free_min_bytes);
   Task<void> NoteLast();
   Task<absl::Status> SyncDirectories();
-  Task<absl::StatusOr<Prepared>> Prepare(IndexUpdate update);
-  Task<absl::Status> Publish(const std::vector<Prepared>* updates, uint64_t free_min_bytes);
-  Task<absl::StatusOr<Run>> WriteRun(RunNumbers numbers, const std::vector<Prepared>* updates,
+  Prepared Prepare(IndexUpdate update) const;
+  Task<absl::Status> Publish(std::vector<Prepared>* updates, uint64_t free_min_bytes);
+  Task<absl::StatusOr<Run>> WriteRun(RunNumbers numbers, std::vector<Prepared>* updates,
                                      uint64_t free_min_bytes);
+  Task<absl::StatusOr<Run>> WriteRows(ExtentRunWriter* writer, std::vector<Prepared>* updates);
+  Task<absl::Status> AddRows(ExtentRunWriter* writer, Prepared* update);
 
   void StartMerging();
   Task<void> MergeWhileDue();
   Task<absl::Status> MergeNewest(size_t count);
+  Task<absl::StatusOr<Run>> ReadBack(Run written);
+  bool IsVoid(LedgerId ledger, const RunNumbers& in) const;
   void Replace(const Runs& inputs, Run merged);
 
   Env env_;
@@ -129,7 +148,7 @@ class ExtentStore final : public IndexStore {
   // A new vector for each change: who reads keeps the one that he began with.
   std::shared_ptr<const Runs> runs_;
   absl::btree_set<LedgerId> ledgers_;
-  absl::btree_set<LedgerId> lost_;  // of which locations were lost
+  absl::btree_map<LedgerId, Losses> lost_;  // of which locations were lost
   ExtentCache cache_;
   uint64_t published_ = 0;    // all writes to this number are in runs
   uint64_t next_number_ = 1;  // a number whose run may have been left behind is not used again
@@ -140,7 +159,7 @@ class ExtentStore final : public IndexStore {
   std::vector<std::pair<RunNumbers, uint32_t>> looked_through_;
   bool is_merging_ = false;
   Notification merged_;
-  absl::AnyInvocable<void(LedgerId)> loss_listener_ = [](LedgerId) {};
+  LossListener loss_listener_ = [](LedgerId) { return false; };
   TaskScope background_;
 };
 

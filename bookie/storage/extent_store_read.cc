@@ -19,29 +19,66 @@ absl::Status LocationsDamaged(LedgerId ledger) {
 
 }  // namespace
 
-void ExtentStore::OnLoss(LedgerId ledger) {
-  lost_.insert(ledger);
-  loss_listener_(ledger);
+void ExtentStore::OnLoss(LedgerId ledger) { lost_[ledger].is_told = loss_listener_(ledger); }
+
+int64_t ExtentStore::KnownLosses(LedgerId ledger) const {
+  const auto known = lost_.find(ledger);
+  return known == lost_.end() ? 0 : known->second.count();
 }
 
-Task<absl::StatusOr<ExtentStore::Block>> ExtentStore::BlockOf(const ExtentRun* run,
+// From the disk. A damaged block is a loss of the ledger for which it is read: that is told at
+// once, so that no header that is written meanwhile counts as a proof that nothing is missing.
+Task<absl::StatusOr<ExtentStore::Block>> ExtentStore::ReadBlock(LedgerId ledger,
+                                                                const ExtentRun* run,
+                                                                uint32_t number) {
+  absl::StatusOr<Block> block = co_await run->ReadBlock(number);
+  if (CodeOf(block.status()) == ErrorCode::kCorruptData && Contains(ledger)) {
+    Losses& losses = lost_[ledger];
+    const bool is_new = losses.blocks.emplace(run->numbers(), number).second;
+    if (is_new || !losses.is_told) OnLoss(ledger);
+  }
+  co_return block;
+}
+
+Task<absl::StatusOr<ExtentStore::Block>> ExtentStore::BlockOf(LedgerId ledger, const ExtentRun* run,
                                                               uint32_t number) {
   if (Block cached = cache_.Find(run->numbers(), number); cached != nullptr) co_return cached;
-  STELE_CO_TRY(Block block, co_await run->ReadBlock(number));
+  STELE_CO_TRY(Block block, co_await ReadBlock(ledger, run, number));
   cache_.Put(run->numbers(), number, block);
   co_return block;
 }
 
 namespace {
 
-std::optional<EntryLocation> FindInBlock(const ExtentBlock& block, const ExtentKey& key) {
+// At the entry; nullopt: the block does not have it.
+std::optional<ExtentCursor> CursorAt(const ExtentBlock& block, const ExtentKey& key) {
   const std::optional<size_t> row = block.Floor(key);
   if (!row.has_value() || block.key(*row).ledger != key.ledger || block.IsState(*row)) {
     return std::nullopt;
   }
   ExtentCursor cursor = block.extent(*row);
   if (!cursor.SeekTo(key.entry)) return std::nullopt;
-  return cursor.location();
+  return cursor;
+}
+
+std::optional<EntryLocation> FindInBlock(const ExtentBlock& block, const ExtentKey& key) {
+  const std::optional<ExtentCursor> cursor = CursorAt(block, key);
+  if (!cursor.has_value()) return std::nullopt;
+  return cursor->location();
+}
+
+// Where in the log the entries end that the cursor gives from here on.
+uint64_t EndOfRun(ExtentCursor cursor, int64_t count_max, uint64_t size_max) {
+  const int64_t entry = cursor.entry();
+  const EntryLocation first = cursor.location();
+  EntryLocation last = first;
+  uint64_t last_size = 0;
+  while (cursor.Next() && cursor.entry() - entry < count_max &&
+         cursor.location().record_offset() - first.record_offset() < size_max) {
+    last_size = cursor.location().record_offset() - last.record_offset();
+    last = cursor.location();
+  }
+  return last == first ? 0 : last.record_offset() + last_size;
 }
 
 }  // namespace
@@ -50,7 +87,7 @@ Task<absl::StatusOr<std::optional<EntryLocation>>> ExtentStore::FindIn(const Ext
                                                                        ExtentKey key) {
   const std::optional<uint32_t> number = run->FloorBlock(key);
   if (!number.has_value()) co_return std::nullopt;
-  STELE_CO_TRY(const Block block, co_await BlockOf(run, *number));
+  STELE_CO_TRY(const Block block, co_await BlockOf(key.ledger, run, *number));
   co_return FindInBlock(*block, key);
 }
 
@@ -64,7 +101,6 @@ Task<absl::StatusOr<EntryLocation>> ExtentStore::Find(LedgerId ledger, EntryId e
     const auto found = co_await FindIn(run.get(), {.ledger = ledger, .entry = entry.value()});
     if (CodeOf(found.status()) == ErrorCode::kCorruptData) {
       if (!Contains(ledger)) co_return NoSuchLedger(ledger);
-      OnLoss(ledger);
       co_return LocationsDamaged(ledger);
     }
     STELE_CO_TRY_OK(found.status());
@@ -92,30 +128,22 @@ std::optional<absl::StatusOr<EntryLocation>> ExtentStore::FindCached(LedgerId le
     }
     if ((*flags & kRowIsFresh) != 0) break;
   }
+  if (lost_.contains(ledger)) return LocationsDamaged(ledger);
   return EntryLocation();
 }
 
 uint64_t ExtentStore::RunEnd(LedgerId ledger, EntryId entry, int64_t count_max, uint64_t size_max) {
   const ExtentKey key{.ledger = ledger, .entry = entry.value()};
   for (const Run& run : *runs_) {
-    if (!run->FlagsOf(ledger).has_value()) continue;
-    const std::optional<uint32_t> number = run->FloorBlock(key);
-    if (!number.has_value()) continue;
-    const Block block = cache_.Find(run->numbers(), *number);
-    if (block == nullptr) return 0;
-    const std::optional<size_t> row = block->Floor(key);
-    if (!row.has_value() || block->key(*row).ledger != ledger || block->IsState(*row)) continue;
-    ExtentCursor cursor = block->extent(*row);
-    if (!cursor.SeekTo(entry.value())) continue;
-    const EntryLocation first = cursor.location();
-    EntryLocation last = first;
-    uint64_t last_size = 0;
-    while (cursor.Next() && cursor.entry() - entry.value() < count_max &&
-           cursor.location().record_offset() - first.record_offset() < size_max) {
-      last_size = cursor.location().record_offset() - last.record_offset();
-      last = cursor.location();
+    const std::optional<uint8_t> flags = run->FlagsOf(ledger);
+    if (!flags.has_value()) continue;
+    if (const std::optional<uint32_t> number = run->FloorBlock(key); number.has_value()) {
+      const Block block = cache_.Find(run->numbers(), *number);
+      if (block == nullptr) return 0;
+      std::optional<ExtentCursor> cursor = CursorAt(*block, key);
+      if (cursor.has_value()) return EndOfRun(*std::move(cursor), count_max, size_max);
     }
-    return last == first ? 0 : last.record_offset() + last_size;
+    if ((*flags & kRowIsFresh) != 0) break;
   }
   return 0;
 }
@@ -125,7 +153,7 @@ Task<absl::Status> ExtentStore::LoadFrom(const ExtentRun* run, LedgerId ledger, 
                                          bool* has_header) {
   const auto [first, end] = run->BlocksOf(ledger);
   for (uint32_t number = end; number-- > first;) {
-    STELE_CO_TRY(const Block block, co_await BlockOf(run, number));
+    STELE_CO_TRY(const Block block, co_await BlockOf(ledger, run, number));
     std::optional<size_t> row = block->Floor({.ledger = ledger, .entry = kStateEntry});
     if (!row.has_value() || block->key(*row).ledger != ledger) break;
     if (block->IsState(*row)) {
@@ -161,8 +189,11 @@ Task<absl::StatusOr<LoadedIndex>> ExtentStore::Load(LedgerId ledger) {
     if ((*flags & kRowIsFresh) != 0) break;
   }
   if (!Contains(ledger)) co_return NoSuchLedger(ledger);
-  if (loaded.has_lost_its_end) lost_.insert(ledger);
-  if (lost_.contains(ledger)) loaded.last_entry_is_certain = false;
+  if (const auto lost = lost_.find(ledger); lost != lost_.end()) {
+    loaded.last_entry_is_certain = false;
+    loaded.has_lost_its_end = true;
+    lost->second.is_told = true;
+  }
   co_return loaded;
 }
 
@@ -174,7 +205,7 @@ Task<absl::StatusOr<bool>> ExtentStore::Gather(const ExtentRun* run, LedgerId le
   const uint32_t begin = run->FloorBlock({.ledger = ledger, .entry = first}).value_or(0);
   const uint32_t end = run->BlocksOf(ledger).second;
   for (uint32_t number = begin; number < end; ++number) {
-    const absl::StatusOr<Block> block = co_await BlockOf(run, number);
+    const absl::StatusOr<Block> block = co_await BlockOf(ledger, run, number);
     if (CodeOf(block.status()) == ErrorCode::kCorruptData) {
       is_whole = false;
       continue;
@@ -224,25 +255,11 @@ Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadPiece(LedgerId ledger, int6
   co_return piece;
 }
 
-Task<absl::StatusOr<LocationPiece>> ExtentStore::ReadWhole(LedgerId ledger) {
-  STELE_CO_TRY(LocationPiece whole, co_await ReadPiece(ledger, 0));
-  while (whole.next.has_value()) {
-    STELE_CO_TRY(const LocationPiece piece, co_await ReadPiece(ledger, *whole.next));
-    whole.entries.insert(whole.entries.end(), piece.entries.begin(), piece.entries.end());
-    whole.locations.insert(whole.locations.end(), piece.locations.begin(), piece.locations.end());
-    whole.next = piece.next;
-  }
-  co_return whole;
-}
-
 Task<absl::StatusOr<std::vector<EntryId>>> ExtentStore::List(LedgerId ledger) {
   std::vector<EntryId> entries;
   for (std::optional<int64_t> next = 0; next.has_value();) {
     STELE_CO_TRY(const LocationPiece piece, co_await ReadPiece(ledger, *next));
-    if (piece.lost_some) {
-      OnLoss(ledger);
-      co_return LocationsDamaged(ledger);
-    }
+    if (piece.lost_some) co_return LocationsDamaged(ledger);
     for (const int64_t entry : piece.entries) entries.emplace_back(entry);
     if (entries.size() > kListedEntriesMax) {
       co_return MakeError(ErrorCode::kOverloaded,
@@ -260,7 +277,6 @@ Task<absl::Status> ExtentStore::LookForLosses(LedgerId ledger, BackgroundPace* p
   const std::vector<std::pair<RunNumbers, uint32_t>> known =
       looked_at_ < ledger ? looked_through_ : std::vector<std::pair<RunNumbers, uint32_t>>();
   std::vector<std::pair<RunNumbers, uint32_t>> looked_through;
-  bool lost_some = false;
   const std::shared_ptr<const Runs> runs = runs_;
   for (const Run& run : *runs) {
     const std::optional<uint8_t> flags = run->FlagsOf(ledger);
@@ -271,11 +287,9 @@ Task<absl::Status> ExtentStore::LookForLosses(LedgerId ledger, BackgroundPace* p
       const bool is_known = std::find(known.begin(), known.end(), here) != known.end();
       if (!is_known) {
         STELE_CO_TRY_OK(co_await pace->Spend(kExtentBlockBytes));
-        const absl::Status read = (co_await run->ReadBlock(number)).status();
-        if (CodeOf(read) == ErrorCode::kCorruptData) {
-          lost_some = true;
-          continue;  // and it is no block that the next ledger needs not read
-        }
+        const absl::Status read = (co_await ReadBlock(ledger, run.get(), number)).status();
+        // It is told, and it is no block that the next ledger needs not read.
+        if (CodeOf(read) == ErrorCode::kCorruptData) continue;
         STELE_CO_TRY_OK(read);
       }
       looked_through.push_back(here);
@@ -284,7 +298,6 @@ Task<absl::Status> ExtentStore::LookForLosses(LedgerId ledger, BackgroundPace* p
   }
   looked_at_ = ledger;
   looked_through_ = std::move(looked_through);
-  if (lost_some && Contains(ledger)) OnLoss(ledger);
   co_return absl::OkStatus();
 }
 

@@ -4,6 +4,7 @@
 #include <optional>
 #include <utility>
 
+#include "bookie/storage/extent_format.h"
 #include "bookie/storage/index_format.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"

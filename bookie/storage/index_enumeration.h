@@ -15,8 +15,6 @@
 namespace stele::bookie {
 
 inline constexpr size_t kIndexDirectoriesMax = 256;
-// Where extent runs lie, below each index directory.
-inline constexpr std::string_view kExtentDirectory = "extents";
 
 struct EnumeratedIndexes {
   absl::btree_map<LedgerId, uint8_t> directory_of;

@@ -60,9 +60,7 @@ class IndexFileStore final : public IndexStore {
   Task<absl::StatusOr<std::vector<EntryId>>> List(LedgerId ledger) override;
   Task<absl::StatusOr<LocationPiece>> ReadPiece(LedgerId ledger, int64_t first) override;
   Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace) override;
-  void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) override {
-    loss_listener_ = std::move(listener);
-  }
+  void SetLossListener(LossListener listener) override { loss_listener_ = std::move(listener); }
 
   Task<absl::Status> Write(IndexUpdates* updates, size_t at_a_time) override;
   Task<absl::Status> Remove(LedgerId ledger) override;
@@ -101,7 +99,7 @@ class IndexFileStore final : public IndexStore {
   // their names. Once for each directory.
   std::map<LedgerId, uint8_t> doubtful_names_;
   std::vector<SyncedNames> synced_names_;  // by directory; those exist
-  absl::AnyInvocable<void(LedgerId)> loss_listener_ = [](LedgerId) {};
+  LossListener loss_listener_ = [](LedgerId) { return false; };
 };
 
 }  // namespace stele::bookie

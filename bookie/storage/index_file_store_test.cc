@@ -44,7 +44,10 @@ struct IndexFileStoreTest : testing::Test, StorageRig {
                                         .location_cache_max_bytes = cache_bytes};
     store = process->Own(
         std::make_unique<IndexFileStore>(env, options, locks, std::move(found->directory_of)));
-    store->SetLossListener([this](LedgerId) { ++losses; });
+    store->SetLossListener([this](LedgerId) {
+      ++losses;
+      return true;
+    });
     losses = 0;
   }
   absl::Status Write(const std::map<int64_t, int64_t>& locations) {

@@ -28,7 +28,7 @@ struct LoadedIndex {
   EntryId last_entry;
   bool last_entry_is_certain = true;  // false: not found within kLastEntrySearchMaxBytes
   bool is_cut = false;                // shorter than it was when it was synced
-  bool has_lost_its_end = false;      // there was an entry behind last_entry
+  bool has_lost_its_end = false;      // there was, or may have been, an entry behind last_entry
 };
 
 // A ledger's part of a flush. The spans stay good until the update has returned.
@@ -93,9 +93,12 @@ class IndexStore {
   // Looks whether all that was written is still there.
   virtual Task<absl::Status> LookForLosses(LedgerId ledger, BackgroundPace* pace) = 0;
 
-  // Called each time when a ledger is found to have lost locations, inside of the call that finds
-  // it, but for Load. Set before anything is read.
-  virtual void SetLossListener(absl::AnyInvocable<void(LedgerId)> listener) = 0;
+  // Called when a ledger is found to have lost locations, inside of the call that finds it; of Load
+  // its result is enough. True: it is noted of the ledger, so a header of it that is certain later
+  // says that nothing is missing. What was noted may be told again, or not. Set before anything is
+  // read.
+  using LossListener = absl::AnyInvocable<bool(LedgerId)>;
+  virtual void SetLossListener(LossListener listener) = 0;
 
   // All is durable when it returns, but for new ledgers, which are known after SyncNames. After an
   // error of Write or SyncNames the updates of all ledgers that were new are written again.

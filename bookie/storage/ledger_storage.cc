@@ -81,7 +81,6 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::LoadLocked(LedgerId ledger) {
   LedgerRecord* record = table_.Insert(ledger);
   record->last_on_disk = record->state.last_entry = loaded.last_entry;
   record->lac_is_known = lac_is_known;
-  record->state.uncertain = !loaded.last_entry_is_certain;
   if (loaded.header.has_value()) {
     const IndexHeader& header = *loaded.header;
     record->state.has_master_key = header.master_key.has_value();
@@ -101,6 +100,7 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::LoadLocked(LedgerId ledger) {
     active_->dirty.insert(ledger);
   }
   if (!loaded.header.has_value() || loaded.is_cut || loaded.has_lost_its_end) OnLoss(record);
+  if (!loaded.last_entry_is_certain) record->state.uncertain = true;
   co_return record;
 }
 

@@ -55,7 +55,9 @@ class Storage : public LedgerStorage {
         flush_ended_(env.executor) {
     index_->SetLossListener([this](LedgerId ledger) {
       // Where it is not loaded, a later read finds the loss again.
-      if (LedgerRecord* record = table_.Find(ledger); record != nullptr) OnLoss(record);
+      LedgerRecord* const record = table_.Find(ledger);
+      if (record != nullptr) OnLoss(record);
+      return record != nullptr;
     });
   }
 

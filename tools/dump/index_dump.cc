@@ -80,34 +80,104 @@ shell::Record StateRecord(LedgerId ledger, const bookie::LedgerRow& row) {
   return record;
 }
 
+shell::Record Damaged(uint64_t offset, std::string_view what) {
+  return shell::Record()
+      .Set("kind", std::string("damaged"))
+      .Set("offset", static_cast<int64_t>(offset))
+      .Set("note", std::string(what));
+}
+
+class ExtentRunDump {
+ public:
+  ExtentRunDump(File* file, std::optional<LedgerId> ledger, bookie::RunNumbers numbers, Emit emit)
+      : file_(file), ledger_(ledger), numbers_(numbers), emit_(std::move(emit)) {}
+
+  // Gives the number of damaged places.
+  Task<absl::StatusOr<int64_t>> Run();
+
+ private:
+  Task<absl::Status> ReadFooter(uint64_t offset);
+  Task<absl::Status> DumpTail(uint64_t size);
+  Task<absl::Status> DumpBlock(uint32_t number);
+  void OnDamage(uint64_t offset, const absl::Status& status) {
+    ++damages_;
+    emit_(Damaged(offset, ToStd(status.message())));
+  }
+
+  File* file_;
+  const std::optional<LedgerId> ledger_;  // only of this one
+  const bookie::RunNumbers numbers_;
+  const Emit emit_;
+  std::optional<bookie::ExtentRunFooter> footer_;
+  int64_t damages_ = 0;
+};
+
+Task<absl::StatusOr<int64_t>> ExtentRunDump::Run() {
+  STELE_CO_TRY(const uint64_t size, co_await file_->Size());
+  STELE_CO_TRY_OK(co_await ReadFooter(0));
+  STELE_CO_TRY_OK(co_await ReadFooter(size - std::min<uint64_t>(size, bookie::kExtentFooterBytes)));
+  // Without a footer: whatever looks like a block.
+  uint64_t blocks = size / bookie::kExtentBlockBytes;
+  if (footer_.has_value()) blocks = std::min<uint64_t>(blocks, footer_->blocks);
+  for (uint32_t number = 0; number < blocks; ++number) {
+    STELE_CO_TRY_OK(co_await DumpBlock(number));
+  }
+  if (footer_.has_value()) STELE_CO_TRY_OK(co_await DumpTail(size));
+  co_return damages_;
+}
+
+Task<absl::Status> ExtentRunDump::ReadFooter(uint64_t offset) {
+  STELE_CO_TRY(const Buffer bytes, co_await file_->ReadAt(offset, bookie::kExtentFooterBytes));
+  const auto footer = bookie::ParseExtentFooter(bytes.view());
+  if (CodeOf(footer.status()) == ErrorCode::kUnsupported) co_return footer.status();
+  if (!footer.ok()) {
+    OnDamage(offset, footer.status());
+    co_return absl::OkStatus();
+  }
+  footer_ = *footer;
+  emit_(shell::Record()
+            .Set("kind", std::string("footer"))
+            .Set("offset", static_cast<int64_t>(offset))
+            .Set("first", static_cast<int64_t>(footer->numbers.first))
+            .Set("last", static_cast<int64_t>(footer->numbers.last))
+            .Set("blocks", static_cast<int64_t>(footer->blocks)));
+  co_return absl::OkStatus();
+}
+
+// It says again what the blocks say: only whether it is good.
+Task<absl::Status> ExtentRunDump::DumpTail(uint64_t size) {
+  const uint64_t at = bookie::ExtentBlockOffset(footer_->blocks);
+  if (bookie::ExtentRunBytes(*footer_) > size) {
+    OnDamage(at, MakeError(ErrorCode::kCorruptData, "the file ends before its tail does"));
+    co_return absl::OkStatus();
+  }
+  STELE_CO_TRY(const Buffer bytes, co_await file_->ReadAt(at, footer_->tail_bytes));
+  const auto tail = bookie::ParseExtentTail(bytes.view(), *footer_);
+  if (!tail.ok()) OnDamage(at, tail.status());
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> ExtentRunDump::DumpBlock(uint32_t number) {
+  const uint64_t at = bookie::ExtentBlockOffset(number);
+  STELE_CO_TRY(Buffer bytes, co_await file_->ReadAt(at, bookie::kExtentBlockBytes));
+  const auto block = bookie::ExtentBlock::Parse(std::move(bytes), numbers_, number);
+  if (!block.ok()) {
+    OnDamage(at, block.status());
+    co_return absl::OkStatus();
+  }
+  for (size_t row = 0; row < block->row_count(); ++row) {
+    const LedgerId ledger = block->key(row).ledger;
+    if (ledger_.has_value() && ledger != *ledger_) continue;
+    emit_(block->IsState(row) ? StateRecord(ledger, block->state(row)) : ExtentRecord(*block, row));
+  }
+  co_return absl::OkStatus();
+}
+
 Task<absl::StatusOr<int64_t>> DumpExtentRun(Env env, DumpOptions options,
                                             bookie::RunNumbers numbers, Emit emit) {
   STELE_CO_TRY(const std::unique_ptr<File> file, co_await env.files->Open(options.path, {}));
-  STELE_CO_TRY(const uint64_t size, co_await file->Size());
-  const uint64_t end_at = size - std::min<uint64_t>(size, bookie::kExtentEndBytes);
-  STELE_CO_TRY(const Buffer end, co_await file->ReadAt(end_at, bookie::kExtentEndBytes));
-  STELE_CO_TRY(const bookie::ExtentRunFooter footer, bookie::ParseExtentEnd(end.view()));
-  int64_t damages = 0;
-  for (uint32_t number = 0; number < footer.blocks; ++number) {
-    const uint64_t at = uint64_t{number} * bookie::kExtentBlockBytes;
-    STELE_CO_TRY(Buffer bytes, co_await file->ReadAt(at, bookie::kExtentBlockBytes));
-    const auto block = bookie::ExtentBlock::Parse(std::move(bytes), numbers, number);
-    if (!block.ok()) {
-      ++damages;
-      emit(shell::Record()
-               .Set("kind", std::string("damaged"))
-               .Set("offset", static_cast<int64_t>(at))
-               .Set("note", std::string(ToStd(block.status().message()))));
-      continue;
-    }
-    for (size_t row = 0; row < block->row_count(); ++row) {
-      const LedgerId ledger = block->key(row).ledger;
-      if (options.ledger.has_value() && ledger != *options.ledger) continue;
-      emit(block->IsState(row) ? StateRecord(ledger, block->state(row))
-                               : ExtentRecord(*block, row));
-    }
-  }
-  co_return damages;
+  ExtentRunDump dump(file.get(), options.ledger, numbers, std::move(emit));
+  co_return co_await dump.Run();
 }
 
 }  // namespace
