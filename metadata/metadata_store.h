@@ -56,6 +56,12 @@ struct Node {
 
 enum class NodeKind { kPersistent, kEphemeral };
 
+// A node to be deleted, when its version is `expected`.
+struct Deletion {
+  std::string path;
+  Version expected = kAnyVersion;
+};
+
 enum class SessionState {
   kConnected,  // also after an expiry, when the new session is there: ephemeral nodes must be made
                // again
@@ -95,6 +101,12 @@ class MetadataStore {
 
   // kNoSuchKey, kMetadataConflict, kKeyNotEmpty.
   virtual Task<absl::Status> Delete(std::string path, Version expected) = 0;
+
+  // Deletes a few nodes, one after the other, in one step: all or none; a node may follow its
+  // children. At least one. Errors as Delete(), of the first that cannot be deleted. After
+  // kMetadataUnavailable with Effect::kUnknown look at one of them that nobody else deletes: it
+  // tells of all.
+  virtual Task<absl::Status> DeleteTogether(std::vector<Deletion> nodes) = 0;
 
   // Names (not paths) of the children, sorted. kNoSuchKey.
   virtual Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) = 0;

@@ -101,13 +101,18 @@ Task<absl::StatusOr<std::vector<std::string>>> UnderreplicatedQueue::ChildrenOrN
 }
 
 Task<absl::StatusOr<std::vector<RepairTask>>> UnderreplicatedQueue::List(size_t count_max) {
-  std::vector<RepairTask> tasks;
-  STELE_CO_TRY_OK(co_await Walk({}, count_max, &tasks));
-  co_return tasks;
+  STELE_CO_TRY(std::vector<LedgerId> ledgers, co_await Ledgers(count_max));
+  co_return co_await Read(std::move(ledgers));
+}
+
+Task<absl::StatusOr<std::vector<LedgerId>>> UnderreplicatedQueue::Ledgers(size_t count_max) {
+  std::vector<LedgerId> ledgers;
+  STELE_CO_TRY_OK(co_await Walk({}, count_max, &ledgers));
+  co_return ledgers;
 }
 
 Task<absl::Status> UnderreplicatedQueue::Walk(std::vector<std::string> names, size_t count_max,
-                                              std::vector<RepairTask>* tasks) {
+                                              std::vector<LedgerId>* ledgers) {
   std::string directory = paths_.tasks();
   for (const std::string& name : names) directory += "/" + name;
   STELE_CO_TRY(std::vector<std::string> children, co_await ChildrenOrNone(directory));
@@ -119,61 +124,56 @@ Task<absl::Status> UnderreplicatedQueue::Walk(std::vector<std::string> names, si
   std::rotate(children.begin(),
               children.begin() + static_cast<std::ptrdiff_t>(env_.random->Below(children.size())),
               children.end());
-  if (names.size() + 1 == kDirectoryDepth) {
-    const size_t room = count_max - std::min(count_max, tasks->size());
-    if (children.size() > room) children.resize(room);
-    co_return co_await ReadTasks(std::move(names), std::move(children), tasks);
-  }
   for (const std::string& child : children) {
-    if (tasks->size() >= count_max) break;
+    if (ledgers->size() >= count_max) break;
+    if (names.size() + 1 == kDirectoryDepth) {
+      const std::optional<LedgerId> ledger =
+          LedgerOfTaskDirectory(names[0], names[1], names[2], child);
+      if (ledger.has_value()) ledgers->push_back(*ledger);
+      continue;
+    }
     std::vector<std::string> deeper = names;
     deeper.push_back(child);
-    STELE_CO_TRY_OK(co_await Walk(std::move(deeper), count_max, tasks));
+    STELE_CO_TRY_OK(co_await Walk(std::move(deeper), count_max, ledgers));
   }
   co_return absl::OkStatus();
 }
 
 namespace {
 
-// What the reads of one directory share.
+// What the reads of one call share.
 struct TaskReads {
+  const std::vector<LedgerId> ledgers;
   size_t next = 0;
   absl::Status status;
-  std::vector<RepairTask>* tasks;
+  std::vector<RepairTask> tasks;
 };
 
 }  // namespace
 
-Task<absl::Status> UnderreplicatedQueue::ReadTasks(std::vector<std::string> names,
-                                                   std::vector<std::string> last_names,
-                                                   std::vector<RepairTask>* tasks) {
-  std::vector<LedgerId> ledgers;
-  for (const std::string& name : last_names) {
-    const std::optional<LedgerId> ledger =
-        LedgerOfTaskDirectory(names[0], names[1], names[2], name);
-    if (ledger.has_value()) ledgers.push_back(*ledger);
-  }
-  TaskReads reads{.tasks = tasks};
-  const auto read_some = [](UnderreplicatedQueue* self, const std::vector<LedgerId>* all,
-                            TaskReads* shared) -> Task<void> {
-    while (shared->status.ok() && shared->next < all->size()) {
-      const LedgerId ledger = (*all)[shared->next++];
+Task<absl::StatusOr<std::vector<RepairTask>>> UnderreplicatedQueue::Read(
+    std::vector<LedgerId> ledgers) {
+  TaskReads reads{.ledgers = std::move(ledgers)};
+  const auto read_some = [](UnderreplicatedQueue* self, TaskReads* shared) -> Task<void> {
+    while (shared->status.ok() && shared->next < shared->ledgers.size()) {
+      const LedgerId ledger = shared->ledgers[shared->next++];
       absl::StatusOr<std::optional<RepairTask>> task = co_await self->Find(ledger);
       if (!task.ok()) {
         shared->status = task.status();
       } else if (task->has_value()) {
-        shared->tasks->push_back(**std::move(task));
+        shared->tasks.push_back(**std::move(task));
       } else {
         co_await self->RemoveIfEmpty(self->paths_.TaskDirectory(ledger));
       }
     }
   };
   TaskScope scope(env_.executor);
-  for (size_t i = 0; i < std::min(kReadsInFlightMax, ledgers.size()); ++i) {
-    scope.Spawn(read_some(this, &ledgers, &reads));
+  for (size_t i = 0; i < std::min(kReadsInFlightMax, reads.ledgers.size()); ++i) {
+    scope.Spawn(read_some(this, &reads));
   }
   co_await scope.Join();
-  co_return reads.status;
+  STELE_CO_TRY_OK(reads.status);
+  co_return std::move(reads.tasks);
 }
 
 Task<void> UnderreplicatedQueue::RemoveIfEmpty(std::string directory) {
@@ -259,7 +259,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::MakeLock(LedgerId ledger) {
 Task<absl::Status> UnderreplicatedQueue::Unlock(LedgerId ledger) {
   const std::string path = paths_.Lock(ledger);
   Backoff backoff(env_.random, retry_);
-  bool may_be_gone = false;
+  bool may_be_gone = Holds(ledger) && held_.at(ledger) == Hold::kMayBeGone;
   while (Holds(ledger)) {
     absl::Status status;
     bool is_gone = false;
@@ -288,10 +288,54 @@ Task<absl::Status> UnderreplicatedQueue::Unlock(LedgerId ledger) {
   co_return absl::OkStatus();
 }
 
+Task<absl::StatusOr<bool>> UnderreplicatedQueue::IsLockOurs(LedgerId ledger) {
+  const absl::StatusOr<Node> node = co_await WhileUnavailable<absl::StatusOr<Node>>(
+      env_, retry_, [this, ledger] { return store_->Get(paths_.Lock(ledger)); });
+  if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) co_return false;
+  STELE_CO_TRY_OK(node.status());
+  co_return node->owner == EphemeralOwner::kThisSession;
+}
+
 Task<absl::StatusOr<bool>> UnderreplicatedQueue::Finish(RepairTask task) {
-  const std::string path = paths_.Task(task.ledger);
+  const LedgerId ledger = task.ledger;
+  const std::vector<Deletion> all = {{paths_.Task(ledger), task.version},
+                                     {paths_.TaskDirectory(ledger), kAnyVersion},
+                                     {paths_.Lock(ledger), kAnyVersion}};
   Backoff backoff(env_.random, retry_);
   bool may_be_gone = false;
+  while (Holds(ledger)) {
+    const absl::Status deleted = co_await store_->DeleteTogether(all);
+    bool is_done = deleted.ok();
+    if (MayHaveBeenDone(deleted)) {
+      STELE_SOMETIMES(kRepairFinishLost, true);
+      may_be_gone = true;
+      // Nobody else takes our lock away while the session lives.
+      const absl::StatusOr<bool> is_locked = co_await IsLockOurs(ledger);
+      if (!is_locked.ok()) {
+        if (Holds(ledger)) held_[ledger] = Hold::kMayBeGone;
+        co_return is_locked.status();
+      }
+      is_done = !*is_locked && Holds(ledger);
+    }
+    if (is_done) {
+      held_.erase(ledger);
+      co_return true;
+    }
+    const ErrorCode code = CodeOf(deleted);
+    if (code == ErrorCode::kMetadataConflict) co_return false;
+    // Something of it has gone, or there is more in the directory: one after the other, then.
+    if (code == ErrorCode::kNoSuchKey || code == ErrorCode::kKeyNotEmpty) break;
+    if (code != ErrorCode::kMetadataUnavailable || env_.clock->Now() >= retry_.give_up_at) {
+      co_return deleted;
+    }
+    co_await SleepFor(env_.executor, env_.clock, backoff.Next());
+  }
+  co_return co_await RemoveTask(std::move(task), may_be_gone);
+}
+
+Task<absl::StatusOr<bool>> UnderreplicatedQueue::RemoveTask(RepairTask task, bool may_be_gone) {
+  const std::string path = paths_.Task(task.ledger);
+  Backoff backoff(env_.random, retry_);
   for (;;) {
     if (may_be_gone) {
       // Gone and marked again, it would have the same version. Its time would be another.

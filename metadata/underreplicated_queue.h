@@ -53,9 +53,13 @@ class UnderreplicatedQueue {
   //   kCorruptData   there is a mark that cannot be understood
   Task<absl::StatusOr<bool>> Mark(LedgerId ledger, std::vector<BookieId> replicas);
 
-  // The tasks that there are, at most about count_max (a directory is given whole), in no order. A
+  // The ledgers that have tasks, at most count_max, in no order; what the tasks say is not read. A
   // walk begins at a place drawn at random, so that workers do not all meet at the same tasks.
   // Directories that are found empty are removed.
+  Task<absl::StatusOr<std::vector<LedgerId>>> Ledgers(size_t count_max);
+  // The tasks of these as they are now. Where there is none, the directory is removed.
+  Task<absl::StatusOr<std::vector<RepairTask>>> Read(std::vector<LedgerId> ledgers);
+  // Both.
   Task<absl::StatusOr<std::vector<RepairTask>>> List(size_t count_max);
 
   // The task as it is now; nothing when there is none.
@@ -72,23 +76,30 @@ class UnderreplicatedQueue {
   // Lets the lock go; ok when we do not hold it. Tries until it is done or the session has ended.
   Task<absl::Status> Unlock(LedgerId ledger);
 
-  // The ledger is repaired: removes the task unless it was marked again since it was read. False:
-  // it was, and stays. Only while the lock is held.
+  // The ledger is repaired: removes the task unless it was marked again since it was read, and with
+  // it the lock, in one step where that can be had. False: it was marked, and stays. The lock may
+  // still be held afterwards, and is let go by Unlock().
   Task<absl::StatusOr<bool>> Finish(RepairTask task);
 
   const UnderreplicationPaths& paths() const { return paths_; }
 
  private:
-  enum class Hold { kMaking, kHeld };
+  enum class Hold {
+    kMaking,
+    kHeld,
+    kMayBeGone,  // and another may have one of the same name by now
+  };
 
   Task<absl::Status> Ensure(std::string path, std::string value);
   Task<absl::StatusOr<std::vector<std::string>>> ChildrenOrNone(std::string path);
   Task<absl::StatusOr<bool>> MakeLock(LedgerId ledger);
-  // Adds the tasks below a directory of depth 0 .. 3.
+  // Whether the lock is there and of this session, by looking.
+  Task<absl::StatusOr<bool>> IsLockOurs(LedgerId ledger);
+  // Adds the ledgers below a directory of depth 0 .. 3.
   Task<absl::Status> Walk(std::vector<std::string> names, size_t count_max,
-                          std::vector<RepairTask>* tasks);
-  Task<absl::Status> ReadTasks(std::vector<std::string> names, std::vector<std::string> last_names,
-                               std::vector<RepairTask>* tasks);
+                          std::vector<LedgerId>* ledgers);
+  // Removes the task alone. `may_be_gone`: an answer to its removal was lost.
+  Task<absl::StatusOr<bool>> RemoveTask(RepairTask task, bool may_be_gone);
   Task<void> RemoveIfEmpty(std::string directory);
 
   Env env_;

@@ -111,6 +111,22 @@ TEST_F(UnderreplicatedQueueTest, ListGivesAllTasksAndRemovesWhatIsEmpty) {
   EXPECT_EQ(List(2).size(), 2u);
 }
 
+TEST_F(UnderreplicatedQueueTest, LedgersAreListedWithoutReadingTheirTasks) {
+  for (int64_t id = 1; id <= 20; ++id) Mark(LedgerId(id), {a_});
+  Put("/ledgers/underreplication/ledgers/0000/0000/0000/0099");
+  const int reads = store_.CountOf(Op::kGet);
+  auto ledgers = Run(queue_.Ledgers(1000));
+  ASSERT_TRUE(ledgers.ok());
+  EXPECT_EQ(store_.CountOf(Op::kGet), reads);
+  EXPECT_EQ(ledgers->size(), 21u);
+  const std::vector<LedgerId> three = {LedgerId(1), LedgerId(7), LedgerId(0x99)};
+  const auto tasks = Run(queue_.Read(three));
+  ASSERT_TRUE(tasks.ok());
+  ASSERT_EQ(tasks->size(), 2u);
+  EXPECT_EQ(store_.CountOf(Op::kGet), reads + 3);
+  EXPECT_FALSE(Exists("/ledgers/underreplication/ledgers/0000/0000/0000/0099"));
+}
+
 TEST_F(UnderreplicatedQueueTest, OneOwnerPerLock) {
   EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
   EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"host\"\n");
@@ -162,6 +178,106 @@ TEST_F(UnderreplicatedQueueTest, AFinishedTaskIsRemovedWithItsDirectory) {
   EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));
   EXPECT_FALSE(Exists("/ledgers/underreplication/ledgers/0000/0000/0000/002a"));
   EXPECT_TRUE(*Run(queue_.Finish({.ledger = kLedger})));  // none: done
+}
+
+TEST_F(UnderreplicatedQueueTest, AFinishedTaskGoesWithItsDirectoryAndItsLockInOneStep) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  EXPECT_TRUE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(store_.CountOf(Op::kDeleteTogether), 1);
+  EXPECT_EQ(store_.CountOf(Op::kDelete), 0);
+  EXPECT_FALSE(Exists("/ledgers/underreplication/ledgers/0000/0000/0000/002a"));
+  EXPECT_FALSE(Exists(kLockPath));
+  EXPECT_FALSE(queue_.Holds(kLedger));
+  EXPECT_TRUE(*RunIn(other_process_, other_.Lock(kLedger)));
+}
+
+TEST_F(UnderreplicatedQueueTest, ATaskMarkedMeanwhileStaysAndTheLockWithIt) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  Mark(kLedger, {b_});
+  EXPECT_FALSE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(Find(kLedger).mark.replicas, (std::vector<BookieId>{a_, b_}));
+  EXPECT_TRUE(queue_.Holds(kLedger));
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_FALSE(Exists(kLockPath));
+}
+
+// Somebody has removed a part by hand, or put something beside the task.
+TEST_F(UnderreplicatedQueueTest, WhatCannotGoInOneStepGoesInSeveral) {
+  const std::string directory = "/ledgers/underreplication/ledgers/0000/0000/0000/002a";
+  const auto finish_after = [&](const std::string& removed) {
+    Mark(kLedger, {a_});
+    EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+    const RepairTask task = Find(kLedger);
+    if (!removed.empty()) EXPECT_TRUE(Run(rival_session_->Delete(removed, kAnyVersion)).ok());
+    EXPECT_TRUE(*Run(queue_.Finish(task)));
+    EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+    EXPECT_FALSE(Exists(kTaskPath));
+    EXPECT_FALSE(Exists(kLockPath));
+    EXPECT_FALSE(queue_.Holds(kLedger));
+  };
+  finish_after(kTaskPath);
+  finish_after(kLockPath);
+  EXPECT_FALSE(Exists(directory));
+  Put(directory + "/strange");
+  finish_after("");
+  EXPECT_TRUE(Exists(directory + "/strange"));
+}
+
+TEST_F(UnderreplicatedQueueTest, AFinishWhoseAnswerIsLostIsKnownByItsLock) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  store_.Fail(Op::kDeleteTogether, "urL", Fault::kLostAnswer);
+  // Marked anew and locked by another behind it: neither is ours to remove.
+  store_.Before(Op::kGet, "locks", [this]() -> Task<void> {
+    return [](UnderreplicatedQueue* other, MetadataStore* store, BookieId bookie) -> Task<void> {
+      EXPECT_TRUE((co_await other->Mark(kLedger, {bookie})).ok());
+      EXPECT_TRUE((co_await store->Create(kLockPath, "theirs", NodeKind::kEphemeral)).ok());
+    }(&other_, rival_session_.get(), a_);
+  });
+  EXPECT_TRUE(*Run(queue_.Finish(task)));
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_EQ(Find(kLedger).version, task.version);
+  EXPECT_EQ(ValueOf(kLockPath), "theirs");
+}
+
+TEST_F(UnderreplicatedQueueTest, ALockThatMayHaveGoneIsLookedAtBeforeItIsLetGo) {
+  Mark(kLedger, {a_});
+  UnderreplicatedQueue hasty(env_, &store_, paths_, "hasty", {.give_up_at = MonotonicTime()});
+  EXPECT_TRUE(*Run(hasty.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  store_.Fail(Op::kDeleteTogether, "urL", Fault::kLostAnswer);
+  store_.Fail(Op::kGet, "locks", Fault::kNotSent);
+  EXPECT_EQ(CodeOf(Run(hasty.Finish(task)).status()), ErrorCode::kMetadataUnavailable);
+  EXPECT_TRUE(*RunIn(other_process_, other_.Lock(kLedger)));
+  EXPECT_TRUE(Run(hasty.Unlock(kLedger)).ok());
+  EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"other\"\n");
+}
+
+TEST_F(UnderreplicatedQueueTest, AFinishThatWasNotAppliedIsTriedAgain) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  world_.metadata().LoseRequests(process_, 1);
+  EXPECT_TRUE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(store_.CountOf(Op::kDeleteTogether), 2);
+  EXPECT_FALSE(Exists(kTaskPath));
+  EXPECT_FALSE(Exists(kLockPath));
+}
+
+TEST_F(UnderreplicatedQueueTest, AFinishDoesNotTakeTheLockThatAnotherHasSinceTheSessionEnded) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  world_.metadata().Expire(process_);
+  RunFor(absl::Seconds(1));
+  EXPECT_TRUE(*RunIn(other_process_, other_.Lock(kLedger)));
+  EXPECT_TRUE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"other\"\n");
 }
 
 // T15

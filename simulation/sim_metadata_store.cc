@@ -68,6 +68,16 @@ class SimMetadataStore : public metadata::MetadataStore {
     co_return std::move(reply.status);
   }
 
+  Task<absl::Status> DeleteTogether(std::vector<metadata::Deletion> nodes) override {
+    for (const metadata::Deletion& node : nodes) {
+      STELE_CO_TRY_OK(metadata::CheckNodePath(node.path));
+    }
+    MetadataRequest request{MetadataOperation::kDeleteTogether, nodes.front().path};
+    request.deletions = std::move(nodes);
+    MetadataReply reply = co_await client_->Perform(std::move(request));
+    co_return std::move(reply.status);
+  }
+
   Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) override {
     STELE_CO_TRY_OK(metadata::CheckNodePath(path));
     MetadataReply reply =
@@ -320,7 +330,15 @@ std::optional<MetadataReply> SimMetadataServer::OnRequest(const SimMetadataClien
       client.session() * 64 + static_cast<uint64_t>(request.operation) * 2 + reply.status.ok(),
       DigestOf(request.path) * 31 + DigestOf(request.value));
   if (write && reply.status.ok() && observer_ != nullptr) {
-    observer_->OnWritten(client.executor()->process()->name(), request);
+    const std::string& process = client.executor()->process()->name();
+    if (request.operation != MetadataOperation::kDeleteTogether) {
+      observer_->OnWritten(process, request);
+    }
+    for (const metadata::Deletion& deletion : request.deletions) {
+      observer_->OnWritten(process, {.operation = MetadataOperation::kDelete,
+                                     .path = deletion.path,
+                                     .expected = deletion.expected});
+    }
   }
   if (write && TakeOne(&lose_replies_, client)) {
     scheduler_->faults().Count("metadata.lost_reply");

@@ -33,7 +33,7 @@ struct SimMetadataOptions {
   absl::Duration operation_timeout = absl::Seconds(10);
 };
 
-// Sees every write that took effect; for checkers.
+// Sees every write that took effect, each of several deletions by itself; for checkers.
 class MetadataObserver {
  public:
   virtual ~MetadataObserver() = default;

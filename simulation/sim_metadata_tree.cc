@@ -11,6 +11,7 @@
 
 namespace stele::simulation {
 
+using metadata::Deletion;
 using metadata::EphemeralOwner;
 using metadata::NodeKind;
 using metadata::Version;
@@ -53,14 +54,10 @@ MetadataReply SimMetadataTree::Apply(uint64_t session, const MetadataRequest& re
       break;
     }
     case MetadataOperation::kDelete:
-      reply.status = CheckVersion(request.path, request.expected);
-      if (!reply.status.ok()) break;
-      if (!nodes_.at(request.path).children.empty()) {
-        reply.status =
-            MakeError(ErrorCode::kKeyNotEmpty, StrCat(request.path, ": the node has children"));
-        break;
-      }
-      Remove(request.path, changed);
+      reply.status = Delete({{request.path, request.expected}}, changed);
+      break;
+    case MetadataOperation::kDeleteTogether:
+      reply.status = Delete(request.deletions, changed);
       break;
     case MetadataOperation::kChildren: {
       reply.status = CheckVersion(request.path, metadata::kAnyVersion);
@@ -95,6 +92,24 @@ absl::Status SimMetadataTree::CheckVersion(const std::string& path, Version expe
     return MakeError(ErrorCode::kMetadataConflict,
                      StrCat(path, ": has version ", found->second.version, ", not ", expected));
   }
+  return absl::OkStatus();
+}
+
+absl::Status SimMetadataTree::Delete(const std::vector<Deletion>& deletions, Listener changed) {
+  std::set<std::string> gone;
+  for (const Deletion& deletion : deletions) {
+    const std::string& path = deletion.path;
+    if (gone.contains(path)) {
+      return MakeError(ErrorCode::kNoSuchKey, StrCat(path, ": no such node"));
+    }
+    STELE_TRY_OK(CheckVersion(path, deletion.expected));
+    for (const std::string& child : nodes_.at(path).children) {
+      if (gone.contains(StrCat(path == "/" ? "" : path, "/", child))) continue;
+      return MakeError(ErrorCode::kKeyNotEmpty, StrCat(path, ": the node has children"));
+    }
+    gone.insert(path);
+  }
+  for (const Deletion& deletion : deletions) Remove(deletion.path, changed);
   return absl::OkStatus();
 }
 

@@ -20,7 +20,8 @@ enum class MetadataOperation : uint8_t {
   kCreateSequential,
   kPut,
   kDelete,
-  kChildren
+  kChildren,
+  kDeleteTogether
 };
 
 constexpr bool IsWrite(MetadataOperation operation) {
@@ -33,6 +34,7 @@ struct MetadataRequest {
   std::string value = "";
   metadata::NodeKind kind = metadata::NodeKind::kPersistent;
   metadata::Version expected = metadata::kAnyVersion;
+  std::vector<metadata::Deletion> deletions = {};  // kDeleteTogether; `path` is that of the first
 };
 
 struct MetadataReply {
@@ -74,6 +76,8 @@ class SimMetadataTree {
   // Makes the missing parents of `path`.
   absl::Status EnsureParents(const std::string& path, Listener changed);
   absl::Status CheckVersion(const std::string& path, metadata::Version expected) const;
+  // All or none, in this order.
+  absl::Status Delete(const std::vector<metadata::Deletion>& deletions, Listener changed);
   void Remove(const std::string& path, Listener changed);
 
   std::map<std::string, Record> nodes_;

@@ -152,20 +152,24 @@ void ReplicationWorker::ReportProgress() {
 }
 
 Task<size_t> ReplicationWorker::Pass() {
-  absl::StatusOr<std::vector<RepairTask>> tasks = co_await queue_.List(kTasksPerPass);
-  if (!tasks.ok() || tasks->empty()) co_return 0;
+  // Tasks that somebody works on are not read. Ours of this moment may be done when the list of all
+  // has come, and are looked for in the next pass.
+  const std::set<LedgerId> busy = busy_;
+  absl::StatusOr<std::vector<LedgerId>> ledgers = co_await queue_.Ledgers(kTasksPerPass);
+  if (!ledgers.ok() || ledgers->empty()) co_return 0;
   const absl::StatusOr<std::vector<LedgerId>> locked = co_await queue_.Locked();
   if (!locked.ok()) co_return 0;
   co_await LearnQuarantined();
+  std::erase_if(*ledgers, [&](LedgerId ledger) {
+    return busy.contains(ledger) || !IsWorthTrying(ledger) ||
+           std::binary_search(locked->begin(), locked->end(), ledger);
+  });
+  absl::StatusOr<std::vector<RepairTask>> tasks = co_await queue_.Read(*std::move(ledgers));
+  if (!tasks.ok()) co_return 0;
   SortByUrgency(&*tasks);
   size_t started = 0;
   for (const RepairTask& task : *tasks) {
     if (!MayGoOn()) break;
-    if (busy_.contains(task.ledger) ||
-        std::binary_search(locked->begin(), locked->end(), task.ledger) ||
-        !IsWorthTrying(task.ledger)) {
-      continue;
-    }
     Permits::Hold slot = co_await ledgers_in_flight_.Acquire(1);
     if (!MayGoOn()) break;
     if (!busy_.insert(task.ledger).second) continue;

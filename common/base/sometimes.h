@@ -91,7 +91,8 @@ namespace stele {
   X(kRepairOvertaken, "repair: metadata was changed meanwhile, and names others")              \
   X(kRepairWaitsForWriter, "repair: a broken tail waits for its writer")                       \
   X(kRepairFences, "repair: the writer did not help, and is fenced")                           \
-  X(kRepairHopeless, "repair: no bookie has a good copy")
+  X(kRepairHopeless, "repair: no bookie has a good copy")                                      \
+  X(kRepairFinishLost, "repair: it is not known whether task and lock have gone")
 // clang-format on
 
 enum class Sometimes : uint8_t {

@@ -22,6 +22,7 @@ namespace {
 
 using Store = std::unique_ptr<MetadataStore>;
 using Names = std::vector<std::string>;
+using Deletions = std::vector<Deletion>;
 
 constexpr NodeKind kPersistent = NodeKind::kPersistent;
 constexpr NodeKind kEphemeral = NodeKind::kEphemeral;
@@ -138,6 +139,47 @@ Task<void> Deletes(MetadataWorld* world) {
   co_await store->Close();
 }
 TEST_P(MetadataStoreContract, DeleteComparesVersionsAndKeepsParents) { Run(Deletes); }
+
+Task<void> DeletesTogether(MetadataWorld* world) {
+  STELE_CO_ASSIGN(const Store store, co_await world->Open());
+  const std::string parent = world->root() + "/parent";
+  const std::string child = parent + "/child";
+  const std::string lock = world->root() + "/lock";
+  STELE_CO_ASSERT_OK(co_await store->Create(child, "v0", kPersistent));
+  STELE_CO_ASSERT_OK(co_await store->Put(child, "v1", 0));
+  STELE_CO_ASSERT_OK(co_await store->Create(lock, "", kEphemeral));
+  const std::string other = parent + "/other";
+  const Deletions all = {{child, 1}, {parent, kAnyVersion}, {lock, kAnyVersion}};
+  const std::vector<std::pair<Deletions, ErrorCode>> refused = {
+      {{{lock, kAnyVersion}, {child, 0}}, ErrorCode::kMetadataConflict},
+      {{{child, 1}, {other, kAnyVersion}}, ErrorCode::kNoSuchKey},
+      {{{child, 1}, {child, 1}}, ErrorCode::kNoSuchKey},
+      {{{lock, kAnyVersion}, {parent, kAnyVersion}, {child, 1}}, ErrorCode::kKeyNotEmpty},
+      {{{child, 1}, {parent + "/", kAnyVersion}}, ErrorCode::kInvalidArgument}};
+  for (const auto& [nodes, code] : refused) {
+    STELE_CO_EXPECT_CODE(code, co_await store->DeleteTogether(nodes));
+  }
+  STELE_CO_ASSERT_OK(co_await store->Create(other, "", kPersistent));
+  STELE_CO_EXPECT_CODE(ErrorCode::kKeyNotEmpty, co_await store->DeleteTogether(all));
+  STELE_CO_EXPECT_OK(co_await store->Delete(other, kAnyVersion));
+  // None of these has taken anything away.
+  EXPECT_EQ(co_await ValueAt(store.get(), child), "v1");
+  STELE_CO_EXPECT_OK(co_await store->Get(lock));
+
+  Bell bell(world->executor());
+  const auto watch = store->WatchNode(child, bell.Ring());
+  co_await bell.WaitBeyond(0);
+  const int seen = bell.rings();
+  STELE_CO_EXPECT_OK(co_await store->DeleteTogether(all));
+  co_await bell.WaitBeyond(seen);
+  for (const std::string& path : {child, parent, lock}) {
+    STELE_CO_EXPECT_CODE(ErrorCode::kNoSuchKey, co_await store->Get(path));
+  }
+  STELE_CO_ASSIGN(const Names names, co_await store->Children(world->root()));
+  EXPECT_EQ(names, Names{});
+  co_await store->Close();
+}
+TEST_P(MetadataStoreContract, SeveralNodesAreDeletedTogetherOrNot) { Run(DeletesTogether); }
 
 Task<void> Parents(MetadataWorld* world) {
   STELE_CO_ASSIGN(const Store store, co_await world->Open());
@@ -503,6 +545,7 @@ Task<void> Closing(MetadataWorld* world) {
   STELE_CO_EXPECT_CODE(ErrorCode::kStopped, co_await store->Put(path, "", 0));
   STELE_CO_EXPECT_CODE(ErrorCode::kStopped, co_await store->Create(path, "", kPersistent));
   STELE_CO_EXPECT_CODE(ErrorCode::kStopped, co_await store->Delete(path, 0));
+  STELE_CO_EXPECT_CODE(ErrorCode::kStopped, co_await store->DeleteTogether(Deletions{{path, 0}}));
   STELE_CO_EXPECT_CODE(ErrorCode::kStopped, co_await store->Children(path));
 }
 TEST_P(MetadataStoreContract, OperationsEndWithStoppedAfterClose) { Run(Closing); }

@@ -127,6 +127,13 @@ class SqliteStore : public MetadataStore {
                                             });
   }
 
+  Task<absl::Status> DeleteTogether(std::vector<Deletion> nodes) override {
+    for (const Deletion& node : nodes) STELE_CO_TRY_OK(CheckNodePath(node.path));
+    co_return co_await Submit<absl::Status>(
+        SqliteDatabase::Access::kWrite,
+        [nodes = std::move(nodes)](SqliteTree* tree) { return tree->DeleteTogether(nodes); });
+  }
+
   Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) override {
     STELE_CO_TRY_OK(CheckNodePath(path));
     co_return co_await Submit<absl::StatusOr<std::vector<std::string>>>(

@@ -243,6 +243,19 @@ absl::Status SqliteTree::Delete(const std::string& path, Version expected) {
       .Run();
 }
 
+absl::Status SqliteTree::DeleteTogether(const std::vector<Deletion>& nodes) {
+  STELE_TRY_OK(database_->Prepare("SAVEPOINT together").Run());
+  absl::Status status;
+  for (const Deletion& node : nodes) {
+    status = Delete(node.path, node.expected);
+    if (!status.ok()) break;
+  }
+  if (!IsAnswer(status)) return status;  // the caller rolls everything back
+  if (!status.ok()) STELE_TRY_OK(database_->Prepare("ROLLBACK TO together").Run());
+  STELE_TRY_OK(database_->Prepare("RELEASE together").Run());
+  return status;
+}
+
 absl::StatusOr<std::vector<std::string>> SqliteTree::Children(const std::string& path) {
   STELE_TRY(const std::optional<Row> row, Find(path));
   if (!row.has_value() || (row->session.has_value() && IsDead(*row->session))) {

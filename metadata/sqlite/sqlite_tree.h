@@ -55,6 +55,7 @@ class SqliteTree {
                                                std::string_view value, NodeKind kind);
   absl::StatusOr<Version> Put(const std::string& path, std::string_view value, Version expected);
   absl::Status Delete(const std::string& path, Version expected);
+  absl::Status DeleteTogether(const std::vector<Deletion>& nodes);
   absl::StatusOr<std::vector<std::string>> Children(const std::string& path);
 
   absl::StatusOr<SqliteFingerprint> NodeFingerprint(const std::string& path);

@@ -29,6 +29,9 @@ class ForwardingStore : public MetadataStore {
   Task<absl::Status> Delete(std::string path, Version expected) override {
     return store_->Delete(std::move(path), expected);
   }
+  Task<absl::Status> DeleteTogether(std::vector<Deletion> nodes) override {
+    return store_->DeleteTogether(std::move(nodes));
+  }
   Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) override {
     return store_->Children(std::move(path));
   }

@@ -78,6 +78,11 @@ Task<absl::Status> ScriptedStore::Delete(std::string path, Version expected) {
   return Play(Op::kDelete, path, inner_->Delete(path, expected));
 }
 
+Task<absl::Status> ScriptedStore::DeleteTogether(std::vector<Deletion> nodes) {
+  const std::string first = nodes.front().path;
+  return Play(Op::kDeleteTogether, first, inner_->DeleteTogether(std::move(nodes)));
+}
+
 Task<absl::StatusOr<std::vector<std::string>>> ScriptedStore::Children(std::string path) {
   return Play(Op::kChildren, path, inner_->Children(path));
 }

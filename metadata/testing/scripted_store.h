@@ -15,7 +15,7 @@ namespace stele::metadata {
 
 class ScriptedStore : public MetadataStore {
  public:
-  enum class Op { kGet, kCreate, kCreateSequential, kPut, kDelete, kChildren };
+  enum class Op { kGet, kCreate, kCreateSequential, kPut, kDelete, kDeleteTogether, kChildren };
   enum class Fault {
     kNotSent,     // kMetadataUnavailable, not applied
     kLostAnswer,  // applied, then kMetadataUnavailable with an unknown effect
@@ -26,7 +26,8 @@ class ScriptedStore : public MetadataStore {
   // `inner` must outlive it.
   explicit ScriptedStore(MetadataStore* inner) : inner_(inner) {}
 
-  // The next `times` operations `op` on a path that contains `path_part`.
+  // The next `times` operations `op` on a path that contains `path_part`; of nodes that are deleted
+  // together, on the first.
   void Fail(Op op, std::string path_part, Fault fault, int times = 1);
   // Before the next such operation but `skipped` is sent, `rival` runs to its end.
   void Before(Op op, std::string path_part, Rival rival, int skipped = 0);
@@ -40,6 +41,7 @@ class ScriptedStore : public MetadataStore {
                                                      NodeKind kind) override;
   Task<absl::StatusOr<Version>> Put(std::string path, std::string value, Version expected) override;
   Task<absl::Status> Delete(std::string path, Version expected) override;
+  Task<absl::Status> DeleteTogether(std::vector<Deletion> nodes) override;
   Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) override;
   std::unique_ptr<Watch> WatchNode(std::string path, WatchCallback changed) override {
     return inner_->WatchNode(std::move(path), std::move(changed));
@@ -70,7 +72,7 @@ class ScriptedStore : public MetadataStore {
 
   MetadataStore* inner_;
   std::list<Planned> planned_;
-  std::vector<int> counts_ = std::vector<int>(6);
+  std::vector<int> counts_ = std::vector<int>(7);
 };
 
 }  // namespace stele::metadata

@@ -1,6 +1,5 @@
 #include "metadata/zookeeper/c_session.h"
 
-#include <array>
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
@@ -8,6 +7,7 @@
 #include <optional>
 #include <thread>
 #include <utility>
+#include <vector>
 
 #include <zookeeper/zookeeper.h>
 
@@ -98,7 +98,7 @@ struct Pending {
   uint64_t id;
   ZooKeeperSession::Done done;  // the shard's
   // Where the client notes the fate of each part of a multi: until the reply.
-  std::array<zoo_op_result_t, 2> parts = {};
+  std::vector<zoo_op_result_t> parts;
 };
 
 class CSession : public ZooKeeperSession {
@@ -144,19 +144,20 @@ class CSession : public ZooKeeperSession {
 
   void CreateWithParent(const std::string& path, const std::string& value, Done done) override {
     const std::string parent(ParentPath(path));
-    std::array<zoo_op_t, 2> parts;
+    std::vector<zoo_op_t> parts(2);
     zoo_create_op_init(&parts[0], parent.c_str(), "", 0, &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT,
                        nullptr, 0);
     zoo_create_op_init(&parts[1], path.c_str(), value.data(), static_cast<int>(value.size()),
                        &ZOO_OPEN_ACL_UNSAFE, ZOO_PERSISTENT, nullptr, 0);
-    Send(std::move(done), [&](Pending* pending) {
-      // Of a session that has ended the client refuses the first part, and then frees a path that
-      // it never copied for the second (docs/decisions/0005). One that is connected cannot have
-      // ended before it was disconnected.
-      if (zoo_state(handle_) != ZOO_CONNECTED_STATE) return static_cast<int>(ZINVALIDSTATE);
-      return zoo_amulti(handle_, static_cast<int>(parts.size()), parts.data(),
-                        pending->parts.data(), &OnVoid, pending);
-    });
+    SendMulti(parts, std::move(done));
+  }
+
+  void DeleteTogether(const std::vector<ZooKeeperDeletion>& nodes, Done done) override {
+    std::vector<zoo_op_t> parts(nodes.size());
+    for (size_t i = 0; i < nodes.size(); ++i) {
+      zoo_delete_op_init(&parts[i], nodes[i].path.c_str(), nodes[i].version);
+    }
+    SendMulti(parts, std::move(done));
   }
 
   void Get(const std::string& path, Done done) override {
@@ -245,6 +246,19 @@ class CSession : public ZooKeeperSession {
     // Nothing is watched: just as well.
     if (code == ZNOWATCHER) reply.code = ZooKeeperCode::kOk;
     PostReply(executor_, receiver_, id, std::move(reply));
+  }
+
+  // What the parts point to lives until this returns.
+  void SendMulti(const std::vector<zoo_op_t>& parts, Done done) {
+    Send(std::move(done), [&](Pending* pending) {
+      // Of a session that has ended the client refuses the first part, and then frees a path that
+      // it never copied for the next (docs/decisions/0005). One that is connected cannot have ended
+      // before it was disconnected.
+      if (zoo_state(handle_) != ZOO_CONNECTED_STATE) return static_cast<int>(ZINVALIDSTATE);
+      pending->parts.resize(parts.size());
+      return zoo_amulti(handle_, static_cast<int>(parts.size()), parts.data(),
+                        pending->parts.data(), &OnVoid, pending);
+    });
   }
 
   // Brings the server that we are connected to up to date; servers do not look at the path.

@@ -82,6 +82,24 @@ TEST_F(ZooKeeperRequestsTest, MarksReadsAndRemovalsTakeOneRequestEach) {
   }
 }
 
+Task<void> UnmarkWithDirectory(MetadataStore* store, int i, std::vector<absl::Status>* done) {
+  const std::vector<Deletion> both = {{MarkOf(i), 0}, {StrCat("/marks/", i), kAnyVersion}};
+  (*done)[static_cast<size_t>(i)] = co_await store->DeleteTogether(both);
+}
+
+TEST_F(ZooKeeperRequestsTest, NodesThatAreDeletedTogetherTakeOneRequest) {
+  constexpr int kMarks = 200;
+  shard_.RunUntil(ForAll(shard_.executor(), store_.get(), /*first=*/1, kMarks, &Mark));
+  const int64_t before = Received();
+  const auto done = shard_.RunUntil(
+      ForAll(shard_.executor(), store_.get(), /*first=*/1, kMarks, &UnmarkWithDirectory));
+  for (const absl::Status& status : done) EXPECT_TRUE(status.ok()) << status;
+  EXPECT_LE(Received() - before, kMarks + kSlack);
+  const auto left = shard_.RunUntil(store_->Children("/marks"));
+  ASSERT_TRUE(left.ok());
+  EXPECT_EQ(*left, std::vector<std::string>{"0"});
+}
+
 Task<void> Keep(Task<std::vector<absl::Status>> task, std::vector<absl::Status>* into) {
   *into = co_await std::move(task);
 }

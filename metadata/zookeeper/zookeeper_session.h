@@ -41,6 +41,11 @@ struct ZooKeeperReply {
   std::vector<std::string> children;  // in no order
 };
 
+struct ZooKeeperDeletion {
+  std::string path;
+  int32_t version = -1;
+};
+
 enum class ZooKeeperSessionState {
   kConnected,
   kDisconnected,  // reconnecting; the session may live on
@@ -94,6 +99,10 @@ class ZooKeeperSession {
   // The parent, empty, and the node, both persistent, in one transaction: both or neither. Gives no
   // stat. kNodeExists: the parent is there; kNoNode: its own parent is not.
   virtual void CreateWithParent(const std::string& path, const std::string& value, Done done) = 0;
+
+  // All of them, in this order, in one transaction: all or none. The code is that of the first that
+  // cannot be deleted.
+  virtual void DeleteTogether(const std::vector<ZooKeeperDeletion>& nodes, Done done) = 0;
 
   // These two see everything that was acknowledged to anybody before the call.
   virtual void Get(const std::string& path, Done done) = 0;

@@ -276,6 +276,29 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     }
   }
 
+  Task<absl::Status> DeleteTogether(std::vector<Deletion> nodes) override {
+    ZooKeeperOperation operation(&requests_, options_.operation_timeout);
+    STELE_CO_TRY_OK(operation.Admit(options_.operations_in_flight_max));
+    std::vector<ZooKeeperDeletion> parts;
+    for (const Deletion& node : nodes) {
+      STELE_CO_TRY_OK(CheckNodePath(node.path));
+      STELE_CO_TRY_OK(CheckVersion(node.path, node.expected));
+      // As in Delete().
+      if (seen_.Know(node.path).own.has_value()) operation.BindToSession();
+      parts.push_back({node.path, static_cast<int32_t>(node.expected)});
+    }
+    STELE_CO_TRY(const ZooKeeperReply reply,
+                 co_await operation.Write([&](ZooKeeperSession* session, Done done) {
+                   session->DeleteTogether(parts, NoteWhenDeleted(parts, std::move(done)));
+                 }));
+    if (reply.code == ZooKeeperCode::kOk) co_return absl::OkStatus();
+    // Which of them nobody else deletes, and so tells what became of all, the caller knows.
+    if (reply.code == ZooKeeperCode::kLost) {
+      co_return operation.Unavailable("the answer to a delete of several nodes was lost");
+    }
+    co_return ErrorOf(reply, nodes.front().path, operation.effect());
+  }
+
   std::unique_ptr<Watch> WatchNode(std::string path, WatchCallback changed) override {
     return watches_.Add(ZooKeeperWatchKind::kNode, std::move(path), std::move(changed));
   }
@@ -332,6 +355,15 @@ class ZooKeeperStore : public MetadataStore, private ZooKeeperConnectionListener
     return [this, path, done = std::move(done)](ZooKeeperReply reply) mutable {
       const bool gone = reply.code == ZooKeeperCode::kOk || reply.code == ZooKeeperCode::kNoNode;
       if (gone) seen_.NoteDeleted(path);
+      done(std::move(reply));
+    };
+  }
+
+  Done NoteWhenDeleted(const std::vector<ZooKeeperDeletion>& parts, Done done) {
+    return [this, parts, done = std::move(done)](ZooKeeperReply reply) mutable {
+      if (reply.code == ZooKeeperCode::kOk) {
+        for (const ZooKeeperDeletion& part : parts) seen_.NoteDeleted(part.path);
+      }
       done(std::move(reply));
     };
   }

@@ -276,6 +276,54 @@ TEST_P(ZooKeeperStoreTest, ADeleteOfAnOwnEphemeralNodeIsNotSentInTheNextSession)
   EXPECT_EQ(server_.nodes().at("/lock").value, "another's");
 }
 
+// ---- Deletes of several nodes
+
+TEST_P(ZooKeeperStoreTest, ALostDeleteOfSeveralIsUnknownWhetherItWasAppliedOrNot) {
+  const auto store = Open();
+  for (const Fate fate : {Fate::kDropBefore, Fate::kDropAfter}) {
+    ASSERT_TRUE(Run(store->Create("/dir/task", "", kPersistent)).ok());
+    ASSERT_TRUE(Run(store->Create("/lock", "", kEphemeral)).ok());
+    Doom(Request::kMulti, fate);
+    const std::vector<Deletion> all = {{"/dir/task", 0}, {"/dir", kAnyVersion}, {"/lock", 0}};
+    const absl::Status lost = Run(store->DeleteTogether(all));
+    EXPECT_EQ(CodeOf(lost), ErrorCode::kMetadataUnavailable);
+    EXPECT_EQ(EffectOf(lost), Effect::kUnknown);
+    EXPECT_EQ(server_.nodes().contains("/lock"), fate == Fate::kDropBefore);
+    EXPECT_EQ(server_.nodes().contains("/dir/task"), fate == Fate::kDropBefore);
+    if (fate == Fate::kDropBefore) EXPECT_TRUE(Run(store->DeleteTogether(all)).ok());
+    EXPECT_EQ(server_.nodes().size(), 1u);
+  }
+}
+
+TEST_P(ZooKeeperStoreTest, ADeleteOfSeveralWithAnOwnEphemeralNodeIsNotSentInTheNextSession) {
+  const auto store = Open();
+  ASSERT_TRUE(Run(store->Create("/task", "", kPersistent)).ok());
+  ASSERT_TRUE(Run(store->Create("/lock", "", kEphemeral)).ok());
+  server_.SetReachable(false);
+  const std::vector<Deletion> both = {{"/task", 0}, {"/lock", kAnyVersion}};
+  const auto deleted = Start(store->DeleteTogether(both));
+  RunFor(absl::Seconds(1));
+  server_.ExpireSessions();
+  ASSERT_TRUE(server_.Create("/lock", "another's"));
+  server_.SetReachable(true);
+  RunUntil([&] { return deleted->has_value(); });
+  EXPECT_EQ(CodeOf(**deleted), ErrorCode::kNoSuchKey);
+  EXPECT_EQ(EffectOf(**deleted), Effect::kNone);
+  EXPECT_EQ(server_.nodes().at("/lock").value, "another's");
+  EXPECT_TRUE(server_.nodes().contains("/task"));
+}
+
+TEST_P(ZooKeeperStoreTest, ANodeThatWasDeletedTogetherWithOthersIsNotTakenForOursAgain) {
+  const auto store = Open();
+  ASSERT_TRUE(Run(store->Create("/lock", "", kEphemeral)).ok());
+  const std::vector<Deletion> lock = {{"/lock", kAnyVersion}};
+  ASSERT_TRUE(Run(store->DeleteTogether(lock)).ok());
+  ASSERT_TRUE(server_.Create("/lock", "another's"));
+  Doom(Request::kDelete, Fate::kDropBefore);
+  EXPECT_FALSE(Run(store->Delete("/lock", kAnyVersion)).ok());
+  EXPECT_TRUE(server_.nodes().contains("/lock"));
+}
+
 TEST_P(ZooKeeperStoreTest, ReadsAreRepeated) {
   const auto store = Open();
   ASSERT_TRUE(server_.Create("/n", "value"));

@@ -38,6 +38,10 @@ class CountingStore final : public metadata::ForwardingStore {
     ++operations_;
     return ForwardingStore::Delete(std::move(path), expected);
   }
+  Task<absl::Status> DeleteTogether(std::vector<metadata::Deletion> nodes) override {
+    ++operations_;
+    return ForwardingStore::DeleteTogether(std::move(nodes));
+  }
   Task<absl::StatusOr<std::vector<std::string>>> Children(std::string path) override {
     ++operations_;
     return ForwardingStore::Children(std::move(path));

@@ -155,6 +155,10 @@ class FakeZooKeeper::Session : public ZooKeeperSession {
       return server->ApplyCreateWithParent(connection_->id, path, value);
     });
   }
+  void DeleteTogether(const std::vector<ZooKeeperDeletion>& nodes, Done done) override {
+    Send(Request::kMulti, nodes.front().path, std::move(done),
+         [nodes, server = Server()] { return server->ApplyDeleteTogether(nodes); });
+  }
   void Get(const std::string& path, Done done) override {
     Send(Request::kGet, path, std::move(done),
          [path, server = Server()] { return server->Read(path); });
@@ -328,6 +332,23 @@ ZooKeeperReply FakeZooKeeper::ApplyCreateWithParent(int64_t session, const std::
       ApplyCreate(session, std::string(ParentPath(path)), "", kPersistent);
   if (parent.code != ZooKeeperCode::kOk) return parent;
   return Only(ApplyCreate(session, path, value, kPersistent).code);
+}
+
+ZooKeeperReply FakeZooKeeper::ApplyDeleteTogether(const std::vector<ZooKeeperDeletion>& nodes) {
+  std::set<std::string> gone;
+  for (const ZooKeeperDeletion& each : nodes) {
+    const auto node = nodes_.find(each.path);
+    if (node == nodes_.end() || gone.contains(each.path)) return Only(ZooKeeperCode::kNoNode);
+    if (each.version != -1 && each.version != node->second.stat.version) {
+      return Only(ZooKeeperCode::kBadVersion);
+    }
+    for (const std::string& child : ListChildren(each.path).children) {
+      if (!gone.contains(StrCat(each.path, "/", child))) return Only(ZooKeeperCode::kNotEmpty);
+    }
+    gone.insert(each.path);
+  }
+  for (const ZooKeeperDeletion& each : nodes) RemoveNode(each.path);
+  return {};
 }
 
 ZooKeeperReply FakeZooKeeper::Read(const std::string& path) const {

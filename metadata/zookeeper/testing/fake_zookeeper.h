@@ -75,6 +75,7 @@ class FakeZooKeeper {
   ZooKeeperReply ApplyDelete(const std::string& path, int32_t version);
   ZooKeeperReply ApplyCreateWithParent(int64_t session, const std::string& path,
                                        const std::string& value);
+  ZooKeeperReply ApplyDeleteTogether(const std::vector<ZooKeeperDeletion>& nodes);
   ZooKeeperReply Read(const std::string& path) const;
   ZooKeeperReply ListChildren(const std::string& path) const;
   void RemoveNode(const std::string& path);
