@@ -13,8 +13,7 @@ namespace stele::client {
 
 bool V2Lane::Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag) {
   const Key key{add.entry().ledger, add.entry().entry};
-  const auto [place, is_new] = add_numbers_.try_emplace(key, adds_taken_ + adds_.size());
-  if (!is_new) return false;
+  if (!add_numbers_[key.ledger].Insert(key.entry, adds_taken_ + adds_.size())) return false;
   const MonotonicTime deadline = Now() + options().add_timeout;
   adds_.push_back({key, sink, tag, add.size_bytes(), deadline});
   debt_->Owe(add.size_bytes());
@@ -67,7 +66,7 @@ MonotonicTime V2Lane::NextDeadline() const {
 
 void V2Lane::Expire(MonotonicTime now) {
   while (!adds_.empty() && adds_.front().deadline <= now) {
-    AnswerAdd(adds_taken_, ErrorCode::kDeadline);
+    AnswerFirstAdd(ErrorCode::kDeadline);
   }
   while (!calls_.empty() && calls_.front().deadline <= now) {
     AnswerCall(calls_taken_, {ErrorCode::kDeadline, {}});
@@ -76,7 +75,7 @@ void V2Lane::Expire(MonotonicTime now) {
 
 void V2Lane::FailAll(ErrorCode code) {
   const uint64_t adds_end = adds_taken_ + adds_.size();
-  while (!adds_.empty() && adds_taken_ < adds_end) AnswerAdd(adds_taken_, code);
+  while (!adds_.empty() && adds_taken_ < adds_end) AnswerFirstAdd(code);
   const uint64_t calls_end = calls_taken_ + calls_.size();
   while (!calls_.empty() && calls_taken_ < calls_end) AnswerCall(calls_taken_, {code, {}});
 }
@@ -87,9 +86,9 @@ bool V2Lane::OnFrame(const Buffer& frame) {
   bool is_stray = false;
   const ErrorCode code = CodeOfReply(reply->operation, reply->code);
   if (const auto* add = std::get_if<wire::AddReply>(&reply->body)) {
-    const auto place = add_numbers_.find(Key{add->ledger, add->entry});
-    is_stray = place == add_numbers_.end();
-    if (!is_stray) AnswerAdd(place->second, code);
+    const std::optional<uint64_t> number = TakeAddNumber({add->ledger, add->entry});
+    is_stray = !number.has_value();
+    if (!is_stray) AnswerAdd(*number, code);
   } else if (const auto* read = std::get_if<wire::ReadReply>(&reply->body)) {
     const auto place = read_numbers_.find(Key{read->ledger, read->entry});
     is_stray = place == read_numbers_.end();
@@ -105,14 +104,27 @@ bool V2Lane::OnFrame(const Buffer& frame) {
   return true;
 }
 
+std::optional<uint64_t> V2Lane::TakeAddNumber(const Key& key) {
+  const auto ledger = add_numbers_.find(key.ledger);
+  if (ledger == add_numbers_.end()) return std::nullopt;
+  const std::optional<uint64_t> number = ledger->second.Take(key.entry);
+  if (ledger->second.empty()) add_numbers_.erase(ledger);
+  return number;
+}
+
+// The first is never answered: it would have gone with its answer.
+void V2Lane::AnswerFirstAdd(ErrorCode code) {
+  const std::optional<uint64_t> number = TakeAddNumber(adds_.front().key);
+  STELE_CHECK(number == adds_taken_);
+  AnswerAdd(*number, code);
+}
+
 void V2Lane::AnswerAdd(uint64_t number, ErrorCode code) {
   PendingAdd& add = adds_[number - adds_taken_];
-  if (add.is_answered) return;
   add.is_answered = true;
   AddSink* const sink = add.sink;
   const AddTag tag = add.tag;
   const size_t size_bytes = add.size_bytes;
-  add_numbers_.erase(add.key);
   while (!adds_.empty() && adds_.front().is_answered) {
     adds_.pop_front();
     ++adds_taken_;

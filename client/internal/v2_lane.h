@@ -5,10 +5,12 @@
 
 #include <cstdint>
 #include <deque>
+#include <optional>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "client/internal/add_debt.h"
+#include "client/internal/entry_numbers.h"
 #include "client/internal/request_lane.h"
 
 namespace stele::client {
@@ -60,14 +62,18 @@ class V2Lane : public RequestLane {
   void FailAll(ErrorCode code) override;
   bool OnFrame(const Buffer& frame) override;
 
+  // Forgets which add waits for the reply to `key`. None: there is none.
+  std::optional<uint64_t> TakeAddNumber(const Key& key);
+  // Of an add whose number was taken.
   void AnswerAdd(uint64_t number, ErrorCode code);
+  void AnswerFirstAdd(ErrorCode code);
   void AnswerCall(uint64_t number, Answer answer);
 
   // Both in the order of sending, which is the order of their deadlines. The number of a request is
   // its place since the beginning.
   std::deque<PendingAdd> adds_;
   uint64_t adds_taken_ = 0;
-  absl::flat_hash_map<Key, uint64_t> add_numbers_;
+  absl::flat_hash_map<LedgerId, EntryNumbers> add_numbers_;  // none is empty
   std::deque<PendingCall> calls_;
   uint64_t calls_taken_ = 0;
   // Several reads of one entry may be outstanding; any answer serves any of them.
