@@ -53,6 +53,7 @@ void SendQueue::PushFrame(std::string_view head, Buffer body) {
 void SendQueue::EnsureRoom(size_t size) {
   if (block_.size() - open_end_ >= size) return;
   Seal();
+  full_blocks_.push_back(std::move(block_));
   block_ = size <= SendBlockPool::kBlockBytes ? pool_->Take() : MutableBuffer(size);
   open_begin_ = 0;
   open_end_ = 0;
@@ -107,7 +108,15 @@ void SendQueue::Pop(size_t size) {
     first_ = 0;
   }
   open_begin_ += size;
+  ReturnFullBlocks();
   if (size_bytes_ == 0) ReturnBlock();
+}
+
+void SendQueue::ReturnFullBlocks() {
+  while (!full_blocks_.empty() && full_blocks_.front().IsUnshared()) {
+    pool_->Give(std::move(full_blocks_.front()));
+    full_blocks_.pop_front();
+  }
 }
 
 void SendQueue::ReturnBlock() {
@@ -122,6 +131,7 @@ void SendQueue::Clear() {
   first_ = 0;
   first_popped_ = 0;
   size_bytes_ = 0;
+  ReturnFullBlocks();
   ReturnBlock();
 }
 

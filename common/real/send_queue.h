@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstddef>
+#include <deque>
 #include <string_view>
 #include <vector>
 
@@ -12,13 +13,15 @@
 
 namespace stele::real {
 
-// Blocks that queues fill and give back when they are empty, so that an idle connection holds none.
+// Blocks that queues fill, and give back when what they held is sent, so that an idle connection
+// holds none. Fresh memory would cost a page fault and 4 KiB of zeroes for each page.
 class SendBlockPool {
  public:
   static constexpr size_t kBlockBytes = 64 * 1024;
 
   MutableBuffer Take();
   void Give(MutableBuffer block);
+  size_t size() const { return spare_.size(); }
 
  private:
   std::vector<MutableBuffer> spare_;
@@ -52,11 +55,14 @@ class SendQueue {
   void EnsureRoom(size_t size);
   void Seal();
   void ReturnBlock();
+  void ReturnFullBlocks();
 
   SendBlockPool* pool_;
   std::vector<Buffer> sealed_;  // from first_ on
   size_t first_ = 0;
   size_t first_popped_ = 0;  // of sealed_[first_]
+  // Blocks that sealed bytes lie in, in the order of filling.
+  std::deque<MutableBuffer> full_blocks_;
   // Behind the sealed ones: the bytes [open_begin_, open_end_) of the block being filled.
   MutableBuffer block_;
   size_t open_begin_ = 0;

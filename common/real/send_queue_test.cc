@@ -93,5 +93,19 @@ TEST(SendQueueTest, AnEmptyQueueHoldsNoBlock) {
   EXPECT_EQ(b.Front(second, 1), 0u);
 }
 
+TEST(SendQueueTest, ABlockThatWasSentIsGivenBack) {
+  SendBlockPool pool;
+  SendQueue queue(&pool);
+  const Buffer body = Buffer::FromString(std::string(8'000, 'x'));
+  for (int i = 0; i < 50; ++i) queue.PushFrame("", body);  // eight to a block
+  EXPECT_EQ(pool.size(), 0u);
+  queue.Pop(8 * 8'004);
+  EXPECT_EQ(pool.size(), 1u);
+  queue.Pop(40 * 8'004);
+  EXPECT_EQ(pool.size(), 6u);
+  queue.Clear();
+  EXPECT_EQ(pool.size(), 7u);
+}
+
 }  // namespace
 }  // namespace stele::real
