@@ -4,6 +4,8 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/stable_hash.h"
+
 namespace stele::client {
 namespace {
 
