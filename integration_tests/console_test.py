@@ -157,6 +157,24 @@ def fits(browser, width):
     assert inner == width and scroll <= width and not wide, (width, inner, scroll, wide)
 
 
+# On a busy machine a write of the journal may take longer than that, and then "good" would be wrong: what the page has to say
+# is decided by the figures that the process gives to whoever asks, of which the page is one.
+JOURNAL_SLOW_US = 50_000
+
+
+def health_measured(page):
+    with urllib.request.urlopen(page + "api/v1/stele/view") as answer:
+        bookies = json.load(answer)["bookies"]
+    return {bookie["id"]: ["journal writes take" if bookie.get("journal_sync_p99_us", 0) > JOURNAL_SLOW_US else "good"] for bookie in bookies}
+
+
+def health_shown(browser):
+    """By bookie: all that the page says of its health, without how long a write takes."""
+    rows = browser.run("return [...document.querySelectorAll('#bookies tbody tr')].map(r => [r.querySelector('th').firstChild.textContent, "
+                       "[...r.querySelectorAll('[data-label=Health] > :is(.good, .warn, .bad)')].map(e => e.innerText)])")
+    return {bookie: [re.sub(r" [\d.]+ (ms|s) \(p99\)$", "", sentence) for sentence in health] for bookie, health in rows}
+
+
 def check_markup(browser):
     """What those need who do not see it: headings, tables that stay tables, names of what is coloured."""
     assert browser.run("return document.querySelectorAll('h1').length") == 1
@@ -223,7 +241,8 @@ def main():
         wait_for("appends per second", lambda: re.search(r"appends stored per second\s+[1-9]", browser.text("#load")))
         wait_for("p99", lambda: re.search(r"p99 [\d.]+ (µs|ms)", browser.text("#bookies")))
         table = browser.text("#bookies table")
-        assert EVIL_BOOKIE in table and table.count("writable") == 4 and table.count("good") == 4, table
+        assert EVIL_BOOKIE in table and table.count("writable") == 4, table
+        wait_for("the health of each bookie as its figures say", lambda: health_shown(browser) == health_measured(page))
         assert "4 of 4" in browser.text("#load"), browser.text("#load")
         check_markup(browser)
         check_contrast(browser)
