@@ -287,6 +287,23 @@ contains out '^removed +no$'
 contains err 'nothing was removed'
 expect 0 test -s bookie-2/ledgers/current/VERSION
 expect 7 "$stele" node format bookie-3 --directory bookie-2/journal --apply --force
+expect 2 "$stele" node format bookie-2 --directory bookie-2/ledgers --directory "$work/bookie-2/./ledgers" --force
+contains err 'the same directory is named twice'
+# What is behind a link is not the bookie's: nothing goes, not even what is here.
+mkdir -p elsewhere/current && echo 'of somebody else' > elsewhere/current/file
+ln -s "$work/elsewhere" bookie-2/ledgers/current/7.d
+expect 2 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply --force
+contains err '7.d is a symbolic link'
+rm bookie-2/ledgers/current/7.d
+mv bookie-2/ledgers/current elsewhere/ledgers
+ln -s "$work/elsewhere/ledgers" bookie-2/ledgers/current
+expect 2 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply --force
+contains err 'current is a symbolic link'
+rm bookie-2/ledgers/current
+mv elsewhere/ledgers bookie-2/ledgers/current
+expect 0 test -s elsewhere/current/file
+expect 0 test -s bookie-2/journal/current/VERSION
+expect 0 test -s bookie-2/ledgers/current/VERSION
 expect 0 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply --force --json
 contains out '"up": ?false, "ledgers": ?0, "removed": ?true'
 expect 0 test -z "$(find bookie-2 -type f)"

@@ -1,8 +1,10 @@
 #include "tools/shell/format_command.h"
 
 #include <cstdio>
+#include <filesystem>
 #include <memory>
 #include <optional>
+#include <system_error>
 #include <utility>
 
 #include "common/base/errors.h"
@@ -21,16 +23,40 @@ struct Sizes {
   int64_t bytes = 0;
 };
 
-Task<absl::Status> AddSizes(FileSystem* files, std::string path, Sizes* sizes) {
+// A bookie makes no symbolic links: what is behind one that somebody else made is not the bookie's,
+// and what the link was for is not known here.
+absl::Status CheckIsNoLink(const std::string& path) {
+  std::error_code ignored;
+  if (!std::filesystem::is_symlink(path, ignored)) return absl::OkStatus();
+  return MakeError(ErrorCode::kInvalidArgument,
+                   StrCat(path, " is a symbolic link, which no bookie makes: look where it leads"));
+}
+
+struct Child {
+  std::string path;
+  FileInfo info;
+};
+
+Task<absl::StatusOr<std::vector<Child>>> ChildrenOf(FileSystem* files, std::string path) {
   STELE_CO_TRY(const std::vector<std::string> names, co_await files->List(path));
+  std::vector<Child> children;
   for (const std::string& name : names) {
     const std::string child = StrCat(path, "/", name);
+    STELE_CO_TRY_OK(CheckIsNoLink(child));
     STELE_CO_TRY(const FileInfo info, co_await files->Stat(child));
-    if (info.is_directory) {
-      STELE_CO_TRY_OK(co_await AddSizes(files, child, sizes));
+    children.push_back({child, info});
+  }
+  co_return children;
+}
+
+Task<absl::Status> AddSizes(FileSystem* files, std::string path, Sizes* sizes) {
+  STELE_CO_TRY(const std::vector<Child> children, co_await ChildrenOf(files, path));
+  for (const Child& child : children) {
+    if (child.info.is_directory) {
+      STELE_CO_TRY_OK(co_await AddSizes(files, child.path, sizes));
     } else {
       ++sizes->files;
-      sizes->bytes += static_cast<int64_t>(info.size_bytes);
+      sizes->bytes += static_cast<int64_t>(child.info.size_bytes);
     }
   }
   co_return absl::OkStatus();
@@ -38,12 +64,10 @@ Task<absl::Status> AddSizes(FileSystem* files, std::string path, Sizes* sizes) {
 
 // Leaves the directory itself.
 Task<absl::Status> Empty(FileSystem* files, std::string path) {
-  STELE_CO_TRY(const std::vector<std::string> names, co_await files->List(path));
-  for (const std::string& name : names) {
-    const std::string child = StrCat(path, "/", name);
-    STELE_CO_TRY(const FileInfo info, co_await files->Stat(child));
-    if (info.is_directory) STELE_CO_TRY_OK(co_await Empty(files, child));
-    STELE_CO_TRY_OK(co_await files->Remove(child));
+  STELE_CO_TRY(const std::vector<Child> children, co_await ChildrenOf(files, path));
+  for (const Child& child : children) {
+    if (child.info.is_directory) STELE_CO_TRY_OK(co_await Empty(files, child.path));
+    STELE_CO_TRY_OK(co_await files->Remove(child.path));
   }
   co_return co_await files->SyncDirectory(std::move(path));
 }
@@ -83,6 +107,17 @@ absl::Status CheckIsOf(Session& session, const FormatCommand& command,
              ": if that cluster is no more, --force empties it"));
 }
 
+// By whatever name: its lock would say that another process has it.
+absl::Status CheckIsNamedOnce(const std::vector<std::string>& before, const std::string& current) {
+  for (const std::string& other : before) {
+    std::error_code ignored;
+    if (!std::filesystem::equivalent(other, current, ignored)) continue;
+    return MakeError(ErrorCode::kInvalidArgument,
+                     StrCat("the same directory is named twice: ", other, " and ", current));
+  }
+  return absl::OkStatus();
+}
+
 absl::Status EmptyDirectories(Session& session, const FormatCommand& command) {
   const BookieId bookie(command.bookie);
   FileSystem* const files = session.env().files;
@@ -91,15 +126,18 @@ absl::Status EmptyDirectories(Session& session, const FormatCommand& command) {
   std::vector<std::unique_ptr<DirectoryLock>> locks;
   Sizes sizes;
   for (const std::string& directory : command.directories) {
-    currents.push_back(directory + "/current");
-    auto lock = session.shard().RunUntil(files->LockDirectory(currents.back()));
+    const std::string current = directory + "/current";
+    STELE_TRY_OK(CheckIsNoLink(current));
+    STELE_TRY_OK(CheckIsNamedOnce(currents, current));
+    currents.push_back(current);
+    auto lock = session.shard().RunUntil(files->LockDirectory(current));
     if (CodeOf(lock.status()) == ErrorCode::kOverloaded) {
       return WithContext(lock.status(), "stop the bookie first");
     }
     STELE_TRY_OK(lock.status());
     locks.push_back(*std::move(lock));
-    STELE_TRY_OK(CheckIsOf(session, command, cluster.instance_id, currents.back()));
-    STELE_TRY_OK(session.shard().RunUntil(AddSizes(files, currents.back(), &sizes)));
+    STELE_TRY_OK(CheckIsOf(session, command, cluster.instance_id, current));
+    STELE_TRY_OK(session.shard().RunUntil(AddSizes(files, current, &sizes)));
   }
   STELE_TRY(const auto registry, OpenRegistry(session));
   const bool is_up = registry->bookies().IsUp(bookie);

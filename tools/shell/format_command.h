@@ -18,8 +18,9 @@ struct FormatCommand {
   bool force = false;
   bool applies = false;  // --apply; else it shows what would be done
 };
-// kUsage: a directory has no VERSION. kUnauthorized: it is another bookie's or cluster's. kFenced:
-// the bookie is up, or ledgers name it. kUnavailable: a process has the directories.
+// kUsage: a directory has no VERSION, is named twice, or has a symbolic link in it. kUnauthorized:
+// it is another bookie's or cluster's. kFenced: the bookie is up, or ledgers name it. kUnavailable:
+// a process has the directories.
 ExitCode RunNodeFormat(const FormatCommand& command);
 
 }  // namespace stele::shell
