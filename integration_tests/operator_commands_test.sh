@@ -214,6 +214,7 @@ expect 0 same_sums
 expect 0 shell autorecovery -disable
 lone=$(only_on bookie-3)
 echo 'one' | "$stele" ledger append --create --keep-open -E 3 -W 3 -A 2 --id-file open > /dev/null 2>> log-append
+"$stele" ledger append --create -E 3 -W 3 -A 2 --id 1 < /dev/null > /dev/null 2>> log-append
 expect 5 "$stele" bookies rename --from bookie-3 --to bookie-5
 contains err 'bookie-3 is up'
 stop_bookie 3
@@ -221,7 +222,11 @@ renamed() { "$stele" bookies rename --from bookie-3 --to renamed-3 "$@"; }
 expect 4 renamed
 contains err 'renamed-3 is not up'
 expect 2 "$stele" bookies rename --from bookie-3 --to bookie-3
-# One that has none of its entries is no other name for it.
+# Who has nothing to show is no other name for it: the first of the ledgers is empty.
+expect 5 "$stele" bookies rename --from bookie-3 --to bookie-5 --proofs 1 --apply --json
+contains out '"applied": ?false, "ledgers": ?4, "proven": ?0, "renamed": ?0'
+contains err 'none has an entry with which bookie-5 could show that it is bookie-3'
+# One that has none of its entries neither.
 expect 6 "$stele" bookies rename --from bookie-3 --to bookie-5 --apply
 contains err "bookie-5 does not give entry 0 of ledger $lone"
 expect 0 "$stele" ledger info 7
@@ -232,6 +237,10 @@ for directory in journal ledgers; do cp cookie-3 "bookie-3/$directory/current/VE
 expect 0 "$stele" cookie create renamed-3 --file cookie-3
 start_bookie 3 --set bookieId=renamed-3
 wait_for "bookie 3 under its new name" test -s ready-3
+expect 5 renamed --proofs 1
+expect 4 renamed --proofs 1 --force --apply --limit 1 --json
+contains out '"applied": ?true, "ledgers": ?4, "proven": ?0, "renamed": ?1'
+expect 0 "$stele" ledger delete 1
 expect 0 renamed --json
 contains out '"applied": ?false, "ledgers": ?3, "proven": ?2, "renamed": ?0, "ledgers_left": ?3, "ledgers_open": ?1'
 contains err 'nothing was changed'

@@ -89,6 +89,9 @@ void AddRename(CLI::App& bookies, Run& run) {
       ->add_option("--proofs", options->proofs,
                    "Ask first for an entry of so many of the ledgers; default 100")
       ->check(CLI::Range(1, 1'000'000'000));
+  command->add_flag("--force", options->force,
+                    "Although none of them had an entry with which the new name could show that it "
+                    "is the same bookie");
   command->add_flag("--verbose", options->verbose, "A line on stderr for each ledger");
   command->footer(
       "Ledgers that a writer has open keep the old name until they are closed (exit code 4).\n"

@@ -151,16 +151,18 @@ absl::Status Rename(Session& session, const RenameCommand& command) {
   metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);
   STELE_TRY(const Plan plan, MakePlan(session, ledgers, BookieId(command.from)));
   STELE_TRY(const int64_t proven, ProveSome(session, ledgers, command, plan));
+  // Without a single proof the other bookie may be any.
+  const bool is_shown = proven > 0 || plan.ledgers.empty() || command.force;
   Done done;
   Plan left = plan;
-  if (command.applies) {
+  if (command.applies && is_shown) {
     STELE_TRY(done, Apply(session, ledgers, command, plan));
     STELE_TRY(left, MakePlan(session, ledgers, BookieId(command.from)));
   }
   PrintRecord(Record()
                   .Set("from", command.from)
                   .Set("to", command.to)
-                  .Set("applied", command.applies)
+                  .Set("applied", command.applies && is_shown)
                   .Set("ledgers", static_cast<int64_t>(plan.ledgers.size()))
                   .Set("proven", proven)
                   .Set("renamed", done.renamed)
@@ -169,6 +171,17 @@ absl::Status Rename(Session& session, const RenameCommand& command) {
                   .Set("ledgers_with_both", done.refused)
                   .Set("ledgers_unreadable", left.unreadable),
               session.options().format);
+  if (!is_shown) {
+    const auto asked = std::min(command.proofs, static_cast<int64_t>(plan.ledgers.size()));
+    return MakeError(
+        ErrorCode::kMetadataConflict,
+        StrCat("nothing was changed: of the ", asked,
+               " ledgers that were looked at none has an "
+               "entry with which ",
+               command.to, " could show that it is ", command.from,
+               "; --proofs looks at more, stele ledger recover closes those that are open, --force "
+               "goes on without"));
+  }
   if (!command.applies) {
     std::fprintf(stderr, "nothing was changed: --apply does it\n");
     return absl::OkStatus();

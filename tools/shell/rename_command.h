@@ -17,10 +17,12 @@ struct RenameCommand {
   int64_t rate = 5;      // ledgers a second; 0: no limit
   int64_t limit = 0;     // changes no more ledgers than that; 0: all
   int64_t proofs = 100;  // ledgers of which an entry is asked for
+  bool force = false;    // although no entry showed that the names are of one bookie
   bool verbose = false;  // a line on stderr for each ledger
 };
-// kFenced: `from` is up. kUnavailable: `to` is not, or ledgers are left that name `from`. kDamaged:
-// `to` lacks an entry that it should have, and nothing was changed.
+// kFenced: `from` is up, or nothing showed that `to` has its entries. kUnavailable: `to` is not up,
+// or ledgers are left that name `from`. kDamaged: `to` lacks an entry that it should have, and
+// nothing was changed.
 ExitCode RunBookiesRename(const RenameCommand& command);
 
 }  // namespace stele::shell
