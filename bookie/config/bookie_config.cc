@@ -8,7 +8,6 @@
 
 #include "bookie/config/properties.h"
 #include "common/base/errors.h"
-#include "common/base/loopback.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -320,17 +319,6 @@ void SetUriFromOldKeys(const std::vector<Property>& properties, BookieConfig& co
   config.metadata_service_uri = StrCat("zk+null://", servers, root);
 }
 
-// Neither of the two ports for operators has TLS. Whoever forbids clear text must not send a token
-// in it.
-absl::Status CheckTokenIsNotSentInClear(std::string_view port, bool is_on, const Endpoint& at,
-                                        const std::string& token_path) {
-  if (!is_on || token_path.empty() || IsLoopback(at.host)) return absl::OkStatus();
-  return MakeError(ErrorCode::kConfig,
-                   StrCat(port,
-                          "TokenFile: there is no TLS on this port, and stele.tlsRequired is "
-                          "on: listen at 127.0.0.1, with a proxy in front, or leave it out"));
-}
-
 }  // namespace
 
 absl::Status SetBookieKey(std::string_view key, std::string_view value, BookieConfig& config) {
@@ -382,10 +370,10 @@ absl::Status CheckBookieConfig(BookieConfig& config) {
     return MakeError(ErrorCode::kConfig, "stele.tlsRequired needs tlsProviderFactoryClass");
   }
   if (peers.tls_is_required) {
-    STELE_TRY_OK(CheckTokenIsNotSentInClear("stele.grpc", config.grpc_is_on, config.grpc_at,
-                                            config.grpc_token_path));
-    STELE_TRY_OK(CheckTokenIsNotSentInClear("stele.http", config.http_is_on, config.http_at,
-                                            config.http_token_path));
+    STELE_TRY_OK(CheckNoTokenInClear("stele.grpcTokenFile", config.grpc_is_on, config.grpc_at.host,
+                                     config.grpc_token_path));
+    STELE_TRY_OK(CheckNoTokenInClear("stele.httpTokenFile", config.http_is_on, config.http_at.host,
+                                     config.http_token_path));
   }
   if (config.roles_are_asked == peers.authorized_roles.empty()) {
     return MakeError(ErrorCode::kConfig,

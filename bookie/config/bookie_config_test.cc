@@ -265,6 +265,16 @@ TEST(ClientTlsTest, BothSpellingsOfTheStoresAreTaken) {
             ErrorCode::kConfig);
 }
 
+TEST(ClientTlsTest, WhoRequiresTlsHasIt) {
+  const auto tls = ParseClientTls(StrCat(kTls, "tlsTrustStore=/t\nstele.tlsRequired=true\n"));
+  ASSERT_TRUE(tls.ok()) << tls.status();
+  EXPECT_TRUE(tls->is_required);
+  EXPECT_FALSE(ParseClientTls(StrCat(kTls, "tlsTrustStore=/t\n"))->is_required);
+  EXPECT_EQ(ParseClientTls("stele.tlsRequired=true\n").status().message(),
+            "stele.tlsRequired needs tlsProviderFactoryClass");
+  EXPECT_EQ(CodeOf(ParseClientTls("stele.tlsRequired=perhaps\n").status()), ErrorCode::kConfig);
+}
+
 TEST(BookieConfigTest, KeysWithoutEffectAreAcceptedWithANote) {
   const auto config =
       ParseBookieConfig("numAddWorkerThreads=4\nindexDirectories=\n", UnknownKeys::kRefuse);

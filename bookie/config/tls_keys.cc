@@ -6,6 +6,7 @@
 
 #include "bookie/config/properties.h"
 #include "common/base/errors.h"
+#include "common/base/loopback.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 
@@ -118,6 +119,15 @@ absl::Status CheckServerTls(const TlsSettings& tls) {
   return absl::OkStatus();
 }
 
+absl::Status CheckNoTokenInClear(std::string_view token_key, bool is_on, std::string_view host,
+                                 std::string_view token_path) {
+  if (!is_on || token_path.empty() || IsLoopback(host)) return absl::OkStatus();
+  return MakeError(ErrorCode::kConfig,
+                   StrCat(token_key,
+                          ": there is no TLS on this port, and stele.tlsRequired is on: listen at "
+                          "127.0.0.1, with a proxy in front, or leave it out"));
+}
+
 absl::StatusOr<TlsSettings> ParseClientTls(std::string_view text) {
   STELE_TRY(const std::vector<Property> properties, ParseProperties(text));
   TlsSettings tls;
@@ -132,11 +142,16 @@ absl::StatusOr<TlsSettings> ParseClientTls(std::string_view text) {
     const std::string& value = property.value;
     if (IsTlsKey(key)) {
       STELE_TRY_OK(at_line(SetTlsKey(key, value, tls)));
+    } else if (key == "stele.tlsRequired") {
+      STELE_TRY_OK(at_line(WithContext(SetBool(value, tls.is_required), key)));
     } else if (key == "clientAuthProviderFactoryClass" && !value.empty() && value != "null") {
       return at_line(MakeError(
           ErrorCode::kConfig,
           StrCat(key, ": authentication plug-ins are not supported, found '", value, "'")));
     }
+  }
+  if (tls.is_required && !tls.is_on) {
+    return MakeError(ErrorCode::kConfig, "stele.tlsRequired needs tlsProviderFactoryClass");
   }
   if (tls.is_on && tls.files.trust_path.empty()) {
     return MakeError(ErrorCode::kConfig, "TLS needs tlsTrustStore: which bookies to trust");

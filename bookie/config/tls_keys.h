@@ -17,6 +17,8 @@ struct TlsSettings {
                  .trust_format = TlsFiles::Format::kPkcs12};
   // tlsHostnameVerificationEnabled, of clients; Apache's default is false
   bool verifies_server_name = true;
+  // stele.tlsRequired, of clients, who are in TLS or not at all: also no token may be sent in clear
+  bool is_required = false;
 };
 
 bool IsTlsKey(std::string_view key);
@@ -29,8 +31,15 @@ absl::Status SetTlsKey(std::string_view key, std::string_view value, TlsSettings
 //   errors   kConfig
 absl::Status CheckServerTls(const TlsSettings& tls);
 
-// BookKeeper's file of a client: its keys of TLS, also by their names clientKeyStore and so on; the
-// others are passed over.
+// For whoever has stele.tlsRequired: no port for operators has TLS, and a token must not travel
+// in clear. OK when the port is off, takes no token, or is at a loopback address.
+//   token_key   the key or the flag of the token's file, for the message
+//   errors      kConfig
+absl::Status CheckNoTokenInClear(std::string_view token_key, bool is_on, std::string_view host,
+                                 std::string_view token_path);
+
+// BookKeeper's file of a client: its keys of TLS, also by their names clientKeyStore and so on, and
+// stele.tlsRequired; the others are passed over.
 //   errors   kConfig, naming line and key
 absl::StatusOr<TlsSettings> ParseClientTls(std::string_view text);
 

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "absl/functional/function_ref.h"
 #include "absl/status/statusor.h"
@@ -18,6 +19,12 @@ struct AdminPortOptions {
   Endpoint at;             // port 0: any free one
   std::string token_path;  // of the file with the token for changes; empty: no changes
 };
+
+// As flags have it: `flag` HOST:PORT, with `flag`-token-file. Off without an address. Pure.
+//   tls_is_required   stele.tlsRequired, of a client
+//   errors            kConfig
+absl::StatusOr<AdminPortOptions> PortOfFlag(std::string_view flag, const std::string& address,
+                                            const std::string& token_path, bool tls_is_required);
 
 class AdminPort {
  public:

@@ -1,7 +1,6 @@
 #include "tools/shell/autorecovery_daemon.h"
 
 #include <array>
-#include <charconv>
 #include <string>
 #include <utility>
 
@@ -11,6 +10,7 @@
 #include "autorecovery/admin/autorecovery_service.h"
 #include "autorecovery/admin/cluster_routes.h"
 #include "autorecovery/admin/ledger_routes.h"
+#include "bookie/config/tls_keys.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -32,25 +32,6 @@ namespace {
 std::string HostName() {
   std::array<char, 256> name{};
   return gethostname(name.data(), name.size() - 1) == 0 ? name.data() : "localhost";
-}
-
-// Of a flag with HOST:PORT; off when it is not given.
-absl::StatusOr<AdminPortOptions> PortOf(std::string_view flag, const std::string& address,
-                                        const std::string& token_path) {
-  AdminPortOptions options{.is_on = !address.empty(), .token_path = token_path};
-  if (!options.is_on) return options;
-  const size_t colon = address.rfind(':');
-  int port = -1;
-  if (colon != std::string::npos) {
-    const char* const end = address.data() + address.size();
-    const auto [stop, error] = std::from_chars(address.data() + colon + 1, end, port);
-    if (error != std::errc() || stop != end) port = -1;
-  }
-  if (port < 0 || port > 65535) {
-    return MakeError(ErrorCode::kConfig, StrCat(flag, " ", address, ": expected HOST:PORT"));
-  }
-  options.at = {address.substr(0, colon), static_cast<uint16_t>(port)};
-  return options;
 }
 
 Task<absl::StatusOr<Buffer>> ReadSmallFile(FileSystem* files, std::string path) {
@@ -115,8 +96,9 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
     if (!racks.ok()) return fail(racks.status());
     options.racks = *std::move(racks);
   }
-  absl::Status status = UseClientConfig(shard, command.client_config_path, options.client);
-  if (!status.ok()) return fail(status);
+  const absl::StatusOr<bookie::TlsSettings> tls =
+      UseClientConfig(shard, command.client_config_path, options.client);
+  if (!tls.ok()) return fail(tls.status());
   const real::StopSignals signals(&shard, [&](int) { shard.RequestStop(); });
   RunningAutorecovery running;
   std::unique_ptr<real::RealHttpFetcher> fetcher;
@@ -128,9 +110,11 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   autorecovery::AutorecoveryService service(shard.env(), &operations);
   const std::string name = options.name;
   const client::ClientOptions client_options = options.client;
-  auto admin_options = PortOf("--http", command.http_address, command.http_token_path);
+  auto admin_options =
+      PortOfFlag("--http", command.http_address, command.http_token_path, tls->is_required);
   if (!admin_options.ok()) return fail(admin_options.status());
-  auto grpc_options = PortOf("--grpc", command.grpc_address, command.grpc_token_path);
+  auto grpc_options =
+      PortOfFlag("--grpc", command.grpc_address, command.grpc_token_path, tls->is_required);
   if (!grpc_options.ok()) return fail(grpc_options.status());
   auto cluster_routes =
       std::make_unique<autorecovery::ClusterRoutes>(shard.env(), &operations.cluster(), log.get());
@@ -151,7 +135,8 @@ ExitCode RunAutorecovery(const AutorecoveryCommand& command) {
   routes.ShowAlso([&grpc](observe::MetricsText& into) {
     if (*grpc != nullptr) (*grpc)->Export(into);
   });
-  status = shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
+  absl::Status status =
+      shard.RunUntil(StartAutorecovery(shard.env(), *uri, std::move(options), &running));
   if (status.ok() && !command.ready_file.empty()) {
     status = shard.RunUntil(
         ReplaceTextFile(shard.env().files, command.ready_file, StrCat(command.metadata_uri, "\n")));

@@ -4,15 +4,17 @@
 
 #include <string>
 
-#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "bookie/config/tls_keys.h"
 #include "client/client_options.h"
 #include "common/real/shard.h"
 
 namespace stele::shell {
 
+// Gives what the file says.
 //   path     empty: nothing is done
 //   errors   kConfig, naming file, line and key
-absl::Status UseClientConfig(real::Shard& shard, const std::string& path,
-                             client::ClientOptions& options);
+absl::StatusOr<bookie::TlsSettings> UseClientConfig(real::Shard& shard, const std::string& path,
+                                                    client::ClientOptions& options);
 
 }  // namespace stele::shell

@@ -50,7 +50,7 @@ absl::StatusOr<metadata::Cluster> Session::FindCluster() {
 }
 
 absl::StatusOr<client::ClientOptions> Session::Complete(client::ClientOptions options) {
-  STELE_TRY_OK(UseClientConfig(*shard_, options_.client_config_path, options));
+  STELE_TRY_OK(UseClientConfig(*shard_, options_.client_config_path, options).status());
   if (log_ == nullptr) log_ = MakeTextLog(LogFormat::kText, "");
   options.log = log_.get();
   return options;
