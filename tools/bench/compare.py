@@ -7,6 +7,10 @@ Each round starts a cluster of three bookies from empty directories for each bui
 that the windows of two builds are seconds apart. On a machine that others use too, compare CPU seconds per million, not
 rates. The cases have the names of tools/bench/peer/system.sh; `r` is its f: a cold pass through the ordinary read call.
 
+A build may be followed by settings of its bookies, so that one build can be compared with itself:
+
+    tools/bench/compare.py --data /var/tmp/compare --case a1000 A/stele A/stele,stele.indexFormat=extents
+
 With --profile PREFIX samples of one bookie and of the client are left in PREFIX.CASE.bookie and PREFIX.CASE.client, for
 `perf report --no-children -i FILE`. The clock is sampled, so it works where the processor's counters are hidden.
 """
@@ -24,6 +28,7 @@ WRITES = {
     "a1": "--ledgers 1 --outstanding 1000",
     "a10": "--ledgers 10 --outstanding 2000",
     "a1000": "--ledgers 1000 --outstanding 2000",
+    "a100k": "--ledgers 100000 --outstanding 2000",
     "b": "--ledgers 1 --outstanding 1",
     "c100": "--ledgers 10 --outstanding 2000 --entry-size 100",
     "c64k": "--ledgers 10 --outstanding 100 --entry-size 65536",
@@ -35,8 +40,8 @@ BOOKIES = 3
 
 
 class Cluster:
-    def __init__(self, binary, data):
-        self.binary = binary
+    def __init__(self, build, data):
+        self.binary, *self.settings = build.split(",")
         self.data = data
         self.pids = []
         self.processes = []
@@ -57,7 +62,8 @@ class Cluster:
             with open(f"{self.data}/{i}.log", "a") as log:
                 self.processes.append(subprocess.Popen(
                     [self.binary, "bookie", "--metadata", self.env["STELE_METADATA"], "--data", f"{self.data}/{i}", "--port",
-                     "0", "--set", f"bookieId=bookie-{i}", "--ready-file", ready], env=self.env, stderr=log))
+                     "0", "--set", f"bookieId=bookie-{i}", "--ready-file", ready,
+                     *(argument for setting in self.settings for argument in ("--set", setting))], env=self.env, stderr=log))
         for i in range(BOOKIES):
             deadline = time.monotonic() + 60
             while not os.path.exists(f"{self.data}/{i}.ready"):
@@ -146,7 +152,7 @@ def measure(cluster, case, settings):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("binaries", nargs="+")
+    parser.add_argument("builds", nargs="+", metavar="STELE[,KEY=VALUE...]")
     parser.add_argument("--data", required=True, help="scratch directory on the disk to measure; it is emptied")
     parser.add_argument("--case", action="append", choices=[*WRITES, *READS], help="repeatable; default a1")
     parser.add_argument("--profile", metavar="PREFIX", help="sample one bookie and the client with perf")
@@ -158,12 +164,12 @@ def main():
     settings = parser.parse_args()
     results = {}
     for _ in range(settings.rounds):
-        for binary in settings.binaries:
-            cluster = Cluster(binary, settings.data)
+        for build in settings.builds:
+            cluster = Cluster(build, settings.data)
             try:
                 for case in settings.case or ["a1"]:
                     for window in measure(cluster, case, settings):
-                        results.setdefault((case, binary), []).append(window)
+                        results.setdefault((case, build), []).append(window)
             finally:
                 cluster.stop()
     shutil.rmtree(settings.data)
@@ -171,12 +177,12 @@ def main():
                ("CPU-s/M", "cpu_s_per_million", 2), ("client", "client_cpu_s_per_million", 2),
                ("bookies", "servers_cpu_s_per_million", 2), ("RSS MiB", "rss_mb", 0), ("disk reads", "disk_reads", 2)]
     print(f"{'case':8}{'n':>3} " + "".join(f"{title:>12}" for title, _, _ in columns) + "  build")
-    for (case, binary), windows in sorted(results.items(), key=lambda item: item[0][0]):
+    for (case, build), windows in sorted(results.items(), key=lambda item: item[0][0]):
         cells = []
         for _, key, digits in columns:
             values = [window[key] for window in windows if key in window]
             cells.append(f"{statistics.median(values):12.{digits}f}" if values else f"{'':12}")
-        print(f"{case:8}{len(windows):>3} " + "".join(cells) + "  " + binary)
+        print(f"{case:8}{len(windows):>3} " + "".join(cells) + "  " + build)
 
 
 if __name__ == "__main__":
