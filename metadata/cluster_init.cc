@@ -14,6 +14,7 @@ namespace stele::metadata {
 namespace {
 
 constexpr size_t kInstanceIdSizeMaxBytes = 256;
+constexpr std::string_view kRemoval = "removal\n";
 
 // A random (version 4) UUID as 36 characters.
 std::string NewInstanceId(Random* random) {
@@ -88,18 +89,47 @@ absl::Status NotInitialised(std::string_view root) {
                    StrCat("the cluster at ", root, " is not initialised; run stele cluster init"));
 }
 
+absl::StatusOr<std::optional<Cluster>> ParseRemoval(std::string root, std::string_view layout) {
+  if (!layout.starts_with(kRemoval)) return std::optional<Cluster>();
+  layout.remove_prefix(kRemoval.size());
+  STELE_TRY(const LayoutType type, ParseLayout(layout));
+  Cluster cluster{LedgerLayout(std::move(root), type), std::nullopt};
+  const size_t end = layout.find('\n', layout.find('\n') + 1);
+  if (end != std::string_view::npos) cluster.instance_id = layout.substr(end + 1);
+  return std::optional<Cluster>(std::move(cluster));
+}
+
+absl::Status CheckIsNotBeingRemoved(const std::string& root, std::string_view layout) {
+  STELE_TRY(const std::optional<Cluster> removed, ParseRemoval(root, layout));
+  if (!removed.has_value()) return absl::OkStatus();
+  const std::string& instance = removed->instance_id.value_or(root);
+  return MakeError(
+      ErrorCode::kConfig,
+      StrCat("the cluster at ", root, " is being removed: stele cluster nuke --instance ", instance,
+             " goes on with it, stele cluster format --instance ", instance,
+             " leaves an empty one"));
+}
+
+// All that a cluster has but its LAYOUT.
+Task<absl::Status> MakeNodes(MetadataStore* store, Random* random, ClusterPaths paths) {
+  STELE_CO_TRY_OK(co_await Ensure(store, paths.read_only(), ""));
+  // Apache's auditor gives up when nobody has made this one.
+  STELE_CO_TRY_OK(co_await Ensure(store, paths.cookies(), ""));
+  co_return co_await Ensure(store, paths.instance_id(), NewInstanceId(random));
+}
+
 }  // namespace
 
 Task<absl::Status> InitializeCluster(MetadataStore* store, Random* random, std::string root,
                                      LayoutType layout) {
   const ClusterPaths paths(root);
   STELE_CO_TRY(const std::optional<std::string> existing, co_await Find(store, paths.layout()));
-  if (existing.has_value()) co_return AlreadyThere(root, "is initialised already");
+  if (existing.has_value()) {
+    STELE_CO_TRY_OK(CheckIsNotBeingRemoved(root, *existing));
+    co_return AlreadyThere(root, "is initialised already");
+  }
   STELE_CO_TRY_OK(co_await CheckNothingElse(store, paths));
-  STELE_CO_TRY_OK(co_await Ensure(store, paths.read_only(), ""));
-  // Apache's auditor gives up when nobody has made this one.
-  STELE_CO_TRY_OK(co_await Ensure(store, paths.cookies(), ""));
-  STELE_CO_TRY_OK(co_await Ensure(store, paths.instance_id(), NewInstanceId(random)));
+  STELE_CO_TRY_OK(co_await MakeNodes(store, random, paths));
   const absl::Status created =
       co_await store->Create(paths.layout(), SerializeLayout(layout), NodeKind::kPersistent);
   if (CodeOf(created) == ErrorCode::kKeyExists) {
@@ -125,6 +155,7 @@ Task<absl::StatusOr<Cluster>> OpenCluster(MetadataStore* store, std::string root
     STELE_CO_TRY(stored, co_await Find(store, paths.layout()));
     if (!stored.has_value()) co_return NotInitialised(root);
   }
+  STELE_CO_TRY_OK(CheckIsNotBeingRemoved(root, *stored));
   STELE_CO_TRY(const LayoutType type, ParseLayout(*stored));
   if (wanted.has_value() && *wanted != type) {
     co_return MakeError(
@@ -135,6 +166,28 @@ Task<absl::StatusOr<Cluster>> OpenCluster(MetadataStore* store, std::string root
   STELE_CO_TRY_OK(co_await Ensure(store, paths.read_only(), ""));
   STELE_CO_TRY_OK(co_await Ensure(store, paths.cookies(), ""));
   co_return Cluster{LedgerLayout(std::move(root), type), std::move(instance_id)};
+}
+
+std::string SerializeRemoval(const Cluster& cluster) {
+  std::string text = StrCat(kRemoval, SerializeLayout(cluster.layout.type()));
+  if (cluster.instance_id.has_value()) text += StrCat("\n", *cluster.instance_id);
+  return text;
+}
+
+Task<absl::StatusOr<std::optional<Cluster>>> FindRemoval(MetadataStore* store, std::string root) {
+  const ClusterPaths paths(root);
+  STELE_CO_TRY(const std::optional<std::string> stored, co_await Find(store, paths.layout()));
+  STELE_CO_TRY(std::optional<Cluster> removed, ParseRemoval(std::move(root), stored.value_or("")));
+  if (removed.has_value()) STELE_CO_TRY_OK(co_await Ensure(store, paths.read_only(), ""));
+  co_return removed;
+}
+
+Task<absl::Status> InitializeInPlaceOf(MetadataStore* store, Random* random, Cluster removed) {
+  const ClusterPaths paths(removed.layout.root());
+  STELE_CO_TRY_OK(co_await MakeNodes(store, random, paths));
+  co_return (
+      co_await store->Put(paths.layout(), SerializeLayout(removed.layout.type()), kAnyVersion))
+      .status();
 }
 
 }  // namespace stele::metadata

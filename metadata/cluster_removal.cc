@@ -86,6 +86,22 @@ Task<absl::Status> RemoveLedgers(Env env, MetadataStore* store, LedgerLayout lay
   }
 }
 
+// From here on nobody opens it but to go on with this.
+Task<absl::Status> SayThatItGoes(MetadataStore* store, Cluster cluster) {
+  const std::string path = ClusterPaths(cluster.layout.root()).layout();
+  STELE_CO_TRY(const Node layout, co_await store->Get(path));
+  const std::string removal = SerializeRemoval(cluster);
+  if (layout.value == removal) co_return absl::OkStatus();
+  co_return (co_await store->Put(path, removal, layout.version)).status();
+}
+
+Task<absl::Status> RemoveNode(MetadataStore* store, std::string path) {
+  const absl::Status removed = OkIfGone(co_await store->Delete(path, kAnyVersion));
+  if (CodeOf(removed) != ErrorCode::kKeyNotEmpty) co_return removed;
+  co_return MakeError(ErrorCode::kMetadataConflict,
+                      StrCat("somebody has written under ", path, " meanwhile"));
+}
+
 }  // namespace
 
 Task<absl::StatusOr<std::vector<std::string>>> NamesOfNoCluster(MetadataStore* store,
@@ -96,6 +112,7 @@ Task<absl::StatusOr<std::vector<std::string>>> NamesOfNoCluster(MetadataStore* s
 }
 
 Task<absl::Status> RemoveCluster(Env env, MetadataStore* store, Cluster cluster,
+                                 Afterwards afterwards,
                                  absl::AnyInvocable<void(int64_t)> on_ledgers) {
   const ClusterPaths paths(cluster.layout.root());
   STELE_CO_TRY(const std::vector<std::string> others,
@@ -106,6 +123,7 @@ Task<absl::Status> RemoveCluster(Env env, MetadataStore* store, Cluster cluster,
                                "\", which belongs to no cluster: look what it is"));
   }
   STELE_CO_TRY_OK(co_await RemoveRegistrations(store, paths));
+  STELE_CO_TRY_OK(co_await SayThatItGoes(store, cluster));
   STELE_CO_TRY_OK(co_await RemoveTree(store, paths.cookies()));
   STELE_CO_TRY_OK(co_await RemoveLedgers(env, store, cluster.layout, std::move(on_ledgers)));
   STELE_CO_TRY(const std::vector<std::string> names, co_await ChildrenOrNone(store, paths.root()));
@@ -118,15 +136,12 @@ Task<absl::Status> RemoveCluster(Env env, MetadataStore* store, Cluster cluster,
   }
   STELE_CO_TRY_OK(co_await RemoveTree(store, AutorecoveryRecords(store, cluster).root()));
   STELE_CO_TRY_OK(co_await RemoveRegistrations(store, paths));
-  for (const std::string& path : {paths.layout(), paths.instance_id(), paths.root()}) {
-    const absl::Status removed = OkIfGone(co_await store->Delete(path, kAnyVersion));
-    if (CodeOf(removed) == ErrorCode::kKeyNotEmpty) {
-      co_return MakeError(ErrorCode::kMetadataConflict,
-                          StrCat("somebody has written under ", path, " meanwhile"));
-    }
-    STELE_CO_TRY_OK(removed);
+  STELE_CO_TRY_OK(co_await RemoveNode(store, paths.instance_id()));
+  if (afterwards == Afterwards::kEmptyCluster) {
+    co_return co_await InitializeInPlaceOf(store, env.random, std::move(cluster));
   }
-  co_return absl::OkStatus();
+  STELE_CO_TRY_OK(co_await RemoveNode(store, paths.layout()));
+  co_return co_await RemoveNode(store, paths.root());
 }
 
 }  // namespace stele::metadata

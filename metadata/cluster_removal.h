@@ -21,10 +21,16 @@ namespace stele::metadata {
 Task<absl::StatusOr<std::vector<std::string>>> NamesOfNoCluster(MetadataStore* store,
                                                                 std::string root);
 
+enum class Afterwards {
+  kNothing,
+  kEmptyCluster,  // a new one, of the same layout
+};
+
 // Removes everything of the cluster, its root and what Stele remembers beside it. Nobody may use it
 // any more: the caller has looked. It begins with the parents of registrations, which cannot go
-// while a bookie is registered, then come cookies, then ledgers, LAYOUT and INSTANCEID last: a
-// removal that was interrupted is completed by another call, and until then no bookie starts.
+// while a bookie is registered; then LAYOUT says that the cluster is being removed, and nobody
+// opens it any more. Cookies, ledgers and the rest follow, LAYOUT last: a removal that was
+// interrupted is completed by another call with what FindRemoval() gives, whatever `afterwards`.
 //   on_ledgers   called with the number of ledgers that have been removed
 //   errors       kMetadataConflict   a bookie is registered, or the root has something else as well
 //                                    (then nothing was removed), or somebody came meanwhile
@@ -32,6 +38,7 @@ Task<absl::StatusOr<std::vector<std::string>>> NamesOfNoCluster(MetadataStore* s
 //                those of the store
 // `store` and what `env` points to outlive the task.
 Task<absl::Status> RemoveCluster(Env env, MetadataStore* store, Cluster cluster,
+                                 Afterwards afterwards,
                                  absl::AnyInvocable<void(int64_t)> on_ledgers);
 
 }  // namespace stele::metadata

@@ -1,5 +1,8 @@
 #include "metadata/cluster_removal.h"
 
+#include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
 #include <gtest/gtest.h>
@@ -17,9 +20,8 @@ class ClusterRemovalTest : public MetadataTest {
  protected:
   ClusterRemovalTest() : cluster_(Make()) {}
 
-  Cluster Make() {
-    EXPECT_TRUE(
-        Run(InitializeCluster(&store_, env_.random, "/ledgers", LayoutType::kHierarchical)).ok());
+  Cluster Make(LayoutType layout = LayoutType::kHierarchical) {
+    EXPECT_TRUE(Run(InitializeCluster(&store_, env_.random, "/ledgers", layout)).ok());
     return *Run(OpenCluster(&store_, "/ledgers", std::nullopt));
   }
   // Ledgers with short and with long ids, cookies, repair, id generators and records of ours.
@@ -34,11 +36,28 @@ class ClusterRemovalTest : public MetadataTest {
   }
   void PutLedger(LedgerId ledger) { Put(*cluster_.layout.PathOf(ledger), "not even readable"); }
 
-  absl::Status Remove() {
-    return Run(RemoveCluster(env_, &store_, cluster_, [this](int64_t ledgers) {
+  absl::Status Remove(Afterwards afterwards = Afterwards::kNothing) {
+    removed_ = 0;
+    return Run(RemoveCluster(env_, &store_, cluster_, afterwards, [this](int64_t ledgers) {
       EXPECT_GT(ledgers, removed_);
       removed_ = ledgers;
     }));
+  }
+  std::optional<Cluster> Begun() { return *Run(FindRemoval(&store_, "/ledgers")); }
+  // It can be gone on with, and nobody takes what is left for a cluster.
+  void ExpectBegun() {
+    const std::optional<Cluster> begun = Begun();
+    ASSERT_TRUE(begun.has_value());
+    EXPECT_EQ(begun->instance_id, cluster_.instance_id);
+    EXPECT_EQ(begun->layout.type(), cluster_.layout.type());
+    const absl::Status opened = Run(OpenCluster(&store_, "/ledgers", std::nullopt)).status();
+    EXPECT_EQ(CodeOf(opened), ErrorCode::kConfig);
+    EXPECT_NE(ToStd(opened.message()).find("nuke --instance " + *cluster_.instance_id),
+              std::string::npos)
+        << opened;
+    EXPECT_EQ(
+        CodeOf(Run(InitializeCluster(&store_, env_.random, "/ledgers", LayoutType::kHierarchical))),
+        ErrorCode::kConfig);
   }
 
   Task<void> Register() {
@@ -86,22 +105,60 @@ TEST_F(ClusterRemovalTest, WhatBelongsToNoClusterIsLookedAtBySomebodyFirst) {
   EXPECT_TRUE(Exists("/ledgers/available/readonly"));
 }
 
-// Wherever it ends, the instance id is still there for whoever completes it, and no cookie that a
-// bookie could start with.
 TEST_F(ClusterRemovalTest, AnInterruptedRemovalIsCompletedByAnother) {
-  for (const char* step : {"/available/readonly", "/cookies", "/00/0000/L0007", "/idgen-long",
-                           "/underreplication/ledgers", "/stele/", "/LAYOUT", "/INSTANCEID"}) {
+  for (const char* step : {"/cookies", "/00/0000/L0007", "/idgen-long", "/underreplication/ledgers",
+                           "/stele/", "/INSTANCEID", "/LAYOUT"}) {
+    SCOPED_TRACE(step);
     Fill();
     store_.Fail(Op::kDelete, step, Fault::kNotSent);
-    EXPECT_EQ(CodeOf(Remove()), ErrorCode::kMetadataUnavailable) << step;
-    EXPECT_EQ(ValueOf("/ledgers/INSTANCEID"), *cluster_.instance_id) << step;
-    removed_ = 0;
+    EXPECT_EQ(CodeOf(Remove()), ErrorCode::kMetadataUnavailable);
+    ExpectBegun();
+    cluster_ = *Begun();
     const absl::Status again = Remove();
-    EXPECT_TRUE(again.ok()) << step << ": " << again;
-    EXPECT_FALSE(Exists("/ledgers")) << step;
+    EXPECT_TRUE(again.ok()) << again;
+    EXPECT_FALSE(Exists("/ledgers"));
+    EXPECT_FALSE(Begun().has_value());
     cluster_ = Make();
-    removed_ = 0;
   }
+}
+
+TEST_F(ClusterRemovalTest, BeforeAnythingIsGoneTheClusterIsStillThere) {
+  Fill();
+  store_.Fail(Op::kDelete, "/available/readonly", Fault::kNotSent);
+  EXPECT_EQ(CodeOf(Remove()), ErrorCode::kMetadataUnavailable);
+  EXPECT_FALSE(Begun().has_value());
+  EXPECT_EQ(Run(OpenCluster(&store_, "/ledgers", std::nullopt))->instance_id, cluster_.instance_id);
+}
+
+TEST_F(ClusterRemovalTest, AFlatClusterStaysFlatWhereverItsRemovalWasInterrupted) {
+  EXPECT_TRUE(Remove().ok());
+  cluster_ = Make(LayoutType::kFlat);
+  for (const auto& [op, step] :
+       {std::pair(Op::kDelete, "/L0000000007"), std::pair(Op::kDelete, "/INSTANCEID"),
+        std::pair(Op::kCreate, "/available/readonly"), std::pair(Op::kCreate, "/INSTANCEID")}) {
+    SCOPED_TRACE(step);
+    PutLedger(LedgerId(7));
+    store_.Fail(op, step, Fault::kNotSent);
+    EXPECT_EQ(CodeOf(Remove(Afterwards::kEmptyCluster)), ErrorCode::kMetadataUnavailable);
+    ExpectBegun();
+    EXPECT_TRUE(Remove(Afterwards::kEmptyCluster).ok());
+    const auto anew = Run(OpenCluster(&store_, "/ledgers", std::nullopt));
+    ASSERT_TRUE(anew.ok()) << anew.status();
+    EXPECT_EQ(anew->layout.type(), LayoutType::kFlat);
+    EXPECT_NE(anew->instance_id, cluster_.instance_id);
+    EXPECT_FALSE(Exists("/ledgers/L0000000007"));
+    cluster_ = *anew;
+  }
+}
+
+TEST_F(ClusterRemovalTest, OneOfOldIsKnownByItsRoot) {
+  ASSERT_TRUE(Run(store_.Delete("/ledgers/INSTANCEID", kAnyVersion)).ok());
+  cluster_.instance_id.reset();
+  store_.Fail(Op::kDelete, "/LAYOUT", Fault::kNotSent);
+  EXPECT_FALSE(Remove().ok());
+  ASSERT_TRUE(Begun().has_value());
+  EXPECT_EQ(Begun()->instance_id, std::nullopt);
+  EXPECT_TRUE(Remove().ok());
 }
 
 TEST_F(ClusterRemovalTest, WhoComesMeanwhileIsSeenAndKeepsHisRegistration) {

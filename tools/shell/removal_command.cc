@@ -1,5 +1,6 @@
 #include "tools/shell/removal_command.h"
 
+#include <optional>
 #include <utility>
 #include <vector>
 
@@ -73,8 +74,16 @@ absl::Status CheckIsIdle(const Contents& contents) {
                           "\" belongs to no cluster: look what it is, and remove it yourself"));
 }
 
+// Also one whose removal was begun and not completed.
+absl::StatusOr<Cluster> FindClusterToRemove(Session& session) {
+  STELE_TRY(std::optional<Cluster> begun,
+            session.shard().RunUntil(metadata::FindRemoval(session.store(), session.uri().root)));
+  if (begun.has_value()) return *std::move(begun);
+  return session.FindCluster();
+}
+
 absl::Status Remove(Session& session, const RemovalCommand& command) {
-  STELE_TRY(const Cluster cluster, session.FindCluster());
+  STELE_TRY(const Cluster cluster, FindClusterToRemove(session));
   // Clusters of old have none: their root is their name.
   const std::string instance = cluster.instance_id.value_or(cluster.layout.root());
   STELE_TRY(const Contents contents, Look(session, cluster));
@@ -84,12 +93,16 @@ absl::Status Remove(Session& session, const RemovalCommand& command) {
   std::string instance_now = instance;
   if (does_it) {
     Progress progress(session.env().clock, "removing", contents.ledgers, "ledgers");
-    STELE_TRY_OK(session.shard().RunUntil(
-        metadata::RemoveCluster(session.env(), session.store(), cluster,
-                                [&progress](int64_t ledgers) { progress.Update(ledgers); })));
+    const absl::Status removed = session.shard().RunUntil(metadata::RemoveCluster(
+        session.env(), session.store(), cluster,
+        command.begins_anew ? metadata::Afterwards::kEmptyCluster : metadata::Afterwards::kNothing,
+        [&progress](int64_t ledgers) { progress.Update(ledgers); }));
+    if (!removed.ok()) {
+      return WithContext(
+          removed, StrCat("not complete (stele cluster ", command.begins_anew ? "format" : "nuke",
+                          " --instance ", instance, " goes on)"));
+    }
     if (command.begins_anew) {
-      STELE_TRY_OK(session.shard().RunUntil(metadata::InitializeCluster(
-          session.store(), session.env().random, cluster.layout.root(), cluster.layout.type())));
       STELE_TRY(const Cluster anew, session.FindCluster());
       instance_now = anew.instance_id.value_or("");
     } else {
