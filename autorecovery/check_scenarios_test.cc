@@ -62,6 +62,31 @@ TEST(CheckTest, ClosedLedgersInOneRackAreCountedAndNotMarked) {
   EXPECT_EQ(repair.autorecovery("next").auditor_status().placement_checks, 1);
 }
 
+// T42, as far as there is something: what is in too few racks is not moved.
+TEST(CheckTest, T42WhileARackIsDownNothingIsMarkedForItsPlacement) {
+  RepairCluster repair(42, 4);
+  const LedgerId spread = repair.WriteLedger(kThreeTwo, 3);
+  const int alone = repair.BookieAt(spread, 0, 0);
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.recovery_delay = absl::Hours(1);
+  options.placement_check_interval = absl::Minutes(10);
+  options.racks = *RackMap::Parse(StrCat(RepairCluster::Id(alone).value(), " /other"));
+  repair.StartAutorecovery("ar", options);
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  const auto check_once_more = [&] {
+    const int64_t before = status().placement_checks;
+    for (int i = 0; i < 11; ++i) repair.cluster().RunFor(absl::Minutes(1));
+    EXPECT_EQ(status().placement_checks, before + 1);
+    EXPECT_EQ(status().ledgers_off_racks, 0);
+    EXPECT_EQ(repair.CountTasks(), 0u);
+  };
+  repair.cluster().RunUntil([&] { return status().placement_checks == 1; });
+  repair.cluster().Kill(alone);
+  check_once_more();
+  repair.cluster().Restart(alone);
+  check_once_more();
+}
+
 TEST(CheckTest, ABookieThatIsDownProvesNothing) {
   RepairCluster repair(2, 4);
   const LedgerId ledger = repair.WriteLedger(kThreeTwo, 20);
@@ -125,6 +150,59 @@ TEST(CheckTest, T34TheAuditorsOwnCheckFindsAndRepairsHoles) {
   for (int i = 0; i < 8; ++i) repair.cluster().RunFor(absl::Minutes(8));
   EXPECT_EQ(repair.autorecovery("ar").auditor_status().ledger_checks, 2);
   EXPECT_TRUE(repair.Check(CheckDepth::kAvailability).IsClean());
+}
+
+TEST(CheckTest, ACheckBeginsWhenItsDateIsTakenBack) {
+  RepairCluster repair(5, 4);
+  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 30);
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(24 * 7);
+  repair.StartAutorecovery("ar", options);
+  repair.cluster().RunFor(absl::Seconds(10));  // the first check ends
+  const auto checks = [&] { return repair.autorecovery("ar").auditor_status().ledger_checks; };
+  EXPECT_EQ(checks(), 1);
+  const auto kind = metadata::CheckKind::kAllLedgers;
+  const auto date = [&] { return **repair.Run(repair.settings().CheckTime(kind)); };
+  const absl::Time first = date();
+  repair.NameInstead(ledger, 1, Spare(repair, ledger));
+  const auto order = [&](absl::Duration back) {
+    EXPECT_TRUE(repair.Run(repair.settings().SetCheckTime(kind, first - back)).ok());
+  };
+  order(absl::Hours(24 * 21));
+  repair.cluster().RunFor(absl::Seconds(10));
+  EXPECT_EQ(checks(), 2);
+  EXPECT_GT(date(), first);
+  repair.RunUntilRepaired();
+  EXPECT_TRUE(repair.Check(CheckDepth::kAvailability).IsClean());
+  // A date within the interval orders nothing now.
+  order(absl::Hours(24));
+  repair.cluster().RunFor(absl::Minutes(5));
+  EXPECT_EQ(checks(), 2);
+}
+
+TEST(CheckTest, ACheckThatWasBrokenOffIsBegunAnewByWhoIsElectedNext) {
+  RepairCluster repair(6, 4);
+  const LedgerId first = repair.WriteLedger(kThreeTwo, 1);
+  for (int i = 0; i < 300; ++i) repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(repair.Run(repair.records().SetLimits({.check = 30'000})).ok());  // for seconds
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(24 * 7);
+  repair.StartAutorecovery("ar", options);
+  const auto seen = [&] { return repair.autorecovery("ar").auditor_status().ledgers_in_check; };
+  repair.cluster().RunUntil([&] { return seen() > 60; });
+  EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(false)));
+  repair.cluster().RunFor(absl::Seconds(7));
+  ASSERT_LT(seen(), 300);
+  repair.world().metadata().Expire(repair.process("ar"));
+  repair.NameInstead(first, 1, Spare(repair, first));
+  repair.cluster().RunFor(absl::Seconds(20));
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  ASSERT_TRUE(status().is_leader);
+  ASSERT_EQ(status().ledger_checks, 0);
+  EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(true)));
+  repair.cluster().RunUntil([&] { return status().ledger_checks == 1; });
+  repair.RunUntilRepaired();
+  repair.ExpectFullyReplicated(first);
 }
 
 TEST(CheckTest, T31ACheckThatIsSwitchedOffDoesNotCountAsDone) {

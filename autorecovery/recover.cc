@@ -1,5 +1,7 @@
 #include "autorecovery/recover.h"
 
+#include <map>
+#include <utility>
 #include <vector>
 
 #include "autorecovery/references.h"
@@ -26,18 +28,28 @@ Task<absl::Status> CheckBookiesAreDown(Env env, metadata::MetadataStore* store,
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<MarkedLedgers>> MarkLedgersOf(Env env, metadata::MetadataStore* store,
-                                                  metadata::Cluster cluster, BookieId bookie) {
-  STELE_CO_TRY_OK(co_await CheckBookiesAreDown(env, store, cluster, {bookie}));
+Task<absl::StatusOr<std::map<BookieId, MarkedLedgers>>> MarkLedgersOf(
+    Env env, metadata::MetadataStore* store, metadata::Cluster cluster,
+    std::vector<BookieId> bookies) {
+  STELE_CO_TRY_OK(co_await CheckBookiesAreDown(env, store, cluster, bookies));
   metadata::LedgerManager ledgers(env, store, cluster.layout);
-  STELE_CO_TRY(const std::vector<Reference> references, co_await ReferencesTo(&ledgers, bookie));
+  STELE_CO_TRY(const References references, co_await FindReferences(&ledgers, bookies));
+  STELE_CO_TRY_OK(CheckAllAreReadable(references));
+  std::map<LedgerId, std::vector<BookieId>> missing;
+  for (const auto& [bookie, named] : references.of) {
+    for (const Reference& reference : named) missing[reference.ledger].push_back(bookie);
+  }
   metadata::UnderreplicatedQueue queue(env, store, metadata::ClusterPaths(cluster.layout.root()),
                                        "stele", {.give_up_at = env.clock->Now() + absl::Hours(1)});
   STELE_CO_TRY_OK(co_await queue.Start());
-  MarkedLedgers marked{.ledgers = static_cast<int64_t>(references.size())};
-  for (const Reference& reference : references) {
-    STELE_CO_TRY(const bool is_new, co_await queue.Mark(reference.ledger, {bookie}));
-    marked.marked += is_new ? 1 : 0;
+  std::map<BookieId, MarkedLedgers> marked;
+  for (const BookieId& bookie : bookies) marked[bookie];
+  for (const auto& [ledger, replicas] : missing) {
+    STELE_CO_TRY(const bool is_new, co_await queue.Mark(ledger, replicas));
+    for (const BookieId& bookie : replicas) {
+      ++marked[bookie].ledgers;
+      marked[bookie].marked += is_new ? 1 : 0;
+    }
   }
   co_return marked;
 }

@@ -1,9 +1,10 @@
-// Recovering a bookie that is down, now: all ledgers that name it are marked for the replication
+// Recovering bookies that are down, now: all ledgers that name them are marked for the replication
 // workers, which repair them as what an auditor marks. `stele recover` and BookKeeper's HTTP paths
 // order it.
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <vector>
 
 #include "absl/status/statusor.h"
@@ -25,10 +26,12 @@ struct MarkedLedgers {
   int64_t marked = 0;   // that were not marked before
 };
 
-// What `env` points to, and `store`, outlive the task.
+// Reads the metadata of all ledgers once, for however many bookies. What `env` points to, and
+// `store`, outlive the task.
 //   errors   CheckBookiesAreDown; kCorruptData as ReferencesTo; of the store, also after some were
 //            marked: the same again marks the rest
-Task<absl::StatusOr<MarkedLedgers>> MarkLedgersOf(Env env, metadata::MetadataStore* store,
-                                                  metadata::Cluster cluster, BookieId bookie);
+Task<absl::StatusOr<std::map<BookieId, MarkedLedgers>>> MarkLedgersOf(
+    Env env, metadata::MetadataStore* store, metadata::Cluster cluster,
+    std::vector<BookieId> bookies);
 
 }  // namespace stele::autorecovery

@@ -59,14 +59,17 @@ Task<absl::StatusOr<References>> FindReferences(metadata::LedgerManager* ledgers
   co_return found;
 }
 
+absl::Status CheckAllAreReadable(const References& references) {
+  if (references.unreadable.empty()) return absl::OkStatus();
+  return MakeError(ErrorCode::kCorruptData,
+                   StrCat("the metadata of ledger ", references.unreadable.front().value(),
+                          " is damaged: whom it names is not known"));
+}
+
 Task<absl::StatusOr<std::vector<Reference>>> ReferencesTo(metadata::LedgerManager* ledgers,
                                                           BookieId bookie) {
   STELE_CO_TRY(References found, co_await FindReferences(ledgers, {bookie}));
-  if (!found.unreadable.empty()) {
-    co_return MakeError(ErrorCode::kCorruptData,
-                        StrCat("the metadata of ledger ", found.unreadable.front().value(),
-                               " is damaged: whom it names is not known"));
-  }
+  STELE_CO_TRY_OK(CheckAllAreReadable(found));
   co_return std::move(found.of.begin()->second);
 }
 

@@ -6,6 +6,7 @@
 #include <map>
 #include <vector>
 
+#include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
@@ -30,8 +31,11 @@ struct References {
 Task<absl::StatusOr<References>> FindReferences(metadata::LedgerManager* ledgers,
                                                 std::vector<BookieId> bookies);
 
+// kCorruptData when a ledger could not be read.
+absl::Status CheckAllAreReadable(const References& references);
+
 // The same for one, when all must be known.
-//   errors   also kCorruptData: a ledger cannot be read
+//   errors   also CheckAllAreReadable
 Task<absl::StatusOr<std::vector<Reference>>> ReferencesTo(metadata::LedgerManager* ledgers,
                                                           BookieId bookie);
 

@@ -169,9 +169,13 @@ expect 3 shell cookie_get bookie-4
 is_well() { "$stele" cluster doctor > /dev/null 2>&1; }
 wait_for "a cluster that is well" is_well
 expect 0 "$stele" cluster doctor
+# The auditor begins at once, and waits while repair is off.
+expect 0 shell autorecovery -disable
 expect 0 shell forceauditchecks -calc
 expect 4 "$stele" cluster doctor
 contains out '^warning +check_overdue .* 21 days ago '
+expect 0 shell autorecovery -enable
+wait_for "the check that was ordered" is_well
 
 # --- Files of a stopped bookie.
 stop_bookie 1

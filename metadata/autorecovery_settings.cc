@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 #include "common/base/try.h"
 
 namespace stele::metadata {
@@ -49,14 +50,34 @@ Task<absl::StatusOr<absl::Duration>> AutorecoverySettings::EnsureRecoveryDelay(
 }
 
 Task<absl::StatusOr<std::optional<absl::Time>>> AutorecoverySettings::CheckTime(CheckKind kind) {
+  STELE_CO_TRY(const CheckDate date, co_await ReadCheckDate(kind));
+  co_return date.time;
+}
+
+Task<absl::StatusOr<CheckDate>> AutorecoverySettings::ReadCheckDate(CheckKind kind) {
   const absl::StatusOr<Node> node = co_await store_->Get(paths_.CheckTime(kind));
-  if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) co_return std::optional<absl::Time>();
+  if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) co_return CheckDate();
   STELE_CO_TRY_OK(node.status());
-  co_return ParseCheckTime(node->value);
+  co_return CheckDate{.time = ParseCheckTime(node->value), .version = node->version};
 }
 
 Task<absl::Status> AutorecoverySettings::SetCheckTime(CheckKind kind, absl::Time time) {
   co_return co_await PutOrCreate(paths_.CheckTime(kind), SerializeCheckTime(time));
+}
+
+Task<absl::Status> AutorecoverySettings::ReplaceCheckDate(CheckKind kind, CheckDate known,
+                                                          absl::Time time) {
+  const std::string path = paths_.CheckTime(kind);
+  std::string value = SerializeCheckTime(time);
+  const absl::Status written =
+      known.version.has_value()
+          ? (co_await store_->Put(path, std::move(value), *known.version)).status()
+          : co_await store_->Create(path, std::move(value), NodeKind::kPersistent);
+  const ErrorCode code = CodeOf(written);
+  if (code == ErrorCode::kNoSuchKey || code == ErrorCode::kKeyExists) {
+    co_return MakeError(ErrorCode::kMetadataConflict, StrCat(path, " has come or gone"));
+  }
+  co_return written;
 }
 
 Task<absl::Status> AutorecoverySettings::PutOrCreate(std::string path, std::string value) {

@@ -14,6 +14,13 @@
 
 namespace stele::metadata {
 
+// When a check last ended, for who replaces that only as it is.
+struct CheckDate {
+  std::optional<absl::Time> time;  // nothing: never, or it cannot be read
+  std::optional<Version> version;  // of the node; nothing: there is none
+  friend bool operator==(const CheckDate&, const CheckDate&) = default;
+};
+
 // `store` outlives it and its tasks.
 class AutorecoverySettings {
  public:
@@ -38,7 +45,10 @@ class AutorecoverySettings {
 
   // When the check last ended; nothing: never.
   Task<absl::StatusOr<std::optional<absl::Time>>> CheckTime(CheckKind kind);
+  Task<absl::StatusOr<CheckDate>> ReadCheckDate(CheckKind kind);
   Task<absl::Status> SetCheckTime(CheckKind kind, absl::Time time);
+  //   kMetadataConflict   the date is not `known` any more
+  Task<absl::Status> ReplaceCheckDate(CheckKind kind, CheckDate known, absl::Time time);
 
  private:
   Task<absl::Status> PutOrCreate(std::string path, std::string value);

@@ -47,6 +47,24 @@ TEST_F(AutorecoverySettingsTest, TimesOfChecksAreKept) {
             "\x08\x80\xd0\x95\xff\xbc\x31");
 }
 
+TEST_F(AutorecoverySettingsTest, TheDateOfACheckIsReplacedOnlyAsItIsKnown) {
+  const auto replace = [&](CheckDate known, int64_t milliseconds) {
+    return CodeOf(Run(settings_.ReplaceCheckDate(CheckKind::kPlacement, known,
+                                                 absl::FromUnixMillis(milliseconds))));
+  };
+  const auto read = [&] { return *Run(settings_.ReadCheckDate(CheckKind::kPlacement)); };
+  const CheckDate none = read();
+  EXPECT_EQ(none, CheckDate());
+  EXPECT_EQ(replace({.version = 0}, 1), ErrorCode::kMetadataConflict);
+  EXPECT_EQ(replace(none, 2), ErrorCode::kOk);
+  EXPECT_EQ(replace(none, 3), ErrorCode::kMetadataConflict);
+  const CheckDate second = read();
+  EXPECT_EQ(second.time, absl::FromUnixMillis(2));
+  EXPECT_EQ(replace(second, 4), ErrorCode::kOk);
+  EXPECT_EQ(replace(second, 5), ErrorCode::kMetadataConflict);
+  EXPECT_EQ(read().time, absl::FromUnixMillis(4));
+}
+
 class AutorecoveryRecordsTest : public MetadataTest {
  protected:
   AutorecoveryRecords records_{

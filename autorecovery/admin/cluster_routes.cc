@@ -315,18 +315,18 @@ Task<absl::Status> ClusterRoutes::StartRecovery(std::vector<BookieId> bookies) {
 
 Task<void> ClusterRoutes::MarkLedgers(ClusterOperations::Access access,
                                       std::vector<BookieId> bookies) {
-  for (const BookieId& bookie : bookies) {
-    const auto marked = co_await MarkLedgersOf(env_, access.store, access.cluster, bookie);
-    if (marked.ok()) {
+  const auto marked =
+      co_await MarkLedgersOf(env_, access.store, access.cluster, std::move(bookies));
+  if (marked.ok()) {
+    for (const auto& [bookie, ledgers] : *marked) {
       log_->Write(observe::LogLevel::kInfo, "marked for repair, as asked for over HTTP",
                   {{"bookie", std::string_view(bookie.value())},
-                   {"ledgers", marked->ledgers},
-                   {"newly_marked", marked->marked}});
-    } else {
-      log_->Write(observe::LogLevel::kWarning, "marking for repair, asked for over HTTP, broke off",
-                  {{"bookie", std::string_view(bookie.value())},
-                   {"error", ToStd(marked.status().message())}});
+                   {"ledgers", ledgers.ledgers},
+                   {"newly_marked", ledgers.marked}});
     }
+  } else {
+    log_->Write(observe::LogLevel::kWarning, "marking for repair, asked for over HTTP, broke off",
+                {{"error", ToStd(marked.status().message())}});
   }
   is_marking_ = false;
 }

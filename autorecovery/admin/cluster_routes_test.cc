@@ -2,6 +2,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
@@ -37,7 +38,7 @@ class ClusterRoutesTest : public testing::Test {
   void SetUp() override {
     repair_.StartAutorecovery("a");
     simulation::SimProcess* const process = repair_.process("a");
-    store_ = repair_.world().NewMetadataStore(process);
+    store_ = std::make_unique<CountingStore>(repair_.world().NewMetadataStore(process));
     const Env env = repair_.world().env(process);
     routes_ = std::make_unique<ClusterRoutes>(env, &operations_, &log_);
     ledger_routes_ = std::make_unique<LedgerRoutes>(env, &operations_);
@@ -69,7 +70,7 @@ class ClusterRoutesTest : public testing::Test {
 
   RepairCluster repair_{1, 4};
   NoLog log_;
-  std::unique_ptr<metadata::MetadataStore> store_;
+  std::unique_ptr<CountingStore> store_;
   ClusterOperations operations_;
   std::unique_ptr<ClusterRoutes> routes_;
   std::unique_ptr<LedgerRoutes> ledger_routes_;
@@ -163,6 +164,29 @@ TEST_F(ClusterRoutesTest, ABookieThatIsDownIsRecoveredWhenItIsAskedFor) {
   EXPECT_TRUE(repair_.Run(repair_.settings().SetEnabled(true)).ok());
   repair_.RunUntilRepaired();
   repair_.ExpectFullyReplicated(ledger);
+}
+
+TEST_F(ClusterRoutesTest, SeveralBookiesAreRecoveredWithOneLookAtTheLedgers) {
+  constexpr int64_t kLedgers = 40;
+  DisableRepair();
+  const LedgerId ledger = repair_.WriteLedger(kThreeTwo, 1);
+  for (int64_t i = 1; i < kLedgers; ++i) repair_.WriteLedger(kThreeTwo, 1);
+  std::vector<BookieId> gone;
+  for (BookieIndex i = 0; i < 2; ++i) {
+    gone.push_back(RepairCluster::Id(repair_.BookieAt(ledger, 0, i)));
+    repair_.cluster().Kill(RepairCluster::NumberOf(gone.back()));
+  }
+  repair_.cluster().RunFor(absl::Seconds(30));
+  const int64_t before = store_->operations();
+  EXPECT_EQ(Ask("PUT", "/api/v1/autorecovery/bookie",
+                StrCat("{\"bookie_src\": [\"", gone[0].value(), "\", \"", gone[1].value(), "\"]}"))
+                .status,
+            200);
+  // Every ledger has three of the four: each names one of the two at least.
+  repair_.cluster().RunUntil([&] { return repair_.CountTasks() == kLedgers; });
+  EXPECT_EQ(repair_.FindTask(ledger)->mark.replicas.size(), 2u);
+  // One read and one mark for each, and a few for the whole.
+  EXPECT_LE(store_->operations() - before, 2 * kLedgers + 20);
 }
 
 TEST_F(ClusterRoutesTest, LedgersAreListedWithTheirMetadata) {

@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "autorecovery/internal/bookie_answers.h"
+#include "autorecovery/internal/check_schedule.h"
 #include "autorecovery/repair_plan.h"
 #include "client/internal/recovery_rules.h"
 #include "common/base/errors.h"
@@ -92,10 +93,13 @@ Task<void> Auditor::Run() {
       status_.is_leader = true;
       Log(LogLevel::kInfo, "elected as auditor");
       checks_ = std::make_unique<TaskScope>(env_.executor);
-      checks_->Spawn(CheckNowAndThen(metadata::CheckKind::kAllLedgers,
-                                     options_->ledger_check_interval, &Auditor::CheckAllLedgers));
-      checks_->Spawn(CheckNowAndThen(metadata::CheckKind::kPlacement,
-                                     options_->placement_check_interval, &Auditor::CheckPlacement));
+      check_from_.reset();  // who led meanwhile may have completed what was broken off
+      checks_->Spawn(CheckNowAndThen(env_, store_, &settings_, metadata::CheckKind::kAllLedgers,
+                                     options_->ledger_check_interval,
+                                     [this] { return CheckAllLedgers(); }));
+      checks_->Spawn(CheckNowAndThen(env_, store_, &settings_, metadata::CheckKind::kPlacement,
+                                     options_->placement_check_interval,
+                                     [this] { return CheckPlacement(); }));
       status = co_await Lead();
       checks_.reset();
       status_.is_leader = false;
@@ -335,27 +339,6 @@ Task<absl::StatusOr<bool>> Auditor::MayWork() {
   STELE_CO_TRY(const bool is_enabled, co_await settings_.IsEnabled());
   if (!is_enabled) co_return false;
   co_return co_await election_.IsLeader();
-}
-
-Task<void> Auditor::CheckNowAndThen(metadata::CheckKind kind, absl::Duration interval,
-                                    LongCheck check) {
-  if (interval == absl::InfiniteDuration()) co_return;
-  absl::Duration wait = interval;
-  const auto last = co_await settings_.CheckTime(kind);
-  if (last.ok()) {
-    // The date may be wrong in either direction: never before its time by more than one interval.
-    const absl::Duration age = last->has_value() ? env_.clock->WallNow() - **last : interval;
-    wait = std::clamp(interval - age, absl::ZeroDuration(), interval);
-  }
-  for (;;) {
-    co_await SleepFor(env_.executor, env_.clock, wait);
-    const absl::StatusOr<bool> completed = co_await (this->*check)();
-    const bool is_done = completed.ok() && *completed;
-    if (is_done) {
-      (co_await settings_.SetCheckTime(kind, env_.clock->WallNow())).IgnoreError();
-    }
-    wait = is_done ? interval : kLookAgain;
-  }
 }
 
 Task<absl::StatusOr<bool>> Auditor::CheckAllLedgers() {

@@ -73,10 +73,7 @@ class Auditor {
   Task<absl::Status> Publish(std::vector<Finding> findings);
   Task<void> FollowBookies();
 
-  // Long checks run beside the rest, one interval after they last ended. A check gives false when
-  // it was broken off, and is then begun again.
-  using LongCheck = Task<absl::StatusOr<bool>> (Auditor::*)();
-  Task<void> CheckNowAndThen(metadata::CheckKind kind, absl::Duration interval, LongCheck check);
+  // Long checks run beside the rest. A check gives false when it was broken off.
   // Asks every copy of every ledger, slowly.
   Task<absl::StatusOr<bool>> CheckAllLedgers();
   Task<absl::Status> CheckLedger(LedgerId ledger);

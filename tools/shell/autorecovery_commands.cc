@@ -199,7 +199,7 @@ absl::Status Recheck(Session& session, const RecheckCommand& command) {
   STELE_TRY_OK(take_back(command.replicas, metadata::CheckKind::kReplicas));
   PrintRecord(Record()
                   .Set("last_check", absl::FormatTime(absl::RFC3339_sec, date, absl::UTCTimeZone()))
-                  .Set("begins", std::string("with the next election: restart the auditor")),
+                  .Set("begins", std::string("now; with Apache's auditor at its next election")),
               session.options().format);
   return absl::OkStatus();
 }

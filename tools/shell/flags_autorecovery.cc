@@ -107,15 +107,15 @@ void AddList(CLI::App& autorecovery, Run& run) {
 
 void AddRecheck(CLI::App& autorecovery, Run& run) {
   CLI::App* command = autorecovery.add_subcommand(
-      "recheck", "Let the auditor that is elected next begin with these checks");
+      "recheck", "Let the auditor make these checks now, if it makes them at all");
   auto options = std::make_shared<RecheckCommand>();
   AddCommonFlags(*command, options->common);
   command->add_flag("--ledgers", options->ledgers, "Of all copies of all ledgers");
   command->add_flag("--placement", options->placement, "Of racks");
   command->add_flag("--replicas", options->replicas, "One that only Apache's auditors have");
   command->footer(
-      "The running auditor does not look: restart it. To check all copies now: stele cluster "
-      "fsck.\n"
+      "Apache's auditors look when they are elected next: restart them. To check all copies "
+      "yourself: stele cluster fsck.\n"
       "Example:\n  stele autorecovery recheck --ledgers");
   command->callback([=, &run] { run = [=] { return RunAutorecoveryRecheck(*options); }; });
 }

@@ -303,8 +303,9 @@ absl::Status Recover(Session& session, const RecoverCommand& command) {
       autorecovery::CheckBookiesAreDown(session.env(), session.store(), cluster, {bookie})));
   autorecovery::MarkedLedgers marked;
   if (!command.dry_run) {
-    STELE_TRY(marked, session.shard().RunUntil(autorecovery::MarkLedgersOf(
-                          session.env(), session.store(), cluster, bookie)));
+    STELE_TRY(const auto all, session.shard().RunUntil(autorecovery::MarkLedgersOf(
+                                  session.env(), session.store(), cluster, {bookie})));
+    marked = all.at(bookie);
   }
   STELE_TRY(Named named, LedgersThatName(session, cluster, bookie));
   const int64_t total = std::max(marked.ledgers, named.ledgers);

@@ -1,0 +1,27 @@
+// When an auditor makes a long check: one interval after it last ended, and at once when somebody
+// takes that date back.
+#pragma once
+
+#include "absl/functional/any_invocable.h"
+#include "absl/status/statusor.h"
+#include "absl/time/time.h"
+#include "common/async/task.h"
+#include "common/seams/env.h"
+#include "metadata/autorecovery_settings.h"
+#include "metadata/metadata_store.h"
+#include "metadata/underreplication_format.h"
+
+namespace stele::autorecovery {
+
+// Makes the check now and then, as long as the task lives. Its date is written at its end; when it
+// was taken back since the beginning, the check is made once more. What `env` points to, `store`
+// and `settings` outlive it.
+//   interval   infinite: never
+//   check      begins, or goes on with one that was broken off; false: it was broken off, and is
+//              called again before long, as after an error
+Task<void> CheckNowAndThen(Env env, metadata::MetadataStore* store,
+                           metadata::AutorecoverySettings* settings, metadata::CheckKind kind,
+                           absl::Duration interval,
+                           absl::AnyInvocable<Task<absl::StatusOr<bool>>()> check);
+
+}  // namespace stele::autorecovery
