@@ -19,9 +19,9 @@ class PeerCopies::Parts {
         client::ClientOptions options)
       : self_(std::move(self)), core_(env, store, cluster, std::move(options)) {}
 
-  Task<absl::Status> Start() { co_return co_await core_.Start(); }
-
   Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) {
+    if (!is_started_) STELE_CO_TRY_OK(co_await core_.Start());
+    is_started_ = true;
     if (!known_.has_value() || known_->ledger != ledger) STELE_CO_TRY_OK(co_await Learn(ledger));
     absl::StatusOr<Buffer> copy = co_await Ask(entry);
     // The ensemble may have changed since.
@@ -80,21 +80,15 @@ class PeerCopies::Parts {
 
   const BookieId self_;
   client::ClientCore core_;
+  bool is_started_ = false;
   std::optional<Known> known_;  // of the last ledger; damage comes in runs
 };
 
-PeerCopies::PeerCopies(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+PeerCopies::PeerCopies(Env env, metadata::MetadataStore* store, metadata::Cluster cluster,
+                       BookieId self, client::ClientOptions options)
+    : parts_(std::make_unique<Parts>(env, store, std::move(cluster), std::move(self),
+                                     std::move(options))) {}
 PeerCopies::~PeerCopies() = default;
-
-Task<absl::StatusOr<std::unique_ptr<PeerCopies>>> PeerCopies::Start(Env env,
-                                                                    metadata::MetadataStore* store,
-                                                                    metadata::Cluster cluster,
-                                                                    BookieId self,
-                                                                    client::ClientOptions options) {
-  auto parts = std::make_unique<Parts>(env, store, cluster, std::move(self), std::move(options));
-  STELE_CO_TRY_OK(co_await parts->Start());
-  co_return std::unique_ptr<PeerCopies>(new PeerCopies(std::move(parts)));
-}
 
 Task<absl::StatusOr<Buffer>> PeerCopies::Fetch(LedgerId ledger, EntryId entry) {
   co_return co_await parts_->Fetch(ledger, entry);

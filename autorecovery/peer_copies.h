@@ -15,17 +15,13 @@
 
 namespace stele::autorecovery {
 
-// Belongs to one shard.
+// Belongs to one shard. Until the first Fetch it asks for nothing and follows nothing.
 class PeerCopies {
  public:
   // What `env` points to, and `store`, outlive it.
   //   self     is never asked
-  //   errors   kMetadataUnavailable
-  static Task<absl::StatusOr<std::unique_ptr<PeerCopies>>> Start(Env env,
-                                                                 metadata::MetadataStore* store,
-                                                                 metadata::Cluster cluster,
-                                                                 BookieId self,
-                                                                 client::ClientOptions options);
+  PeerCopies(Env env, metadata::MetadataStore* store, metadata::Cluster cluster, BookieId self,
+             client::ClientOptions options);
   ~PeerCopies();
 
   // The entry packet as a bookie stores it, with a digest that is right. Waits read_timeout for
@@ -41,7 +37,6 @@ class PeerCopies {
 
  private:
   class Parts;
-  explicit PeerCopies(std::unique_ptr<Parts> parts);
 
   std::unique_ptr<Parts> parts_;
 };

@@ -36,10 +36,9 @@ class PeerCopiesTest : public testing::Test {
   void Connect(int number) {
     auto cluster = Run(metadata::OpenCluster(store_, "/ledgers", std::nullopt));
     ASSERT_TRUE(cluster.ok());
-    auto started = Run(PeerCopies::Start(repair_.world().env(process_), store_, *std::move(cluster),
-                                         RepairCluster::Id(number), {}));
-    ASSERT_TRUE(started.ok()) << started.status();
-    peers_ = process_->Own(*std::move(started));
+    peers_ = process_->Own(
+        std::make_unique<PeerCopies>(repair_.world().env(process_), store_, *std::move(cluster),
+                                     RepairCluster::Id(number), client::ClientOptions{}));
   }
   template <typename T>
   T Run(Task<T> task) {

@@ -56,6 +56,7 @@ Task<absl::StatusOr<RepairBacklog>> ReadRepairBacklog(Env env, metadata::Metadat
   STELE_CO_TRY(backlog.quarantined, co_await records.Quarantined());
   STELE_CO_TRY(backlog.lost, co_await records.Lost());
   STELE_CO_TRY(backlog.draining, co_await records.Draining());
+  STELE_CO_TRY(backlog.in_limbo, co_await records.InLimbo());
   STELE_CO_TRY(backlog.workers, co_await records.Workers());
   STELE_CO_TRY(backlog.limits, co_await records.Limits());
   co_return backlog;

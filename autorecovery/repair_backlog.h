@@ -33,6 +33,7 @@ struct RepairBacklog {
   std::vector<BookieId> joined;             // and were not removed, up or not
   std::map<BookieId, absl::Time> lost;      // since when
   std::map<BookieId, absl::Time> draining;  // since when
+  std::map<BookieId, absl::Time> in_limbo;  // since when they have lost data, not knowing which
   std::vector<metadata::RepairTask> tasks;
   std::vector<LedgerId> locked;  // being repaired
   std::vector<LedgerId> quarantined;

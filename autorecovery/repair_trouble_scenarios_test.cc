@@ -117,30 +117,6 @@ TEST(RepairTroubleTest, T21RetriesCopyNothingTwiceWhileOtherLedgersAreRepaired) 
   EXPECT_LE(copied() - first_attempt, 2 * (kHalf + in_flight_max));
 }
 
-// What there is instead of a limbo: the bookie serves at once, and a check finds what it lacks.
-TEST(RepairTroubleTest, T24ABookieThatWasWipedBelowItsCookieIsHealedByTheNextCheck) {
-  RepairCluster repair(24, 4);
-  std::vector<std::shared_ptr<const simulation::Inode>> first_day;
-  for (int bookie = 1; bookie <= 4; ++bookie) {
-    first_day.push_back(repair.cluster().machine(bookie)->disk().TakeSnapshot());
-  }
-  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 50);
-  const int wiped = repair.BookieAt(ledger, 0, 1);
-  repair.cluster().Kill(wiped);
-  repair.cluster().machine(wiped)->disk().RestoreSnapshot(
-      first_day[static_cast<size_t>(wiped) - 1]);
-  repair.cluster().Restart(wiped);
-  repair.cluster().RunUntil([&] { return repair.cluster().IsServing(wiped); });
-  EXPECT_EQ(repair.Check(CheckDepth::kAvailability).finding_count, 1);
-  AutorecoveryOptions options = RepairCluster::QuickOptions();
-  options.ledger_check_interval = absl::Hours(1);
-  repair.StartAutorecovery("ar", options);
-  repair.cluster().RunUntil(
-      [&] { return repair.autorecovery("ar").worker_status().ledgers_repaired == 1; });
-  EXPECT_EQ(repair.autorecovery("ar").worker_status().members_replaced, 0);
-  repair.ExpectFullyReplicated(ledger);
-}
-
 TEST(RepairTroubleTest, T25OfTwoReadOnlyBookiesOnlyTheDeadOneIsPublished) {
   RepairCluster repair(25, 5);
   const LedgerId ledger = repair.WriteLedger(kThreeTwo, 20);

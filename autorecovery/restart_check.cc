@@ -34,7 +34,8 @@ std::set<BookieId> AwayOf(const LedgerMetadata& metadata, const RestartQuestion&
   for (const metadata::Fragment& fragment : metadata.fragments()) {
     for (const BookieId& bookie : fragment.ensemble) {
       const bool stops = question.stopping.contains(bookie);
-      if (stops || !question.bookies.IsUp(bookie)) away.insert(bookie);
+      const bool is_whole = question.bookies.IsUp(bookie) && !question.in_limbo.contains(bookie);
+      if (stops || !is_whole) away.insert(bookie);
       *is_touched = *is_touched || stops;
     }
   }

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "absl/status/statusor.h"
+#include "absl/time/time.h"
 #include "autorecovery/restart_gate.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
@@ -19,6 +20,8 @@ struct RestartQuestion {
   std::set<BookieId> stopping;      // what is to be stopped
   metadata::BookieSet bookies;      // as they are registered now
   std::set<LedgerId> under_repair;  // marked or quarantined: their copies are not proven
+  // Since when: they are up, and have lost data. They count as if they were down.
+  std::map<BookieId, absl::Time> in_limbo;
   RestartRules rules;
 };
 

@@ -7,10 +7,12 @@
 
 #include "bookie/bookie_metrics.h"
 #include "bookie/checkpointer.h"
+#include "bookie/data_age.h"
 #include "bookie/directories.h"
 #include "bookie/disk_watch.h"
 #include "bookie/garbage_collector.h"
 #include "bookie/journal/last_mark.h"
+#include "bookie/limbo.h"
 #include "bookie/server/durable_log.h"
 #include "bookie/server/read_service.h"
 #include "bookie/server/write_service.h"
@@ -75,6 +77,7 @@ class Node final : public Bookie {
   Task<absl::Status> RecoverJournals();
   Task<absl::Status> CheckpointReplayed();
   Task<absl::Status> FlushReplayed();
+  Task<absl::Status> LookForLosses();
   Task<absl::Status> OpenJournals();
   Task<absl::Status> WhenAllDurable();
   Task<absl::Status> Join();
@@ -126,8 +129,10 @@ class Node final : public Bookie {
   std::unique_ptr<ReadService> reads_;
   std::unique_ptr<Server> server_;
   std::unique_ptr<metadata::LedgerManager> ledgers_;
+  std::unique_ptr<metadata::AutorecoveryRecords> records_;
   std::unique_ptr<GarbageCollector> collector_;
   std::unique_ptr<Scrubber> scrubber_;
+  std::unique_ptr<Limbo> limbo_;
   std::unique_ptr<metadata::BookieRegistration> registration_;
   TaskScope scope_;
 };
@@ -137,8 +142,11 @@ Task<absl::Status> Node::Open() {
                co_await metadata::OpenCluster(store_, options_.ledgers_root, std::nullopt));
   STELE_CO_TRY(directories_,
                co_await OpenDirectories(env_, store_, &options_, cluster_->instance_id));
+  STELE_CO_TRY_OK(co_await AgeAddedDirectories(env_.files, directories_->all_currents(),
+                                               directories_->added()));
   STELE_CO_TRY_OK(co_await OpenStorage());
   STELE_CO_TRY_OK(co_await RecoverJournals());
+  STELE_CO_TRY_OK(co_await LookForLosses());
   STELE_CO_TRY_OK(co_await OpenJournals());
   disk_watch_ = std::make_unique<DiskWatch>(env_, directories_->all_currents());
   co_await CheckDisks();
@@ -146,6 +154,7 @@ Task<absl::Status> Node::Open() {
   checkpointer_->Start();
   collector_->Start();
   scrubber_->Start();
+  limbo_->Start(scrubber_.get());
   scope_.Spawn(WatchDisks());
   scope_.Spawn(ProbeNowAndThen());
   co_return absl::OkStatus();
@@ -255,6 +264,23 @@ Task<absl::Status> Node::FlushReplayed() {
   co_return co_await storage_->Flush();
 }
 
+// Before anything is served.
+Task<absl::Status> Node::LookForLosses() {
+  ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
+  records_ = std::make_unique<metadata::AutorecoveryRecords>(store_, *cluster_);
+  limbo_ = std::make_unique<Limbo>(
+      LimboParts{.env = env_,
+                 .storage = storage_.get(),
+                 .ledgers = ledgers_.get(),
+                 .records = records_.get(),
+                 .log = log_,
+                 .ledger_directories = directories_->ledger_currents()},
+      DataAge(env_.files, directories_->all_currents(),
+              metadata::BookieAge(store_, cluster_->instance_id, options_.id)),
+      options_.id);
+  co_return co_await limbo_->Open();
+}
+
 Task<absl::Status> Node::OpenJournals() {
   std::vector<DurableLog*> logs;
   std::vector<MarkedLog> marked;
@@ -310,7 +336,6 @@ Task<absl::Status> Node::Join() {
   if (advertised.host.empty()) advertised.host = options_.listen.host;
   if (advertised.port == 0) advertised.port = server_->endpoint().port;
   options_.advertised = advertised;
-  ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
   collector_ = std::make_unique<GarbageCollector>(
       GarbageParts{.env = env_,
                    .storage = storage_.get(),
@@ -389,6 +414,7 @@ BookieStatus Node::Status() const {
       .recovered = recovered_,
       .garbage = collector_->stats(),
       .scrub = scrubber_->stats(),
+      .limbo = limbo_->status(),
       .is_collecting_garbage = collector_->is_running(),
       .compacting = collector_->compactor().running(),
       .minor_compaction_suspended = collector_->compactor().IsSuspended(CompactionKind::kMinor),
@@ -588,6 +614,7 @@ Task<absl::Status> Node::Stop() {
   keep(co_await registration_->Unregister());
   co_await collector_->Stop();
   co_await scrubber_->Stop();
+  co_await limbo_->Stop();
   // What was accepted becomes durable and is answered before the peers are dropped.
   keep(co_await WhenAllDurable());
   keep(co_await checkpointer_->Run(Checkpointer::Trim::kNo));

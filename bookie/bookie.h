@@ -1,9 +1,10 @@
 // Bookie: one storage node. It builds the parts, owns the order in which they start and stop, and
 // decides with the disk rules and the registry whether it takes writes. It has no protocol logic.
 //
-// Start: directories, locks, cookies, DIRTY, storage, disk check, replay, flush, journals, listen,
-// register. Stop is the reverse, with a last checkpoint; DIRTY goes only when that succeeded. What
-// is acknowledged is on disk at any moment in between: a bookie may be killed anywhere.
+// Start: directories, locks, cookies, DIRTY, storage, replay, flush, limbo (was anything lost?),
+// journals, disk check, listen, register. Stop is the reverse, with a last checkpoint; DIRTY goes
+// only when that succeeded. What is acknowledged is on disk at any moment in between: a bookie may
+// be killed anywhere.
 #pragma once
 
 #include <memory>
@@ -18,6 +19,7 @@
 #include "bookie/garbage_collector.h"
 #include "bookie/journal/journal_mark.h"
 #include "bookie/journal_recovery.h"
+#include "bookie/limbo.h"
 #include "bookie/scrubber.h"
 #include "common/async/task.h"
 #include "common/observe/log.h"
@@ -57,6 +59,7 @@ struct BookieStatus {
   RecoveredJournals recovered;  // by this start
   GarbageStats garbage;
   ScrubStats scrub;
+  LimboStatus limbo;
   bool is_collecting_garbage = false;
   std::optional<CompactionKind> compacting;
   bool minor_compaction_suspended = false;

@@ -94,6 +94,7 @@ void ExportStatus(const BookieStatus& status, MetricsText& into) {
   ExportDirectories(status, into);
   ExportGarbage(status.garbage, into);
   ExportScrub(status.scrub, into);
+  into.Gauge("stele_ledgers_in_limbo", {}, status.limbo.ledgers);
 }
 
 void ExportEntryLogs(const std::vector<EntryLogUsage>& logs, MetricsText& into) {

@@ -108,6 +108,8 @@ TEST_P(BookieTest, AFenceThatWaitsForItsLedgerComesTooLateForAStop) {
   Add(0, "zero");
   ASSERT_TRUE(world_.Stop().ok());
   ASSERT_TRUE(Started());
+  // A checkpoint is made: the stop has nothing to write before it comes to the requests.
+  ASSERT_TRUE(world_.world().scheduler().RunFor(absl::Seconds(5)).ok());
   world_.machine()->disk().StallFor(absl::Seconds(1));
   WireClient client(world_.peer_env(), ProtocolVersion::kV3);
   world_.Run(SendOne(&client, world_.endpoint(), kRequests.FencingRead(0)));

@@ -121,6 +121,11 @@ Task<absl::StatusOr<std::unique_ptr<Directories>>> OpenDirectories(
       co_await directories->Prepare(options->index_directories, &directories->indexes_));
   if (directories->indexes_.empty()) directories->indexes_ = directories->ledgers_;
   STELE_CO_TRY_OK(co_await directories->Lock());
+  for (const std::string& current : directories->all_currents()) {
+    STELE_CO_TRY(const bool has_cookie,
+                 co_await Exists(env.files, StrCat(current, "/", metadata::kCookieFileName)));
+    if (!has_cookie) directories->added_.push_back(current);
+  }
   metadata::BookieIdentity identity{
       .bookie = options->id,
       .directories = {.journal = options->journal_directories,

@@ -8,14 +8,19 @@ namespace stele::bookie {
 
 ExpectedEntries::ExpectedEntries(const metadata::LedgerMetadata* metadata, BookieId bookie)
     : metadata_(metadata) {
-  if (!metadata->IsClosed()) return;
   const auto& fragments = metadata->fragments();
   for (size_t i = 0; i < fragments.size(); ++i) {
     const auto& ensemble = fragments[i].ensemble;
     const auto place = std::find(ensemble.begin(), ensemble.end(), bookie);
     if (place == ensemble.end()) continue;
     EntryId last = metadata->last_entry();
-    if (i + 1 < fragments.size()) last = std::min(last, fragments[i + 1].first_entry.Previous());
+    if (i + 1 < fragments.size()) {
+      const EntryId end = fragments[i + 1].first_entry.Previous();
+      last = metadata->IsClosed() ? std::min(last, end) : end;
+    } else if (!metadata->IsClosed()) {
+      are_all_ = false;
+      continue;
+    }
     ranges_.push_back({fragments[i].first_entry, last, static_cast<int>(place - ensemble.begin())});
   }
 }

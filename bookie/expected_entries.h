@@ -9,12 +9,15 @@
 
 namespace stele::bookie {
 
-// Those whose write set has the bookie; none when the ledger is not closed.
+// Those whose write set has the bookie, in all fragments whose end is known: the last one of a
+// ledger that is not closed has none yet.
 class ExpectedEntries {
  public:
   // `metadata` must outlive it.
   ExpectedEntries(const metadata::LedgerMetadata* metadata, BookieId bookie);
 
+  // There are no others. False: the bookie is in a fragment whose end is not known.
+  bool are_all() const { return are_all_; }
   // The smallest expected entry that is not below `from`; kNoEntry: none.
   EntryId AtOrAfter(EntryId from) const;
 
@@ -26,6 +29,7 @@ class ExpectedEntries {
   };
   const metadata::LedgerMetadata* metadata_;
   std::vector<Range> ranges_;
+  bool are_all_ = true;
 };
 
 }  // namespace stele::bookie

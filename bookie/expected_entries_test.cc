@@ -48,17 +48,27 @@ TEST(ExpectedEntriesTest, AgreesWithTheWriteSetOfEachEntry) {
           found.push_back(next.value());
         }
         EXPECT_EQ(found, expected) << size << "/" << quorum << " b" << bookie;
+        EXPECT_TRUE(entries.are_all());
       }
     }
   }
 }
 
-TEST(ExpectedEntriesTest, OfAnOpenLedgerNothingIsKnown) {
+TEST(ExpectedEntriesTest, OfTheLastFragmentOfAnOpenLedgerNothingIsKnown) {
   const auto metadata = LedgerMetadata::Create(
       {.replication = {.ensemble_size = 1, .write_quorum_size = 1, .ack_quorum_size = 1},
-       .fragments = {{.first_entry = EntryId(0), .ensemble = {Bookie(0)}}}});
+       .fragments = {{.first_entry = EntryId(0), .ensemble = {Bookie(0)}},
+                     {.first_entry = EntryId(5), .ensemble = {Bookie(1)}}}});
   ASSERT_TRUE(metadata.ok());
-  EXPECT_TRUE(ExpectedEntries(&*metadata, Bookie(0)).AtOrAfter(EntryId(0)).IsNone());
+  const ExpectedEntries of_before(&*metadata, Bookie(0));
+  EXPECT_EQ(of_before.AtOrAfter(EntryId(0)), EntryId(0));
+  EXPECT_EQ(of_before.AtOrAfter(EntryId(4)), EntryId(4));
+  EXPECT_TRUE(of_before.AtOrAfter(EntryId(5)).IsNone());
+  EXPECT_TRUE(of_before.are_all());
+  const ExpectedEntries of_now(&*metadata, Bookie(1));
+  EXPECT_TRUE(of_now.AtOrAfter(EntryId(0)).IsNone());
+  EXPECT_FALSE(of_now.are_all());
+  EXPECT_TRUE(ExpectedEntries(&*metadata, Bookie(2)).are_all());
 }
 
 }  // namespace

@@ -135,7 +135,30 @@ Task<absl::Status> Scrubber::ScrubLedger(LedgerId id) {
   }
   const auto state = co_await parts_.storage->Load(id);
   const bool uncertain = state.ok() && (*state)->uncertain;
-  co_return uncertain ? co_await Prove(&ledger) : co_await CheckAll(&ledger);
+  if (!uncertain) co_return co_await CheckAll(&ledger);
+  STELE_CO_TRY(const bool is_whole, co_await Prove(&ledger));
+  if (!is_whole) ++stats_.ledgers_uncertain;
+  co_return absl::OkStatus();
+}
+
+Task<absl::StatusOr<bool>> Scrubber::Heal(LedgerId ledger) {
+  while (running_) co_await idle_.Wait();
+  running_ = true;
+  const absl::StatusOr<bool> is_whole = co_await HealLedger(ledger);
+  running_ = false;
+  idle_.NotifyAll();
+  co_return is_whole;
+}
+
+Task<absl::StatusOr<bool>> Scrubber::HealLedger(LedgerId id) {
+  STELE_CO_TRY_OK(co_await Spend(0));
+  Ledger ledger{.id = id};
+  const absl::Status opened = co_await Open(&ledger);
+  if (IsGone(opened)) co_return true;
+  STELE_CO_TRY_OK(opened);
+  const LedgerState* state = parts_.storage->FindLoaded(id);
+  if (state != nullptr && !state->uncertain) co_return true;
+  co_return co_await Prove(&ledger);
 }
 
 Task<absl::Status> Scrubber::Open(Ledger* ledger) {
@@ -169,11 +192,9 @@ Task<absl::Status> Scrubber::CheckAll(Ledger* ledger) {
   co_return co_await ReadBack(ledger);
 }
 
-// Nothing that is missing can be told from what never was, unless metadata says where the ledger
-// ends.
-Task<absl::Status> Scrubber::Prove(Ledger* ledger) {
-  ++stats_.ledgers_uncertain;
-  if (!ledger->metadata.has_value() || !ledger->metadata->IsClosed()) co_return absl::OkStatus();
+// What is missing cannot be told from what never was, unless metadata says where the fragment ends.
+Task<absl::StatusOr<bool>> Scrubber::Prove(Ledger* ledger) {
+  if (!ledger->metadata.has_value()) co_return false;
   const ExpectedEntries expected(&*ledger->metadata, self_);
   bool complete = true;
   for (EntryId entry = expected.AtOrAfter(EntryId(0)); !entry.IsNone();
@@ -187,13 +208,12 @@ Task<absl::Status> Scrubber::Prove(Ledger* ledger) {
     }
   }
   STELE_CO_TRY_OK(co_await ReadBack(ledger));
-  complete = complete && ledger->repaired.empty();
-  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) co_return absl::OkStatus();
+  complete = complete && ledger->repaired.empty() && expected.are_all();
+  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) co_return false;
   parts_.storage->SetCertain(ledger->id);
   ++stats_.ledgers_proven;
-  --stats_.ledgers_uncertain;
   parts_.log->Write(LogLevel::kInfo, "a ledger is whole again", {{"ledger", ledger->id.value()}});
-  co_return absl::OkStatus();
+  co_return true;
 }
 
 Task<absl::StatusOr<bool>> Scrubber::IsGood(Ledger* ledger, EntryId entry) {
@@ -222,6 +242,8 @@ Task<bool> Scrubber::Repair(Ledger* ledger, EntryId entry) {
   if (!parts_.source) co_return false;
   const absl::StatusOr<Buffer> copy = co_await parts_.source(ledger->id, entry);
   if (!copy.ok()) {
+    // Once for each ledger: there may be very many, as when a disk was lost.
+    if (std::exchange(ledger->lacks_copies, true)) co_return false;
     parts_.log->Write(LogLevel::kWarning, "no copy of a damaged entry is to be had",
                       {{"ledger", ledger->id.value()},
                        {"entry", entry.value()},

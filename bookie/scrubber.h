@@ -3,9 +3,9 @@
 // is answered as damage, never as "no such entry", and a copy from a peer replaces it.
 //
 // It also ends uncertainty. A ledger of which a part of the index was lost gets back what the entry
-// logs have; then, when metadata says that it is closed, each entry that this bookie must have is
-// looked for, fetched from a peer when it is not there, and once nothing is missing the ledger's
-// negative answers count again.
+// logs have; then each entry that this bookie must have, by the ledger's metadata, is looked for,
+// and fetched from a peer when it is not there. Once nothing is missing the ledger's negative
+// answers count again; not while it is open and its last fragment has this bookie.
 #pragma once
 
 #include <cstdint>
@@ -67,6 +67,9 @@ class Scrubber final : private BackgroundPace {
   void Start();
   // One pass now, after one that runs.
   Task<absl::Status> Run();
+  // Proves one ledger now, after a pass that runs. True: what is not found in it was never there,
+  // or it is gone. kStopped, kOverloaded, and errors of reading.
+  Task<absl::StatusOr<bool>> Heal(LedgerId ledger);
   // Ends the pass that runs. Await before destroying it while the storage lives on.
   Task<void> Stop();
 
@@ -81,6 +84,7 @@ class Scrubber final : private BackgroundPace {
     std::optional<metadata::LedgerMetadata> metadata;
     std::optional<wire::Digester> digester;
     std::vector<EntryId> repaired;  // put into storage, not read back yet
+    bool lacks_copies = false;      // no peer gave one that was needed
   };
 
   Task<void> Loop();
@@ -90,7 +94,9 @@ class Scrubber final : private BackgroundPace {
   Task<absl::Status> ScrubLedger(LedgerId ledger);
   Task<absl::Status> Open(Ledger* ledger);
   Task<absl::Status> CheckAll(Ledger* ledger);
-  Task<absl::Status> Prove(Ledger* ledger);
+  // True: it is whole, and counts as that from now on.
+  Task<absl::StatusOr<bool>> Prove(Ledger* ledger);
+  Task<absl::StatusOr<bool>> HealLedger(LedgerId ledger);
   // True: the entry is there and good.
   Task<absl::StatusOr<bool>> IsGood(Ledger* ledger, EntryId entry);
   Task<bool> Repair(Ledger* ledger, EntryId entry);

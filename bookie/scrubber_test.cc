@@ -1,17 +1,14 @@
 // What a scrub finds in a whole bookie, how it is answered, and what a peer's copy repairs.
 #include "bookie/scrubber.h"
 
-#include <map>
 #include <memory>
 #include <string>
-#include <utility>
-#include <vector>
 
 #include <gtest/gtest.h>
 
 #include "bookie/testing/bookie_operator.h"
 #include "bookie/testing/bookie_world.h"
-#include "common/base/errors.h"
+#include "bookie/testing/fake_peers.h"
 #include "common/base/strings.h"
 
 namespace stele::bookie {
@@ -25,27 +22,13 @@ const LedgerRequests kRequests{kLedger};
 constexpr char kIndexFile[] = "/data/ledgers/current/0/7/7.idx";
 constexpr char kEntryLog[] = "/data/ledgers/current/0.log";
 
-// The other bookies of the ledger.
-struct FakePeers {
-  Task<absl::StatusOr<Buffer>> Fetch(LedgerId ledger, EntryId entry) {
-    ++asked;
-    const auto found = copies.find({ledger, entry});
-    if (found == copies.end()) co_return MakeError(ErrorCode::kReadFailed, "no peer has it");
-    co_return found->second;
-  }
-  std::map<std::pair<LedgerId, EntryId>, Buffer> copies;
-  int asked = 0;
-};
-
 Task<void> ScrubTask(Bookie* bookie, absl::Status* status) { *status = co_await bookie->Scrub(); }
 
 class ScrubberTest : public testing::Test {
  protected:
   static BookieOptions Options(FakePeers* peers) {
     BookieOptions options = BookieWorld::DefaultOptions();
-    options.entry_source = [peers](LedgerId ledger, EntryId entry) {
-      return peers->Fetch(ledger, entry);
-    };
+    options.entry_source = peers->AsSource();
     return options;
   }
   void SetUp() override {

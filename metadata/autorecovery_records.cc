@@ -7,15 +7,12 @@
 #include "common/base/try.h"
 #include "metadata/bookie_id.h"
 #include "metadata/decimal.h"
+#include "metadata/private_root.h"
 #include "metadata/proto_text.h"
 #include "proto/autorecovery.pb.h"
 
 namespace stele::metadata {
 namespace {
-
-constexpr char kPrivateRoot[] = "/stele/";
-// Of clusters from before there were instance ids.
-constexpr char kNoInstance[] = "none";
 
 std::string SerializeSince(absl::Time since) {
   stored::SinceFormat format;
@@ -84,7 +81,7 @@ absl::StatusOr<RepairLimits> ParseLimits(std::string_view bytes) {
 }
 
 AutorecoveryRecords::AutorecoveryRecords(MetadataStore* store, const Cluster& cluster)
-    : store_(store), root_(kPrivateRoot + cluster.instance_id.value_or(kNoInstance)) {}
+    : store_(store), root_(PrivateRoot(cluster.instance_id)) {}
 
 std::string AutorecoveryRecords::QuarantinePath(LedgerId ledger) const {
   return StrCat(root_, "/quarantine/", ledger.value());
@@ -195,6 +192,18 @@ Task<absl::StatusOr<bool>> AutorecoveryRecords::ClearDraining(BookieId bookie) {
   if (CodeOf(deleted) == ErrorCode::kNoSuchKey) co_return false;
   STELE_CO_TRY_OK(deleted);
   co_return true;
+}
+
+Task<absl::StatusOr<std::map<BookieId, absl::Time>>> AutorecoveryRecords::InLimbo() {
+  co_return co_await Since(limbo_path());
+}
+
+Task<absl::Status> AutorecoveryRecords::SetInLimbo(BookieId bookie, absl::Time since) {
+  co_return co_await PutOrCreate(StrCat(limbo_path(), "/", bookie.value()), SerializeSince(since));
+}
+
+Task<absl::Status> AutorecoveryRecords::ClearInLimbo(BookieId bookie) {
+  co_return co_await DeleteIfThere(StrCat(limbo_path(), "/", bookie.value()));
 }
 
 Task<absl::Status> AutorecoveryRecords::RegisterWorker(std::string name) {

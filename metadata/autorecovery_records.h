@@ -1,5 +1,5 @@
-// What Stele's autorecovery remembers beyond what Apache BookKeeper has a place for. It lies beside
-// the ledgers root, at /stele/<instance id>: Apache's tools refuse a root with unknown nodes.
+// What Stele's autorecovery, and the bookies that concern it, remember beyond what Apache
+// BookKeeper has a place for: below the private root (private_root.h).
 //
 // One attempt each; errors are those of the store. What cannot be understood counts as not there:
 // none of this decides about data.
@@ -85,6 +85,11 @@ class AutorecoveryRecords {
   Task<absl::StatusOr<bool>> SetDraining(BookieId bookie, absl::Time since);
   Task<absl::StatusOr<bool>> ClearDraining(BookieId bookie);
 
+  // Bookies that have lost data and do not know which, and since when, as they say themselves.
+  Task<absl::StatusOr<std::map<BookieId, absl::Time>>> InLimbo();
+  Task<absl::Status> SetInLimbo(BookieId bookie, absl::Time since);
+  Task<absl::Status> ClearInLimbo(BookieId bookie);
+
   // The running workers, counted by their nodes, which end with their sessions.
   Task<absl::Status> RegisterWorker(std::string name);
   Task<absl::StatusOr<std::vector<std::string>>> Workers();
@@ -92,6 +97,7 @@ class AutorecoveryRecords {
  private:
   std::string QuarantinePath(LedgerId ledger) const;
   std::string lost_path() const { return root_ + "/lost"; }
+  std::string limbo_path() const { return root_ + "/limbo"; }
   Task<absl::Status> PutOrCreate(std::string path, std::string value);
   Task<absl::Status> DeleteIfThere(std::string path);
   Task<absl::StatusOr<std::vector<std::string>>> ChildrenOrNone(std::string path);

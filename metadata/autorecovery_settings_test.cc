@@ -108,6 +108,10 @@ TEST_F(AutorecoveryRecordsTest, LostAndDrainingBookiesAreKnownToThoseWhoComeLate
   EXPECT_EQ(*Run(records_.Lost()), (std::map<BookieId, absl::Time>{{bookie, since}}));
   EXPECT_TRUE(Run(records_.ClearLost(bookie)).ok());
   EXPECT_TRUE(Run(records_.Lost())->empty());
+  EXPECT_TRUE(Run(records_.SetInLimbo(bookie, since)).ok());
+  EXPECT_EQ(*Run(records_.InLimbo()), (std::map<BookieId, absl::Time>{{bookie, since}}));
+  EXPECT_TRUE(Run(records_.ClearInLimbo(bookie)).ok());
+  EXPECT_TRUE(Run(records_.InLimbo())->empty());
   EXPECT_TRUE(*Run(records_.SetDraining(bookie, since)));
   EXPECT_FALSE(*Run(records_.SetDraining(bookie, absl::FromUnixMillis(9999))));
   EXPECT_EQ(*Run(records_.Draining()), (std::map<BookieId, absl::Time>{{bookie, since}}));

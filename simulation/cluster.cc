@@ -23,27 +23,19 @@ Task<void> Initialize(Env env, metadata::MetadataStore* store, absl::Status* res
 
 using FailureHandler = std::function<void(const absl::Status&)>;
 
-Task<absl::StatusOr<std::unique_ptr<autorecovery::PeerCopies>>> ConnectPeers(
-    Env env, metadata::MetadataStore* store, BookieId self) {
-  STELE_CO_TRY(metadata::Cluster found, co_await metadata::OpenCluster(store, kRoot, std::nullopt));
-  co_return co_await autorecovery::PeerCopies::Start(env, store, std::move(found), std::move(self),
-                                                     {});
-}
-
 Task<void> RunBookie(Env env, SimProcess* process, metadata::MetadataStore* store,
                      bookie::BookieOptions options, observe::Log* log, bookie::Bookie** bookie,
                      FailureHandler on_failure) {
-  if (options.scrub.enabled) {
-    auto peers = co_await ConnectPeers(env, store, options.id);
-    if (!peers.ok()) {
-      on_failure(peers.status());
-      co_return;
-    }
-    options.entry_source = [copies = process->Own(*std::move(peers))](LedgerId ledger,
-                                                                      EntryId entry) {
-      return copies->Fetch(ledger, entry);
-    };
+  auto cluster = co_await metadata::OpenCluster(store, kRoot, std::nullopt);
+  if (!cluster.ok()) {
+    on_failure(cluster.status());
+    co_return;
   }
+  auto* peers = process->Own(std::make_unique<autorecovery::PeerCopies>(
+      env, store, *std::move(cluster), options.id, client::ClientOptions{}));
+  options.entry_source = [peers](LedgerId ledger, EntryId entry) {
+    return peers->Fetch(ledger, entry);
+  };
   auto started = co_await bookie::Bookie::Start(env, store, std::move(options), log, on_failure);
   if (started.ok()) {
     *bookie = process->Own(*std::move(started));

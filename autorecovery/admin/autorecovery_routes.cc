@@ -103,7 +103,8 @@ Task<Response> AutorecoveryRoutes::Restart(Request request) {
     metadata::LedgerManager ledgers(env_, running.store, running.cluster.layout);
     verdict = co_await CheckRestart(&ledgers, {.stopping = {BookieId(bookie)},
                                                .bookies = backlog->bookies,
-                                               .under_repair = backlog->UnderRepair()});
+                                               .under_repair = backlog->UnderRepair(),
+                                               .in_limbo = backlog->in_limbo});
   }
   is_asking_gate_ = false;
   if (!operations_->running().has_value()) co_return http::Failure(operations_->Readiness());

@@ -30,7 +30,7 @@ EntryId LacOfPacket(std::string_view packet) {
 absl::Status UnknownInLedger(LedgerId ledger) {
   STELE_SOMETIMES(kUncertainAnswer, true);
   return MakeError(ErrorCode::kUnknownLedgerState,
-                   StrCat("a part of ledger ", ledger.value(), "'s index was lost"));
+                   StrCat("a part of ledger ", ledger.value(), " was lost"));
 }
 
 EntryId LacOf(std::string_view body) {

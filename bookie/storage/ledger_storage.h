@@ -77,8 +77,8 @@ struct LedgerState {
   // Never taken back. One that Load has found may be what a killed process had not yet synced:
   // journal it once in this process before answering for it, like the key.
   bool fenced = false;
-  // Part of the index was lost: what is found is right, what is not found proves nothing. It is
-  // fenced, too, unless only locations were lost and the header was not.
+  // A part was lost: what is found is right, what is not found proves nothing. It is fenced, too,
+  // unless a fence cannot have been lost with it.
   bool uncertain = false;
   EntryId lac;                  // highest LAC seen in entries and explicit LACs
   Buffer explicit_lac;          // the packet as the client sent it, 16 bytes or more; empty: none
@@ -251,8 +251,9 @@ class LedgerStorage {
   // Errors: of reading and of `pace`; what was found stays.
   virtual Task<absl::StatusOr<int64_t>> RecoverIndexes(std::vector<LedgerId> ledgers,
                                                        BackgroundPace* pace) = 0;
-  // Each needs a loaded ledger. A ledger that may have lost something counts as fenced, for ever;
-  // one that is certain has everything that metadata says it must have.
+  // Each needs a loaded ledger. One that may have lost something is uncertain; if that may be a
+  // fence, fence it as well, for ever. One that is certain has everything that metadata says it
+  // must have.
   virtual void SetUncertain(LedgerId ledger) = 0;
   virtual void SetCertain(LedgerId ledger) = 0;
   // While it is damaged, what the disk has of this entry is answered by kCorruptData. In memory,

@@ -154,6 +154,7 @@ Task<absl::Status> Storage::JudgeReplayedStrays() {
   for (const LedgerId ledger : lost) {
     STELE_CO_TRY_OK((co_await FindOrLoad(ledger)).status());
     SetUncertain(ledger);
+    SetFenced(ledger);
   }
   co_return absl::OkStatus();
 }
@@ -173,6 +174,7 @@ Task<absl::StatusOr<int64_t>> Storage::RecoverIndexes(std::vector<LedgerId> ledg
     if (strays_.erase(ledger) > 0 && !Exists(ledger)) {
       CreateLedger(ledger, std::nullopt);
       SetUncertain(ledger);
+      SetFenced(ledger);
     }
     if (Exists(ledger)) searched.insert(ledger);
   }
@@ -195,9 +197,8 @@ Task<absl::Status> Storage::CheckIndex(LedgerId ledger, BackgroundPace* pace) {
 }
 
 void Storage::SetUncertain(LedgerId ledger) {
-  LedgerRecord* record = Resident(ledger);
-  record->state.uncertain = true;
-  SetFenced(ledger);
+  Resident(ledger)->state.uncertain = true;
+  active_->dirty.insert(ledger);
 }
 
 void Storage::SetCertain(LedgerId ledger) {

@@ -77,6 +77,8 @@ namespace stele {
   X(kReadMeetsCompaction, "storage: an entry is moved while it is read")                       \
   X(kScrubRepairs, "scrub: a damaged entry is good again")                                     \
   X(kScrubFindsLocations, "scrub: a lost index is rebuilt from the logs")                      \
+  X(kLimboEntered, "limbo: a bookie that has lost data marks its ledgers")                     \
+  X(kLimboLeft, "limbo: all ledgers are whole again")                                          \
   X(kUpdateMeetsAnother, "metadata: an update meets another and is made again")                \
   X(kUpdateFoundDone, "metadata: an update whose answer was lost is found done")               \
   X(kRegistrationTakenOver, "bookie: its registration of before is taken over")                \

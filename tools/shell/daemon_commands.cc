@@ -47,8 +47,8 @@ constexpr int64_t kDescriptorsMin = 512;
 // One bookie with its store, on the shard that runs it.
 struct RunningBookie {
   std::unique_ptr<metadata::MetadataStore> store;
-  std::optional<autorecovery::ClusterOperations::Access> access;  // when something needs it
-  std::unique_ptr<autorecovery::PeerCopies> peers;                // null: nothing is scrubbed
+  std::optional<autorecovery::ClusterOperations::Access> access;
+  std::unique_ptr<autorecovery::PeerCopies> peers;
   std::unique_ptr<Bookie> bookie;
 };
 
@@ -88,20 +88,14 @@ Task<absl::Status> StartBookie(Env env, BookieSetup setup, observe::Log* log,
     STELE_CO_TRY_OK(co_await InitIfMissing(into->store.get(), env.random, setup.uri));
   }
   bookie::BookieOptions& options = setup.config.options;
-  if (options.scrub.enabled || setup.config.http_is_on) {
-    STELE_CO_TRY(
-        metadata::Cluster cluster,
-        co_await metadata::OpenCluster(into->store.get(), setup.uri.root, setup.uri.layout));
-    into->access = {into->store.get(), std::move(cluster), AsClient(setup.config, log)};
-  }
-  if (options.scrub.enabled) {
-    STELE_CO_TRY(into->peers, co_await autorecovery::PeerCopies::Start(
-                                  env, into->store.get(), into->access->cluster, options.id,
-                                  into->access->client));
-    options.entry_source = [peers = into->peers.get()](LedgerId ledger, EntryId entry) {
-      return peers->Fetch(ledger, entry);
-    };
-  }
+  STELE_CO_TRY(metadata::Cluster cluster,
+               co_await metadata::OpenCluster(into->store.get(), setup.uri.root, setup.uri.layout));
+  into->access = {into->store.get(), std::move(cluster), AsClient(setup.config, log)};
+  into->peers = std::make_unique<autorecovery::PeerCopies>(
+      env, into->store.get(), into->access->cluster, options.id, into->access->client);
+  options.entry_source = [peers = into->peers.get()](LedgerId ledger, EntryId entry) {
+    return peers->Fetch(ledger, entry);
+  };
   STELE_CO_TRY(into->bookie, co_await Bookie::Start(env, into->store.get(), std::move(options), log,
                                                     std::move(on_fatal)));
   co_return absl::OkStatus();

@@ -42,6 +42,15 @@ void LookAtBookies(const Examination& seen, std::vector<Diagnosis>& found) {
         StrCat("start it; when it will not come back: stele recover ", bookie.value(),
                " --delete-cookie"));
   }
+  for (const auto& [bookie, since] : backlog.in_limbo) {
+    if (std::find(backlog.joined.begin(), backlog.joined.end(), bookie) == backlog.joined.end()) {
+      continue;
+    }
+    Add(found, Severity::kCritical, "bookie_in_limbo", bookie.value(),
+        StrCat("has lost data, and fetches what it lacks, for ",
+               absl::ToInt64Seconds(seen.now - since), " s"),
+        "stop no other bookie; stele_ledgers_in_limbo of its admin port says how much is left");
+  }
   for (const BookieId& bookie : backlog.bookies.read_only) {
     if (backlog.draining.contains(bookie)) continue;
     Add(found, Severity::kWarning, "bookie_read_only", bookie.value(), "takes no entries",

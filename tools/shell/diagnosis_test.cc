@@ -70,6 +70,14 @@ TEST(DiagnosisTest, ReadOnlyIsAFindingUnlessItIsDrained) {
   EXPECT_EQ(Names(seen), Found());
 }
 
+TEST(DiagnosisTest, ABookieInLimboIsCriticalUntilItIsRemoved) {
+  Examination seen = Healthy();
+  seen.backlog.in_limbo[kTwo] = seen.now - absl::Seconds(9);
+  EXPECT_EQ(Names(seen), Found{"!bookie_in_limbo b2:3181"});
+  seen.backlog.in_limbo = {{BookieId("b3:3181"), seen.now}};
+  EXPECT_EQ(Names(seen), Found());
+}
+
 TEST(DiagnosisTest, ABookieWithoutCookieAndANameThatIsNoBookie) {
   Examination seen = Healthy();
   seen.backlog.joined = {kOne};

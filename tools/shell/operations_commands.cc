@@ -277,6 +277,7 @@ absl::Status NodeStatus(Session& session, const BookieId& bookie) {
   STELE_TRY(const std::unique_ptr<Checker> checker, Checker::Open(session));
   metadata::AutorecoveryRecords records(session.store(), cluster);
   STELE_TRY(const auto draining, session.shard().RunUntil(records.Draining()));
+  STELE_TRY(const auto in_limbo, session.shard().RunUntil(records.InLimbo()));
   STELE_TRY(const DrainView view, LookAt(session, cluster, bookie));
   const bool is_draining = draining.contains(bookie);
   // Only one that answers can tell.
@@ -288,6 +289,7 @@ absl::Status NodeStatus(Session& session, const BookieId& bookie) {
                   .Set("state", std::string(!is_draining       ? "active"
                                             : view.IsDrained() ? "drained"
                                                                : "draining"))
+                  .Set("in_limbo", in_limbo.contains(bookie))
                   .Set("ledgers", view.ledgers_left)
                   .Set("bytes", view.bytes_left)
                   .Set("ledgers_open", view.ledgers_open)
@@ -343,7 +345,8 @@ absl::Status Gate(Session& session, const GateCommand& command) {
             session.shard().RunUntil(
                 autorecovery::ReadRepairBacklog(session.env(), session.store(), cluster)));
   autorecovery::RestartQuestion question{.bookies = backlog.bookies,
-                                         .under_repair = backlog.UnderRepair()};
+                                         .under_repair = backlog.UnderRepair(),
+                                         .in_limbo = backlog.in_limbo};
   for (const std::string& bookie : command.bookies) question.stopping.insert(BookieId(bookie));
   question.rules.copies_min = static_cast<int>(command.copies_min);
   metadata::LedgerManager ledgers(session.env(), session.store(), cluster.layout);

@@ -1,0 +1,115 @@
+// Limbo: what becomes of the ledgers of a bookie that has lost data and cannot say which
+// (data_age.h). Each ledger of which metadata says that this bookie is a member is uncertain from
+// then on: what is found is served, what is not found is answered as unknown, never as "no such
+// entry", so that no recovery takes it for the end of a ledger. Where a fence may have been lost
+// the ledger is fenced. Ledgers that are made later are as ever.
+//
+// A ledger leaves limbo when it is whole (Scrubber::Heal): what it lacks comes from peers. One that
+// is open, with this bookie in its last ensemble, stays until its writer or a recovery closes it.
+//
+// The cluster is told (metadata/autorecovery_records.h), so that operators see it.
+// On disk: the ledgers' own state bits, and a file in each ledger directory for as long as there
+// is any such ledger. A restart goes on.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/time/time.h"
+#include "bookie/data_age.h"
+#include "bookie/scrubber.h"
+#include "bookie/storage/ledger_storage.h"
+#include "common/async/notification.h"
+#include "common/async/task.h"
+#include "common/async/task_scope.h"
+#include "common/base/ids.h"
+#include "common/observe/log.h"
+#include "common/seams/env.h"
+#include "common/wire/bookie_messages.h"
+#include "metadata/autorecovery_records.h"
+#include "metadata/ledger_manager.h"
+#include "metadata/ledger_metadata.h"
+
+namespace stele::bookie {
+
+// In the `current` directories of the ledgers: milliseconds since 1970.
+inline constexpr char kLimboFileName[] = "limbo";
+
+struct LimboStatus {
+  int64_t ledgers = 0;              // that are in limbo
+  std::optional<absl::Time> since;  // nothing: there is none
+  int64_t data_age = 0;             // that the metadata store knows
+};
+
+// What a bookie that has lost something cannot know about a ledger with this metadata. Pure.
+enum class Doubt {
+  kNone,             // it is no member
+  kEntries,          // of earlier fragments; no fence of it counts
+  kEntriesAndFence,  // it may have had the last entries, and a fence
+};
+Doubt DoubtAbout(const metadata::LedgerMetadata& metadata, const BookieId& self);
+
+// What these point to outlives it.
+struct LimboParts {
+  Env env;
+  LedgerStorage* storage;
+  metadata::LedgerManager* ledgers;
+  metadata::AutorecoveryRecords* records;  // where the cluster is told
+  observe::Log* log;
+  std::vector<std::string> ledger_directories;  // `current` directories
+};
+
+class Limbo {
+ public:
+  Limbo(LimboParts parts, DataAge age, BookieId self);
+
+  // Before anything is served, after the replay of the journals. Where data were lost it asks
+  // metadata for all ledgers and marks those in doubt; else it goes on with those that are left
+  // from before. Then it raises the age, and would not see the loss again.
+  //   errors   of the metadata store and of the disks. A disk that is too full is none: what is
+  //            marked is marked in memory, and the next start looks again
+  Task<absl::Status> Open();
+
+  // Raises the age every so often, and heals what is in limbo, until there is nothing left.
+  // `scrubber` outlives it.
+  void Start(Scrubber* scrubber);
+  // Ends that; after Scrubber::Stop(). Await before destroying it while the storage lives on.
+  Task<void> Stop();
+
+  LimboStatus status() const {
+    return {static_cast<int64_t>(ledgers_.size()), since_, age_.value()};
+  }
+
+ private:
+  Task<absl::Status> Enter();
+  Task<absl::Status> Resume();
+  Task<void> RaiseAge();
+  Task<void> RaiseAgeNowAndThen();
+  Task<absl::Status> MarkAll();
+  Task<absl::Status> LookAt(LedgerId ledger);
+  Task<absl::Status> Mark(LedgerId ledger, Doubt doubt, std::optional<wire::MasterKey> key);
+  Task<absl::Status> WriteFiles();
+  Task<void> HealNowAndThen();
+  Task<void> Announce();
+  Task<void> HealAll();
+  Task<absl::Status> Leave();
+
+  LimboParts parts_;
+  DataAge age_;
+  const BookieId self_;
+  Scrubber* scrubber_ = nullptr;
+  std::set<LedgerId> ledgers_;
+  std::optional<absl::Time> since_;
+  bool is_durable_ = true;  // what is marked survives a crash
+  bool is_announced_ = false;
+  bool stopping_ = false;
+  bool is_healing_ = false;
+  Notification idle_;
+  TaskScope scope_;
+};
+
+}  // namespace stele::bookie
