@@ -46,9 +46,10 @@ BUGS = [
     ("M19", "of two appends that complete at once, the later is told first", "G2", 100),
     ("M22", "a long poll looks, waits a moment, and then registers", "L1", 500),
     ("M23", "tombstones are kept in memory only", "G15", 1000),
-    ("M24", "cookies are not checked", "G22", 300),
+    ("M24", "neither cookies nor the age of data are checked", "G22", 300),
     ("M25", "journal files are named by the date alone", "G21", 300),
     ("M26", "a client sends to a silent bookie without limit", "L10", 100),
+    ("M28", "a bookie whose disk was set back answers as if it knew", "G22", 500),
     ("M27", "canary: one seed in a hundred fails", "the machinery", 500),
 ]
 

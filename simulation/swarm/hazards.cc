@@ -21,6 +21,8 @@ constexpr absl::Duration kSupervisorPause = absl::Seconds(2);
 constexpr absl::Duration kWatchDelayMax = absl::Seconds(5);
 // Of frames on a flaky link: their connection breaks behind them.
 constexpr uint64_t kFlakyThousandths = 150;
+// A bookie whose disk is set back is away for so long.
+constexpr absl::Duration kShortDown = absl::Milliseconds(100);
 // A process that is to stop in order and does not is killed.
 constexpr absl::Duration kStopPatience = absl::Seconds(30);
 
@@ -44,7 +46,10 @@ Hazards::Hazards(Stage* stage, Cluster* cluster, ActorControl* actors, WireWatch
       actors_(actors),
       watch_(watch),
       triggers_(&cluster->world().scheduler()) {
-  for (int bookie = 1; bookie <= stage->scenario().bookies; ++bookie) nodes_[bookie];
+  for (int bookie = 1; bookie <= stage->scenario().bookies; ++bookie) {
+    nodes_[bookie];
+    first_day_[bookie] = SnapshotOf(bookie);
+  }
 }
 
 void Hazards::Schedule(const Scenario& scenario) {
@@ -344,6 +349,10 @@ bool Hazards::ApplyToDisk(const Fault& fault) {
 bool Hazards::Damage(const Fault& fault) {
   if (!IsBookie(fault.a)) return false;
   const int bookie = static_cast<int>(fault.a);
+  const absl::Duration time = absl::Milliseconds(fault.for_ms);
+  if (fault.kind == FaultKind::kSetBack) {
+    return fault.b == 1 ? SetBack(bookie, first_day_.at(bookie)) : SetBackLater(bookie, time);
+  }
   SimDisk& disk = cluster_->machine(bookie)->disk();
   nodes_.at(bookie).damaged = true;
   const int times = static_cast<int>(fault.b);
@@ -373,6 +382,37 @@ bool Hazards::Damage(const Fault& fault) {
       return true;
     default: return false;
   }
+}
+
+Hazards::Snapshot Hazards::SnapshotOf(int bookie) {
+  const bookie::Bookie* serving = cluster_->bookie(bookie);
+  if (serving == nullptr) return {};
+  return {cluster_->machine(bookie)->disk().TakeSnapshot(), serving->Status().limbo.data_age};
+}
+
+// It starts anew in between, so that it is told from the one that it was.
+bool Hazards::SetBackLater(int bookie, absl::Duration later) {
+  const Snapshot snapshot = SnapshotOf(bookie);
+  if (snapshot.disk == nullptr || !Down(bookie, false, kShortDown)) return false;
+  After(later + kShortDown, [this, bookie, snapshot] {
+    if (!healed_) SetBack(bookie, snapshot);
+  });
+  return true;
+}
+
+// What it was after the last raise of its age, or what has not been raised since, nobody can tell
+// from what it is.
+bool Hazards::SetBack(int bookie, const Snapshot& to) {
+  const bookie::Bookie* serving = cluster_->bookie(bookie);
+  if (to.disk == nullptr || serving == nullptr || serving->Status().limbo.data_age <= to.age)
+    return false;
+  if (!Down(bookie, false, kShortDown)) return false;
+  nodes_.at(bookie).damaged = true;
+  watch_->MarkSetBack(HostOf(bookie));
+  cluster_->machine(bookie)->disk().RestoreSnapshot(to.disk);
+  cluster_->world().scheduler().faults().Count("swarm: a disk is set back");
+  stage_->Note(StrCat("the disk of b", bookie, " is set back to age ", to.age));
+  return true;
 }
 
 // ---- Bookies
@@ -409,7 +449,9 @@ void Hazards::OnBookieFailure(int bookie, const absl::Status& why) {
 void Hazards::StopInOrder(int bookie, absl::Duration down_for) {
   if (cluster_->bookie(bookie) == nullptr) return;
   const auto end = [this, bookie, down_for, deaths = nodes_.at(bookie).deaths] {
-    if (nodes_.at(bookie).deaths == deaths) Down(bookie, false, down_for);
+    // The stop may outlive the heal.
+    const absl::Duration away = healed_ ? absl::ZeroDuration() : down_for;
+    if (nodes_.at(bookie).deaths == deaths) Down(bookie, false, away);
   };
   cluster_->process(bookie)->Spawn(
       StopBookie(cluster_->bookie(bookie), [this, end] { After(absl::ZeroDuration(), end); }));

@@ -71,6 +71,11 @@ class Hazards {
     bool damaged = false;
     bool wiped = false;
   };
+  // Of a bookie's disk, and what the store knew of its age then.
+  struct Snapshot {
+    std::shared_ptr<const Inode> disk;
+    int64_t age = 0;
+  };
 
   void Strike(const Fault& fault);
   // Now, or at one of the next calls of its process.
@@ -86,6 +91,11 @@ class Hazards {
   bool ApplyToStore(const Fault& fault);
   bool ApplyToDisk(const Fault& fault);
   bool Damage(const Fault& fault);
+  // No disk: it does not serve.
+  Snapshot SnapshotOf(int bookie);
+  // False: it had no effect, and has none later.
+  bool SetBackLater(int bookie, absl::Duration later);
+  bool SetBack(int bookie, const Snapshot& to);
   bool ApplyToProcess(const Fault& fault);
 
   bool Down(int bookie, bool power, absl::Duration down_for);
@@ -103,6 +113,7 @@ class Hazards {
   CallTriggers triggers_;
   bool healed_ = false;
   std::map<int, Node> nodes_;
+  std::map<int, Snapshot> first_day_;  // of the bookies
 };
 
 }  // namespace stele::simulation

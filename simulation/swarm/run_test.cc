@@ -50,6 +50,25 @@ TEST(RunTest, FaultsTakeEffectAndAreSurvived) {
   }
 }
 
+// One bookie twice: to what it was a moment ago, and to its first day.
+constexpr std::string_view kSetBack =
+    "seed 7\nbookies 4\nduration 60000\nlosses 1\n"
+    "actor writer 101 operations=400 window=4 size=200\n"
+    "actor writer 102 operations=400 window=4 size=200\n"
+    "actor recoverer 103 operations=100\n"
+    "actor reader 104 operations=400\n"
+    "fault set-back at=3000 for=2000 a=1 b=0\n"
+    "fault set-back at=30000 for=1 a=1 b=1\n";
+
+TEST(RunTest, ADiskThatIsSetBackIsNoticedAndItsLedgersAreHealed) {
+  const RunResult result = RunScenario(Parse(kSetBack));
+  EXPECT_EQ(Findings(result), "");
+  EXPECT_EQ(result.faults.at("swarm: a disk is set back"), 2u);
+  for (const Sometimes place : {Sometimes::kLimboEntered, Sometimes::kLimboLeft}) {
+    EXPECT_GT(result.sometimes.at(std::string(TextOf(place))), 0u) << TextOf(place);
+  }
+}
+
 // Apache's bookies, and writers of its kind that recoverers come between.
 constexpr std::string_view kMixed =
     "seed 2\nprofile mixed\nbookies 3\nduration 60000\njava 3\n"

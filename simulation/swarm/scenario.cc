@@ -159,7 +159,7 @@ bool OnlyBookies(FaultKind kind) {
     case FaultKind::kRestartLoop:
     case FaultKind::kCollect:
     case FaultKind::kStop: return true;
-    default: return kind >= FaultKind::kDiskFull && kind <= FaultKind::kWipe;
+    default: return kind >= FaultKind::kDiskFull && kind <= FaultKind::kSetBack;
   }
 }
 
@@ -200,6 +200,7 @@ int64_t DrawSecond(SimRandom& random, const Scenario& scenario, const Fault& fau
     case FaultKind::kWallClock: return static_cast<int64_t>(random.Below(172'800)) - 86'400;
     case FaultKind::kClockRate: return 500 + static_cast<int64_t>(random.Below(1'500));
     case FaultKind::kCollect: return static_cast<int64_t>(random.Below(3));
+    case FaultKind::kSetBack: return static_cast<int64_t>(random.Below(2));
     case FaultKind::kStoreSlow:
     case FaultKind::kDiskSlow: return LogUniform(random, 2, 200);
     case FaultKind::kDiskUneven: return LogUniform(random, 2, 500);
@@ -231,6 +232,7 @@ class FaultDrawer {
       for (int64_t k = 0; k < count; ++k) Add(stream, group, DrawMoment(stream), kLongestMs);
     }
     DrawStorms(random_.Child("storms"));
+    DrawSetBacks(random_.Child("set back"));
     std::ranges::stable_sort(scenario_->faults, {}, &Fault::at_ms);
   }
 
@@ -305,6 +307,15 @@ class FaultDrawer {
     }
   }
 
+  // Apart from the classes, so that storms are what they were.
+  void DrawSetBacks(SimRandom stream) {
+    const FaultClass set_backs{"damage", {FaultKind::kSetBack}};
+    if (!IsEnabled(set_backs, stream)) return;
+    for (int64_t left = LogUniform(stream, 1, 4); left > 0; --left) {
+      Add(stream, set_backs, DrawMoment(stream), kLongestMs);
+    }
+  }
+
   // The cluster stands by then.
   static constexpr int64_t kFirstMs = 500;
 
@@ -318,7 +329,7 @@ class FaultDrawer {
 }  // namespace
 
 bool IsDestructive(FaultKind kind) {
-  return kind == FaultKind::kLose || (kind >= FaultKind::kRot && kind <= FaultKind::kWipe);
+  return kind == FaultKind::kLose || (kind >= FaultKind::kRot && kind <= FaultKind::kSetBack);
 }
 
 const std::vector<std::string>& Profiles() {

@@ -109,6 +109,7 @@ enum class FaultKind {
   kLostWrite,         // `b` writes get lost
   kMisdirectedWrite,  // `b` writes land elsewhere
   kWipe,              // bookie a comes back with an empty disk
+  kSetBack,           // ... with its disk as it was `for` before; `b` 1: as it was on its first day
   kWallClock,         // of a jumps by `b` seconds
   kClockRate,         // the clocks of a run at `b` thousandths of the true time
   kCollect,           // bookie a collects garbage now; `b` 1, 2: then compacts, minor or major

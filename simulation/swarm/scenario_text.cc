@@ -67,6 +67,7 @@ constexpr std::pair<FaultKind, std::string_view> kFaults[] = {
     {FaultKind::kLostWrite, "lost-write"},
     {FaultKind::kMisdirectedWrite, "misdirected-write"},
     {FaultKind::kWipe, "wipe"},
+    {FaultKind::kSetBack, "set-back"},
     {FaultKind::kWallClock, "wall-clock"},
     {FaultKind::kClockRate, "clock-rate"},
     {FaultKind::kCollect, "collect"},

@@ -182,6 +182,9 @@ void WireWatch::OnAddReply(const std::string& bookie, const Asked& asked, wire::
   if (code != wire::ReplyCode::kOk) return;
   if (!asked.recovery) taken_[where].insert(asked.entry);
   if (!asked.deferred_sync) stored_[where].emplace(asked.entry, scheduler_->steps());
+  if (const auto unnamed = unnamed_.find(where); unnamed != unnamed_.end()) {
+    unnamed->second.erase(asked.entry);
+  }
   if (!asked.lac.IsNone()) lacs_[where].emplace(asked.lac, scheduler_->Now().nanoseconds());
   const auto fenced = fenced_.find(where);
   if (asked.recovery || fenced == fenced_.end() || asked.delivered_at <= fenced->second) return;
@@ -212,6 +215,9 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
   auto entry = stored->second.find(asked.entry);
   if (code == wire::ReplyCode::kNoSuchLedger || asked.entry.IsNone()) {
     entry = stored->second.begin();
+    while (entry != stored->second.end() && !MustKnow(bookie, asked.ledger, entry->first)) ++entry;
+  } else if (!MustKnow(bookie, asked.ledger, asked.entry)) {
+    return;
   }
   if (entry == stored->second.end() || entry->second >= asked.delivered_at) return;
   stage_->Violate("NegativesWereTrue",
@@ -220,7 +226,42 @@ void WireWatch::OnReadReply(const std::string& bookie, const Asked& asked, wire:
                          entry->first.value(), " in step ", entry->second));
 }
 
+bool WireWatch::MustKnow(const std::string& bookie, LedgerId ledger, EntryId entry) const {
+  if (!set_back_.contains(bookie)) return true;
+  const auto unnamed = unnamed_.find({bookie, ledger});
+  if (unnamed != unnamed_.end() && unnamed->second.contains(entry)) return false;
+  return IsNamed(bookie, ledger, entry);
+}
+
+bool WireWatch::IsNamed(const std::string& bookie, LedgerId ledger, EntryId entry) const {
+  const auto found = ledgers_.find(ledger);
+  if (found == ledgers_.end()) return false;
+  // A recovery has decided that it is no entry of the ledger.
+  if (found->second.IsClosed() && entry > found->second.last_entry()) return false;
+  const std::vector<std::string> hosts = HostsOf(found->second, entry);
+  return std::ranges::find(hosts, bookie) != hosts.end();
+}
+
 // ---- Restarts
+
+void WireWatch::MarkSetBack(const std::string& bookie) {
+  set_back_.insert(bookie);
+  for (const auto& [where, entries] : stored_) {
+    if (where.first != bookie) continue;
+    for (const auto& [entry, step] : entries) {
+      if (!IsNamed(bookie, where.second, entry)) unnamed_[where].insert(entry);
+    }
+  }
+  std::erase_if(fenced_, [&](const auto& fenced) {
+    const auto& [host, ledger] = fenced.first;
+    const auto found = ledgers_.find(ledger);
+    if (host != bookie) return false;
+    return found == ledgers_.end() ||
+           std::ranges::none_of(found->second.last_fragment().ensemble, [&](const BookieId& id) {
+             return id.value().starts_with(bookie + ":");
+           });
+  });
+}
 
 void WireWatch::OnRestart(const std::string& bookie) {
   for (auto sent = unanswered_.lower_bound({bookie, LedgerId(0)});

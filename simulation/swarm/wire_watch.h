@@ -57,6 +57,9 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   void OnAcknowledged(LedgerId ledger, EntryId entry);
   // The bookie's disk was damaged: it may have lost anything.
   void MarkDamaged(const std::string& bookie) { damaged_.insert(bookie); }
+  // The bookie's disk becomes what it was earlier. It may deny what metadata gives to others, now
+  // or later, and what metadata did not give to it yet, such as the first copies of a recovery.
+  void MarkSetBack(const std::string& bookie);
   // Its process begins anew.
   void OnRestart(const std::string& bookie);
   // What it should be asked for when it serves again: entries that it was sent and did not
@@ -127,6 +130,9 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   void CountAdd(uint64_t connection, const std::string& client, const std::string& bookie,
                 const Buffer& frame);
   bool HasShown(const std::string& bookie, LedgerId ledger, EntryId entry) const;
+  // What it was acknowledged to have once, it must not deny.
+  bool MustKnow(const std::string& bookie, LedgerId ledger, EntryId entry) const;
+  bool IsNamed(const std::string& bookie, LedgerId ledger, EntryId entry) const;
   void OnLongPollReply(const std::string& bookie, const Asked& asked);
   void CheckRepair(LedgerId ledger, const metadata::LedgerMetadata& before,
                    const metadata::LedgerMetadata& after);
@@ -178,6 +184,8 @@ class WireWatch final : public FrameObserver, public MetadataObserver {
   std::set<LedgerId> removed_;
   std::map<LedgerId, metadata::LedgerMetadata> last_seen_;  // of those that were removed
   std::set<std::string> damaged_;
+  std::set<std::string> set_back_;
+  std::map<Where, std::set<EntryId>> unnamed_;  // copies of before that metadata did not name then
   std::set<std::string> disturbed_;
 };
 
