@@ -142,13 +142,39 @@ TEST_F(ExtentStoreTest, ABlockThatCannotBeReadIsDamaged) {
   const auto loaded = Await(store->Load(kLedger));
   ASSERT_TRUE(loaded.ok()) << loaded.status();
   EXPECT_TRUE(loaded->has_lost_its_end);
-  // Merging goes on without it, and passes it on.
+  // Merging waits for it, and in the end goes on without it, and passes that on.
   WriteOthers(6);
+  EXPECT_EQ(store->run_count(), 8u);
+  ASSERT_TRUE(Await(SleepTask(absl::Minutes(6))).ok());
+  WriteOthers(1);
   EXPECT_EQ(store->run_count(), 1u);
   faults.Clear();
   MustOpenStore();
   EXPECT_EQ(CodeOfFind(5), ErrorCode::kCorruptData);
   EXPECT_EQ(CodeOfFind(15), ErrorCode::kOk);
+}
+
+// The disk was out of reach for some minutes: the ledger is uncertain meanwhile, and nothing is
+// removed that is the only copy.
+TEST_F(ExtentStoreTest, ABlockThatCanBeReadLaterHasLostNothing) {
+  MustOpenStore();
+  MustWrite(Locations(0, 10));
+  MustOpenStore();
+  FailReads(PathOfRun(1), ExtentBlockOffset(0));
+  EXPECT_EQ(CodeOfFind(5), ErrorCode::kCorruptData);
+  WriteOthers(7);
+  EXPECT_EQ(store->run_count(), 8u);
+  const size_t files = RunFiles().size();
+  EXPECT_EQ(CodeOf(Await(store->Clear())), ErrorCode::kIoError);
+  EXPECT_EQ(RunFiles().size(), files);
+  // Many minutes later one more failure is no reason.
+  ASSERT_TRUE(Await(SleepTask(absl::Hours(1))).ok());
+  FailReads(PathOfRun(1), ExtentBlockOffset(0), 1);
+  WriteOthers(1);
+  EXPECT_EQ(store->run_count(), 1u);
+  EXPECT_EQ(CodeOfFind(5), ErrorCode::kOk);
+  MustOpenStore();
+  EXPECT_EQ(Stored(kLedger)->locations, Locations(0, 10));
 }
 
 // Each read is tried again, for as long as a disk may fail that is well otherwise.

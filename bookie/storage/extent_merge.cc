@@ -8,6 +8,7 @@
 
 #include "common/async/yield.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
 #include "common/base/try.h"
 
 namespace stele::bookie {
@@ -71,8 +72,12 @@ Task<absl::Status> RunReader::NextEntry() {
 Task<absl::Status> RunReader::NextBlock() {
   const uint32_t number = next_block_++;
   next_row_ = 0;
-  absl::StatusOr<std::shared_ptr<const ExtentBlock>> block = co_await run_->ReadBlock(number);
+  absl::StatusOr<std::shared_ptr<const ExtentBlock>> block =
+      co_await run_->ReadBlock(number, /*patiently=*/true);
   if (CodeOf(block.status()) == ErrorCode::kCorruptData) {
+    if (run_->MayComeBack(number)) {
+      co_return MakeError(ErrorCode::kIoError, ToStd(block.status().message()));
+    }
     block_ = nullptr;
     const LedgerId last =
         next_block_ < run_->block_count() ? run_->first_ledger(next_block_) : LedgerId(INT64_MAX);

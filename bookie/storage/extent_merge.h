@@ -21,7 +21,7 @@ struct MergedRun {
 // `inputs`: the newest first. What a newer one has goes before what an older one has.
 //   is_oldest   there is no older run, so nobody needs to be told what is void
 // Lets others run now and then. Errors: those of the file system. A damaged block is none: its
-// ledgers are marked.
+// ledgers are marked. One that the disk does not give is an error until it has not for long.
 Task<absl::StatusOr<MergedRun>> MergeRuns(Executor* executor, ExtentRunWriter* writer,
                                           std::vector<std::shared_ptr<const ExtentRun>> inputs,
                                           bool is_oldest);

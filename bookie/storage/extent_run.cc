@@ -13,6 +13,8 @@ namespace stele::bookie {
 namespace {
 
 constexpr size_t kWriteBytes = 1 << 20;
+// For less than that a disk may be out of reach, or an array without a path to it.
+constexpr absl::Duration kUnreadableMin = absl::Minutes(5);
 
 // What the disk does not give is damaged.
 absl::StatusOr<Buffer> UnreadableIsDamaged(absl::StatusOr<Buffer> bytes) {
@@ -57,10 +59,12 @@ Task<absl::StatusOr<OpenRun>> OpenRunFile(Env env, std::string path, RunNumbers 
   co_return run;
 }
 
+// kIoError: it cannot be read, which is no damage here: what is made of a hole stays.
 Task<absl::StatusOr<ExtentBlock>> ReadBlockOf(Env env, File* file, RunNumbers numbers,
                                               uint32_t number) {
-  STELE_CO_TRY(Buffer bytes,
-               co_await ReadBytes(env, file, ExtentBlockOffset(number), kExtentBlockBytes));
+  const uint64_t offset = ExtentBlockOffset(number);
+  STELE_CO_TRY(Buffer bytes, co_await ReadPatiently(
+                                 env, [=] { return file->ReadAt(offset, kExtentBlockBytes); }));
   co_return ExtentBlock::Parse(std::move(bytes), numbers, number);
 }
 
@@ -165,22 +169,30 @@ std::pair<uint32_t, uint32_t> ExtentRun::BlocksOf(LedgerId ledger) const {
 }
 
 Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ExtentRun::ReadBlock(
-    uint32_t block) const {
+    uint32_t block, bool patiently) const {
   if (lost_blocks_.contains(block)) {
     co_return MakeError(ErrorCode::kCorruptData, StrCat(path_, ": block ", block, " was lost"));
   }
   absl::StatusOr<Buffer> bytes;
-  if (unreadable_.contains(block)) {
+  if (!patiently && unreadable_since_.contains(block)) {
     bytes =
         UnreadableIsDamaged(co_await file_->ReadAt(ExtentBlockOffset(block), kExtentBlockBytes));
   } else {
     bytes = co_await ReadBytes(env_, file_.get(), ExtentBlockOffset(block), kExtentBlockBytes);
-    if (CodeOf(bytes.status()) == ErrorCode::kCorruptData) unreadable_.insert(block);
+  }
+  if (bytes.ok()) unreadable_since_.erase(block);
+  if (CodeOf(bytes.status()) == ErrorCode::kCorruptData) {
+    unreadable_since_.try_emplace(block, env_.clock->Now());
   }
   if (!bytes.ok()) co_return WithContext(bytes.status(), path_);
   absl::StatusOr<ExtentBlock> parsed = ExtentBlock::Parse(*std::move(bytes), numbers_, block);
   if (!parsed.ok()) co_return WithContext(parsed.status(), path_);
   co_return std::make_shared<const ExtentBlock>(*std::move(parsed));
+}
+
+bool ExtentRun::MayComeBack(uint32_t block) const {
+  const auto found = unreadable_since_.find(block);
+  return found != unreadable_since_.end() && env_.clock->Now() - found->second < kUnreadableMin;
 }
 
 // ---- Writing

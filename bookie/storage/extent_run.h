@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <optional>
 #include <set>
@@ -15,6 +16,7 @@
 #include "bookie/storage/extent_format.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
+#include "common/base/time.h"
 #include "common/seams/env.h"
 #include "common/seams/file_system.h"
 
@@ -74,7 +76,14 @@ class ExtentRun {
   std::pair<uint32_t, uint32_t> BlocksOf(LedgerId ledger) const;
 
   // kCorruptData: it is damaged, or cannot be read. The run outlives the task.
-  Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ReadBlock(uint32_t block) const;
+  //   patiently   also one that could not be read before is tried more than once
+  Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ReadBlock(uint32_t block,
+                                                                     bool patiently = false) const;
+  // After ReadBlock has failed: the disk did not give it, and not for long enough to call it lost
+  // for ever. What makes that final waits.
+  bool MayComeBack(uint32_t block) const;
+  // The last read of some block failed on the disk.
+  bool has_unreadable_blocks() const { return !unreadable_since_.empty(); }
 
  private:
   Env env_;
@@ -84,8 +93,8 @@ class ExtentRun {
   RunNumbers numbers_;
   ExtentRunTail tail_;
   std::set<uint32_t> lost_blocks_;
-  // That could not be read in all the time that ReadPatiently takes: one try is enough from now on.
-  mutable std::set<uint32_t> unreadable_;
+  // Could not be read in all the time that ReadPatiently takes: one try is enough from then on.
+  mutable std::map<uint32_t, MonotonicTime> unreadable_since_;
 };
 
 // Makes a run in `directory`, under another name until all of it is durable.

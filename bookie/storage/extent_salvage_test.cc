@@ -190,6 +190,17 @@ TEST_F(DamagedRunTest, WhatACutFileShouldHaveIsNotReadBehindItsEnd) {
   faults.Clear();
 }
 
+// A disk that is out of reach is no damage: the bookie is started again.
+TEST_F(DamagedRunTest, WhatCannotBeReadIsNoHole) {
+  Write();
+  DamageTail(PathOfRun(2));
+  FailReads(PathOfRun(2), ExtentBlockOffset(2));
+  EXPECT_EQ(CodeOf(OpenStore()), ErrorCode::kIoError);
+  faults.Clear();
+  MustOpenStore();
+  EXPECT_EQ(Verify(), 0);
+}
+
 // ---- Where no older run knows of a ledger
 
 struct HoleTest : ExtentStoreTest {

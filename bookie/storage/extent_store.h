@@ -10,7 +10,8 @@
 // made from. So after any crash the runs that are in no other are the index, and a number that is
 // missing is a run that was lost; a file beside them says which number was the last.
 // Damage: a block that is not what was written, or that the disk does not give for some seconds,
-// makes its ledgers lose locations (kCorruptData); merging passes on which ledgers these are. A
+// makes its ledgers lose locations (kCorruptData); merging passes on which ledgers these are, but
+// waits for minutes for a block that the disk does not give. A
 // header that is certain, for a ledger that has lost some, says that nothing is missing: the ledger
 // is written whole, and what was before is void. What says which ledgers a run has is there twice,
 // and in the blocks (extent_salvage.h).
@@ -89,7 +90,8 @@ class ExtentStore final : public IndexStore {
   Task<absl::Status> SyncNames() override { co_return absl::OkStatus(); }
 
   // Removes all there is, also what keeps Java away (java_guard.h). After a crash all runs are
-  // there, or none is. The last call.
+  // there, or none is. The last call. kIoError: the disk did not give some of what was asked for,
+  // and may yet; all is as it was.
   Task<absl::Status> Clear();
 
   // Until no merge is due.

@@ -185,6 +185,11 @@ Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> ExtentStore::Open(Env env,
 Task<absl::Status> ExtentStore::Clear() {
   co_await AwaitMerges();
   const Permits::Hold turn = co_await turn_.Acquire(1);
+  for (const Run& run : *runs_) {
+    if (!run->has_unreadable_blocks()) continue;
+    co_return MakeError(ErrorCode::kIoError,
+                        StrCat(run->path(), ": what cannot be read now is not removed"));
+  }
   // Also what a failure has left behind.
   STELE_CO_TRY(const FoundRuns found, co_await FindRuns(env_.files, options_.directories));
   std::vector<std::string> last;

@@ -104,6 +104,11 @@ struct ExtentStoreTest : testing::Test, StorageRig {
   void MustWrite(std::map<int64_t, int64_t> locations, int32_t state_bits = 0) {
     MustWrite(Model{{kLedger, {state_bits, std::move(locations)}}});
   }
+  Task<absl::Status> SleepTask(absl::Duration duration) {
+    const Env env = world.env(process);
+    co_await SleepFor(env.executor, env.clock, duration);
+    co_return absl::OkStatus();
+  }
   Task<absl::Status> AwaitMergesTask() {
     co_await store->AwaitMerges();
     co_return absl::OkStatus();
