@@ -333,6 +333,35 @@ TEST_F(ExtentStoreTest, AMergeThatWaitsForALedgerDoesNotBuryALoss) {
   }
 }
 
+// A header that was certain before a merge met a loss proves nothing about it, although the ledger
+// had lost something before, and that was known.
+TEST_F(ExtentStoreTest, AProofFromBeforeAMergeDoesNotCoverItsLoss) {
+  MustOpenStore();
+  for (const int64_t first : {0, 10}) {
+    Model changes;
+    for (const LedgerId ledger : {LedgerId(6), kLedger}) {
+      changes[ledger] = {0, Locations(first, first + 10)};
+    }
+    MustWrite(changes);
+  }
+  DamageBlock(PathOfRun(1), 0);
+  EXPECT_EQ(CodeOfFind(5), ErrorCode::kCorruptData);  // this one is known
+  DamageBlock(PathOfRun(2), 0);
+  // The merge waits here, before it has told of the second one.
+  std::optional<LedgerLocks::Guard> held(Await(locks->Acquire(LedgerId(6))));
+  WriteOthers(5);
+  MustWrite(Model{{LedgerId(500), {0, Locations(0, 4000, 5)}}});
+  ASSERT_TRUE(world.scheduler().RunUntil([&] { return store->run_count() == 1; }).ok());
+  MustWrite({}, 0);
+  held.reset();
+  AwaitMerges();
+  for (int round = 0; round < 2; ++round) {
+    EXPECT_EQ(CodeOfFind(15), ErrorCode::kCorruptData);
+    EXPECT_FALSE(Await(store->Load(kLedger))->last_entry_is_certain);
+    MustOpenStore();
+  }
+}
+
 // ---- What the storage makes of it
 
 TEST_F(ExtentStoreTest, TheStorageCountsEachLedgerThatHasLostSome) {

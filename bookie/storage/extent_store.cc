@@ -263,9 +263,12 @@ Task<absl::Status> ExtentStore::MergeNewest(size_t count) {
   const auto has_lost = [&](LedgerId ledger) {
     return Contains(ledger) && !IsVoid(ledger, numbers);
   };
-  // At once: no run shows any more what was passed over.
+  // At once: no run shows any more what was passed over, and no header yet knows of it.
   for (const LedgerId ledger : merged->lost_some) {
-    if (has_lost(ledger)) ++lost_[ledger].merges;
+    if (!has_lost(ledger)) continue;
+    Losses& losses = lost_[ledger];
+    ++losses.merges;
+    losses.is_told = false;
   }
   for (const LedgerId ledger : merged->lost_some) {
     // Not while it is being written, perhaps whole.
