@@ -46,7 +46,7 @@ class Conversion final : public IndexUpdates {
   }
 
   Task<absl::Status> Copy(LedgerId ledger);
-  Task<absl::StatusOr<IndexHeader>> HeaderOf(LedgerId ledger);
+  static Task<absl::StatusOr<IndexHeader>> HeaderOf(IndexStore* store, LedgerId ledger);
   Task<absl::Status> LeaveWhatIsThere(LedgerId ledger, IndexHeader* header, LocationPiece* piece);
   Task<absl::Status> WriteParts();
 
@@ -67,8 +67,8 @@ Task<absl::Status> Conversion::Run() {
   co_return co_await WriteParts();
 }
 
-Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(LedgerId ledger) {
-  STELE_CO_TRY(const LoadedIndex loaded, co_await from_->Load(ledger));
+Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(IndexStore* store, LedgerId ledger) {
+  STELE_CO_TRY(const LoadedIndex loaded, co_await store->Load(ledger));
   // What the storage makes of such a ledger, when it loads it.
   const bool may_have_been_fenced = !loaded.header.has_value() || loaded.is_cut;
   IndexHeader header = loaded.header.value_or(IndexHeader());
@@ -81,7 +81,7 @@ Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(LedgerId ledger) {
 }
 
 Task<absl::Status> Conversion::Copy(LedgerId ledger) {
-  STELE_CO_TRY(IndexHeader header, co_await HeaderOf(ledger));
+  STELE_CO_TRY(IndexHeader header, co_await HeaderOf(from_, ledger));
   for (std::optional<int64_t> next = 0; next.has_value();) {
     STELE_CO_TRY(LocationPiece piece, co_await from_->ReadPiece(ledger, *next));
     if (piece.lost_some) header.state_bits |= kIndexStateUncertain;
@@ -102,15 +102,11 @@ Task<absl::Status> Conversion::Copy(LedgerId ledger) {
 Task<absl::Status> Conversion::LeaveWhatIsThere(LedgerId ledger, IndexHeader* header,
                                                 LocationPiece* piece) {
   constexpr int32_t kNeverTakenBack = kIndexStateFenced | kIndexStateUncertain;
-  STELE_CO_TRY(const LoadedIndex there, co_await to_->Load(ledger));
-  if (there.header.has_value()) {
-    const int32_t bits = header->state_bits & kNeverTakenBack;
-    const std::optional<wire::MasterKey> key = header->master_key;
-    *header = *there.header;
-    header->claim = {};
-    header->state_bits |= bits;
-    if (!header->master_key.has_value()) header->master_key = key;
-  }
+  // Also that it has lost some: what `from` is certain of proves nothing about it.
+  STELE_CO_TRY(IndexHeader there, co_await HeaderOf(to_, ledger));
+  there.state_bits |= header->state_bits & kNeverTakenBack;
+  if (!there.master_key.has_value()) there.master_key = header->master_key;
+  *header = std::move(there);
   LocationPiece missing{.lost_some = piece->lost_some, .next = piece->next};
   for (size_t i = 0; i < piece->entries.size(); ++i) {
     const auto found = co_await to_->Find(ledger, EntryId(piece->entries[i]));
@@ -162,10 +158,9 @@ Task<absl::StatusOr<std::unique_ptr<IndexStore>>> OpenIndex(Env env, IndexOption
   const bool is_in_extents = extents->run_count() > 0;
   const IndexFormat as_it_is = is_in_extents ? IndexFormat::kExtents : IndexFormat::kFiles;
   if (options.format.value_or(as_it_is) == IndexFormat::kFiles) {
-    if (is_in_extents) {
-      STELE_CO_TRY_OK(co_await Convert(extents.get(), files.get(), &options));
-      STELE_CO_TRY_OK(co_await extents->Clear());
-    }
+    STELE_CO_TRY_OK(co_await Convert(extents.get(), files.get(), &options));
+    // Also what the end of a conversion that was broken off has left.
+    STELE_CO_TRY_OK(co_await extents->Clear());
     co_return std::move(files);
   }
   // Also the rest of a conversion that was broken off.

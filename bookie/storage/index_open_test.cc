@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bookie/storage/extent_format.h"
 #include "bookie/storage/storage_rig.h"
 
 namespace stele::bookie {
@@ -151,6 +152,33 @@ TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
   EXPECT_FALSE(Exists("/d1/0/7/7.idx"));
 }
 
+// Nor does it hide that the extents have lost what came after it: an entry, and a fence.
+TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterProvesNothing) {
+  OpenAs(IndexFormat::kFiles);
+  MustPut(kLedger, EntryId(0));
+  MustFlush();
+  const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
+  const std::string old = ReadWholeFile(path);
+  OpenAs(IndexFormat::kExtents);
+  MustPut(kLedger, EntryId(1));
+  MustLoad(kLedger);
+  storage->SetFenced(kLedger);
+  MustFlush();
+  Kill();
+  const std::string run = StrCat("/extents/", ExtentRunName({.first = 2, .last = 2}));
+  for (const char* root : {"/d0", "/d1"}) {
+    if (Exists(root + run)) OverwriteFile(root + run, ExtentBlockOffset(0) + 100, "damaged");
+  }
+  CreateFile("/d1/0/7/7.idx", old);
+  for (int round = 0; round < 2; ++round) {
+    OpenAs(std::nullopt);
+    EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+    EXPECT_TRUE(MustLoad(kLedger)->fenced);
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kOk);
+    EXPECT_NE(CodeOfRead(kLedger, EntryId(1)), ErrorCode::kNoSuchEntry);
+  }
+}
+
 // The process dies at each step of a conversion, in both directions.
 TEST_F(IndexOpenTest, AConversionThatWasBrokenOffGoesOn) {
   OpenAs(IndexFormat::kFiles);
@@ -185,6 +213,23 @@ TEST_F(IndexOpenTest, AConversionThatWasBrokenOffGoesOn) {
     wanted = wanted == IndexFormat::kFiles ? IndexFormat::kExtents : IndexFormat::kFiles;
   }
   EXPECT_GT(broken_off, 5);
+}
+
+// When all runs are gone the next start finds no extents, and nothing to convert.
+TEST_F(IndexOpenTest, JavaIsLetInAlsoWhenTheProcessDiesWhenTheRunsAreGone) {
+  OpenAs(IndexFormat::kExtents);
+  MustPut(kLedger, EntryId(0));
+  MustFlush();
+  options.index_format = IndexFormat::kFiles;
+  Kill();
+  faults.Fail(simulation::FileOperation::kRemove, "not-for-java");
+  EXPECT_FALSE(Await(OpenLedgerStorage(world.env(process), options)).ok());
+  faults.Clear();
+  for (int round = 0; round < 2; ++round) {
+    OpenAs(IndexFormat::kFiles);
+    EXPECT_FALSE(HasExtents());
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kOk);
+  }
 }
 
 }  // namespace
