@@ -78,8 +78,8 @@ TEST_F(GarbageCollectorTest, LedgersUnknownToMetadataGoAfterTwoPassesAGraceApart
 
 TEST_F(GarbageCollectorTest, F39AStoreThatCannotBeAskedDeletesNothing) {
   Collect();
-  Wait(kGrace);
   world_.world().metadata().Stop();
+  Wait(kGrace);
   EXPECT_FALSE(TryCollect().ok());
   world_.world().metadata().Start();
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
@@ -98,8 +98,8 @@ TEST_F(GarbageCollectorTest, ALedgerWhoseMetadataCannotBeReadStays) {
 
 TEST_F(GarbageCollectorTest, AnotherClustersAnswersCountForNothing) {
   Collect();
-  Wait(kGrace);
   operator_->PutNode("/ledgers/INSTANCEID", "somebody-else");
+  Wait(kGrace);
   EXPECT_EQ(CodeOf(TryCollect()), ErrorCode::kCookieMismatch);
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(0)), ReplyCode::kOk);
 }
