@@ -1,10 +1,12 @@
 #include "bookie/storage/index_open.h"
 
+#include <set>
 #include <utility>
 
 #include "bookie/storage/extent_store.h"
 #include "bookie/storage/index_enumeration.h"
 #include "bookie/storage/index_file_store.h"
+#include "bookie/storage/patient_read.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -16,13 +18,16 @@ namespace {
 constexpr size_t kEntriesAtATime = 1 << 20;
 constexpr size_t kLedgersAtATime = 16 << 10;
 constexpr size_t kFilesAtATime = 16;
+// Ledgers that cannot be read, although others can. More of them have another cause than bad
+// sectors, and what was converted is removed.
+constexpr size_t kUnreadableMax = 16;
 
 // Copies ledgers from one store to another. Nobody else uses the two.
 class Conversion final : public IndexUpdates {
  public:
-  Conversion(IndexStore* from, IndexStore* to,
+  Conversion(Env env, IndexStore* from, IndexStore* to,
              const std::function<void(int64_t, int64_t)>* on_converted)
-      : from_(from), to_(to), on_converted_(on_converted) {}
+      : env_(env), from_(from), to_(to), on_converted_(on_converted) {}
 
   // What a conversion that was broken off has copied in part is completed. What `to` knows stays:
   // of a ledger that both have `from` may be far older.
@@ -45,15 +50,20 @@ class Conversion final : public IndexUpdates {
                           .locations = part.piece.locations};
   }
 
+  // What of a ledger gave this status is lost, and does not stop the conversion of the others.
+  bool IsLost(LedgerId ledger, const absl::Status& status);
   Task<absl::Status> Copy(LedgerId ledger);
-  Task<absl::StatusOr<IndexHeader>> HeaderOf(LedgerId ledger);
+  Task<absl::StatusOr<LocationPiece>> ReadPiece(LedgerId ledger, int64_t first);
+  Task<absl::StatusOr<IndexHeader>> HeaderOf(IndexStore* store, LedgerId ledger);
   Task<absl::Status> LeaveWhatIsThere(LedgerId ledger, IndexHeader* header, LocationPiece* piece);
   Task<absl::Status> WriteParts();
 
+  Env env_;
   IndexStore* from_;
   IndexStore* to_;
   const std::function<void(int64_t, int64_t)>* on_converted_;
   int64_t ledgers_ = 0;  // read
+  std::set<LedgerId> unreadable_;
   std::vector<Part> parts_;
   size_t entries_ = 0;
 };
@@ -67,8 +77,24 @@ Task<absl::Status> Conversion::Run() {
   co_return co_await WriteParts();
 }
 
-Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(LedgerId ledger) {
-  STELE_CO_TRY(const LoadedIndex loaded, co_await from_->Load(ledger));
+bool Conversion::IsLost(LedgerId ledger, const absl::Status& status) {
+  if (CodeOf(status) == ErrorCode::kCorruptData) return true;
+  if (CodeOf(status) != ErrorCode::kIoError) return false;
+  unreadable_.insert(ledger);
+  return unreadable_.size() <= kUnreadableMax;
+}
+
+Task<absl::StatusOr<LocationPiece>> Conversion::ReadPiece(LedgerId ledger, int64_t first) {
+  IndexStore* const from = from_;
+  auto piece = co_await ReadPatiently(env_, [=] { return from->ReadPiece(ledger, first); });
+  if (IsLost(ledger, piece.status())) co_return LocationPiece{.lost_some = true};
+  co_return piece;
+}
+
+Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(IndexStore* store, LedgerId ledger) {
+  auto read = co_await ReadPatiently(env_, [=] { return store->Load(ledger); });
+  if (IsLost(ledger, read.status())) read = LoadedIndex();
+  STELE_CO_TRY(const LoadedIndex loaded, std::move(read));
   // What the storage makes of such a ledger, when it loads it.
   const bool may_have_been_fenced = !loaded.header.has_value() || loaded.is_cut;
   IndexHeader header = loaded.header.value_or(IndexHeader());
@@ -81,9 +107,9 @@ Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(LedgerId ledger) {
 }
 
 Task<absl::Status> Conversion::Copy(LedgerId ledger) {
-  STELE_CO_TRY(IndexHeader header, co_await HeaderOf(ledger));
+  STELE_CO_TRY(IndexHeader header, co_await HeaderOf(from_, ledger));
   for (std::optional<int64_t> next = 0; next.has_value();) {
-    STELE_CO_TRY(LocationPiece piece, co_await from_->ReadPiece(ledger, *next));
+    STELE_CO_TRY(LocationPiece piece, co_await ReadPiece(ledger, *next));
     if (piece.lost_some) header.state_bits |= kIndexStateUncertain;
     next = piece.next;
     if (to_->Contains(ledger)) {
@@ -102,19 +128,15 @@ Task<absl::Status> Conversion::Copy(LedgerId ledger) {
 Task<absl::Status> Conversion::LeaveWhatIsThere(LedgerId ledger, IndexHeader* header,
                                                 LocationPiece* piece) {
   constexpr int32_t kNeverTakenBack = kIndexStateFenced | kIndexStateUncertain;
-  STELE_CO_TRY(const LoadedIndex there, co_await to_->Load(ledger));
-  if (there.header.has_value()) {
-    const int32_t bits = header->state_bits & kNeverTakenBack;
-    const std::optional<wire::MasterKey> key = header->master_key;
-    *header = *there.header;
-    header->claim = {};
-    header->state_bits |= bits;
-    if (!header->master_key.has_value()) header->master_key = key;
-  }
+  STELE_CO_TRY(IndexHeader there, co_await HeaderOf(to_, ledger));
+  there.state_bits |= header->state_bits & kNeverTakenBack;
+  if (!there.master_key.has_value()) there.master_key = header->master_key;
+  if (there.explicit_lac.empty()) there.explicit_lac = header->explicit_lac;
+  *header = std::move(there);
   LocationPiece missing{.lost_some = piece->lost_some, .next = piece->next};
   for (size_t i = 0; i < piece->entries.size(); ++i) {
     const auto found = co_await to_->Find(ledger, EntryId(piece->entries[i]));
-    if (!found.ok() && CodeOf(found.status()) != ErrorCode::kCorruptData) co_return found.status();
+    if (!found.ok() && !IsLost(ledger, found.status())) co_return found.status();
     if (found.ok() && !found->IsAbsent()) continue;
     missing.entries.push_back(piece->entries[i]);
     missing.locations.push_back(piece->locations[i]);
@@ -135,8 +157,8 @@ Task<absl::Status> Conversion::WriteParts() {
 }
 
 // All is durable in `to` when it returns, and still there in `from`.
-Task<absl::Status> Convert(IndexStore* from, IndexStore* to, const IndexOptions* options) {
-  Conversion conversion(from, to, &options->on_converted);
+Task<absl::Status> Convert(Env env, IndexStore* from, IndexStore* to, const IndexOptions* options) {
+  Conversion conversion(env, from, to, &options->on_converted);
   co_return co_await conversion.Run();
 }
 
@@ -162,14 +184,13 @@ Task<absl::StatusOr<std::unique_ptr<IndexStore>>> OpenIndex(Env env, IndexOption
   const bool is_in_extents = extents->run_count() > 0;
   const IndexFormat as_it_is = is_in_extents ? IndexFormat::kExtents : IndexFormat::kFiles;
   if (options.format.value_or(as_it_is) == IndexFormat::kFiles) {
-    if (is_in_extents) {
-      STELE_CO_TRY_OK(co_await Convert(extents.get(), files.get(), &options));
-      STELE_CO_TRY_OK(co_await extents->Clear());
-    }
+    if (is_in_extents) STELE_CO_TRY_OK(co_await Convert(env, extents.get(), files.get(), &options));
+    // Also where there is none: what keeps Java away may have been left.
+    STELE_CO_TRY_OK(co_await extents->Clear());
     co_return std::move(files);
   }
   // Also the rest of a conversion that was broken off.
-  STELE_CO_TRY_OK(co_await Convert(files.get(), extents.get(), &options));
+  STELE_CO_TRY_OK(co_await Convert(env, files.get(), extents.get(), &options));
   for (const LedgerId ledger : files->Ledgers()) STELE_CO_TRY_OK(co_await files->Remove(ledger));
   co_return std::move(extents);
 }

@@ -9,6 +9,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bookie/storage/extent_format.h"
 #include "bookie/storage/storage_rig.h"
 
 namespace stele::bookie {
@@ -128,6 +129,54 @@ TEST_F(IndexOpenTest, WhatWasUncertainStaysUncertain) {
   }
 }
 
+// One damaged file is no reason not to serve the others.
+TEST_F(IndexOpenTest, AnIndexFileThatIsDamagedOrUnreadableDoesNotStopAConversion) {
+  for (const char* what : {"header", "locations", "disk"}) {
+    SCOPED_TRACE(what);
+    OpenAs(IndexFormat::kFiles);
+    for (const LedgerId ledger : {kLedger, LedgerId(8)}) {
+      for (int64_t entry = 0; entry < 20; ++entry) MustPut(ledger, EntryId(entry));
+    }
+    MustFlush();
+    Kill();
+    const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
+    const std::string_view part = what;
+    if (part == "header") OverwriteFile(path, 0, "damaged!");
+    if (part == "locations") OverwriteFile(path, LocationOffset(3), std::string(8, '\xff'));
+    if (part == "disk") faults.Fail(simulation::FileOperation::kRead, path);
+    OpenAs(IndexFormat::kExtents);
+    faults.Clear();
+    const LedgerState* state = MustLoad(kLedger);
+    EXPECT_TRUE(state->uncertain);
+    EXPECT_EQ(state->fenced, part != "locations");
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(30)), ErrorCode::kUnknownLedgerState);
+    EXPECT_FALSE(MustLoad(LedgerId(8))->uncertain);
+    EXPECT_EQ(CodeOfRead(LedgerId(8), EntryId(3)), ErrorCode::kOk);
+    // The entry logs have what the file does not tell.
+    TestPace pace;
+    ASSERT_TRUE(Await(storage->RecoverIndexes({kLedger}, &pace)).ok());
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(3)), ErrorCode::kOk);
+    EXPECT_FALSE(Exists(path));
+    for (const LedgerId ledger : {kLedger, LedgerId(8)}) {
+      ASSERT_TRUE(Await(storage->DeleteLedger(ledger)).ok());
+    }
+  }
+}
+
+// That is no damage of a file, and a conversion removes what it has converted.
+TEST_F(IndexOpenTest, WhenManyIndexFilesAreUnreadableNothingIsConverted) {
+  OpenAs(IndexFormat::kFiles);
+  Fill();
+  options.index_format = IndexFormat::kExtents;
+  Kill();
+  faults.Fail(simulation::FileOperation::kRead, ".idx");
+  EXPECT_EQ(CodeOf(Open()), ErrorCode::kIoError);
+  faults.Clear();
+  EXPECT_TRUE(HasIndexFiles());
+  OpenAs(IndexFormat::kFiles);
+  Verify();
+}
+
 // A file of a ledger that the extents have is older: of another directory, or from a backup.
 TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
   OpenAs(IndexFormat::kFiles);
@@ -149,6 +198,29 @@ TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
     EXPECT_EQ(CodeOfRead(kLedger, EntryId(entry)), ErrorCode::kOk);
   }
   EXPECT_FALSE(Exists("/d1/0/7/7.idx"));
+}
+
+TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterIsNoProofThatNothingIsLost) {
+  OpenAs(IndexFormat::kFiles);
+  MustPut(kLedger, EntryId(0));
+  MustFlush();
+  const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
+  const std::string old = ReadWholeFile(path);
+  OpenAs(IndexFormat::kExtents);
+  for (int64_t entry = 1; entry < 3; ++entry) {
+    MustPut(kLedger, EntryId(entry));
+    storage->SetExplicitLac(kLedger, EntryId(0), MakeLacPacket(kLedger, EntryId(0)));
+    MustFlush();
+  }
+  Kill();
+  const std::string run = StrCat("extents/", ExtentRunName({.first = 2, .last = 2}));
+  const std::string run_path = StrCat(Exists(StrCat("/d0/", run)) ? "/d0/" : "/d1/", run);
+  OverwriteFile(run_path, ExtentBlockOffset(0) + 100, "damaged");
+  CreateFile("/d1/0/7/7.idx", old);
+  OpenAs(std::nullopt);
+  EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1)), ErrorCode::kCorruptData);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(2)), ErrorCode::kOk);
 }
 
 // The process dies at each step of a conversion, in both directions.
