@@ -25,6 +25,20 @@ struct IndexOpenTest : testing::Test, StorageRig {
     Kill();
     MustOpen();
   }
+  // The extents have kLedger with an entry and a fence more than the file that is given.
+  std::string OutgrowAnIndexFile() {
+    OpenAs(IndexFormat::kFiles);
+    MustPut(kLedger, EntryId(0));
+    MustFlush();
+    std::string old = ReadWholeFile(Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx");
+    OpenAs(IndexFormat::kExtents);
+    MustPut(kLedger, EntryId(1));
+    MustLoad(kLedger);
+    storage->SetFenced(kLedger);
+    MustFlush();
+    Kill();
+    return old;
+  }
   // Ledgers in several states; one of them is deleted.
   void Fill() {
     for (int64_t ledger = 0; ledger < 30; ++ledger) {
@@ -131,17 +145,7 @@ TEST_F(IndexOpenTest, WhatWasUncertainStaysUncertain) {
 
 // A file of a ledger that the extents have is older: of another directory, or from a backup.
 TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
-  OpenAs(IndexFormat::kFiles);
-  MustPut(kLedger, EntryId(0));
-  MustFlush();
-  const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
-  const std::string old = ReadWholeFile(path);
-  OpenAs(IndexFormat::kExtents);
-  MustPut(kLedger, EntryId(1));
-  MustLoad(kLedger);
-  storage->SetFenced(kLedger);
-  MustFlush();
-  Kill();
+  const std::string old = OutgrowAnIndexFile();
   CreateFile("/d1/0/7/7.idx", old);
   OpenAs(std::nullopt);
   EXPECT_TRUE(MustLoad(kLedger)->fenced);
@@ -154,17 +158,7 @@ TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
 
 // Nor does it hide that the extents have lost what came after it: an entry, and a fence.
 TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterProvesNothing) {
-  OpenAs(IndexFormat::kFiles);
-  MustPut(kLedger, EntryId(0));
-  MustFlush();
-  const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
-  const std::string old = ReadWholeFile(path);
-  OpenAs(IndexFormat::kExtents);
-  MustPut(kLedger, EntryId(1));
-  MustLoad(kLedger);
-  storage->SetFenced(kLedger);
-  MustFlush();
-  Kill();
+  const std::string old = OutgrowAnIndexFile();
   const std::string run = StrCat("/extents/", ExtentRunName({.first = 2, .last = 2}));
   for (const char* root : {"/d0", "/d1"}) {
     if (Exists(root + run)) OverwriteFile(root + run, ExtentBlockOffset(0) + 100, "damaged");
