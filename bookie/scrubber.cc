@@ -196,9 +196,25 @@ Task<absl::Status> Scrubber::CheckAll(Ledger* ledger) {
 Task<absl::StatusOr<bool>> Scrubber::Prove(Ledger* ledger) {
   if (!ledger->metadata.has_value()) co_return false;
   const ExpectedEntries expected(&*ledger->metadata, self_);
+  bool complete = false;
+  // Index files tell on the way of what is brought back then: once more.
+  for (int tries = 0; tries < 2 && !complete; ++tries) {
+    parts_.storage->WatchForLosses(ledger->id);
+    STELE_CO_TRY(complete, co_await LookForAll(ledger, &expected));
+    if (!complete || !expected.are_all()) co_return false;
+    complete = !parts_.storage->HasSeenLoss();
+  }
+  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) co_return false;
+  parts_.storage->SetCertain(ledger->id);
+  ++stats_.ledgers_proven;
+  parts_.log->Write(LogLevel::kInfo, "a ledger is whole again", {{"ledger", ledger->id.value()}});
+  co_return true;
+}
+
+Task<absl::StatusOr<bool>> Scrubber::LookForAll(Ledger* ledger, const ExpectedEntries* expected) {
   bool complete = true;
-  for (EntryId entry = expected.AtOrAfter(EntryId(0)); !entry.IsNone();
-       entry = expected.AtOrAfter(entry.Next())) {
+  for (EntryId entry = expected->AtOrAfter(EntryId(0)); !entry.IsNone();
+       entry = expected->AtOrAfter(entry.Next())) {
     STELE_CO_TRY(const bool good, co_await IsGood(ledger, entry));
     if (!good) complete = co_await Repair(ledger, entry) && complete;
     if (ledger->repaired.size() >= kReadBackAtATimeMax) {
@@ -208,12 +224,9 @@ Task<absl::StatusOr<bool>> Scrubber::Prove(Ledger* ledger) {
     }
   }
   STELE_CO_TRY_OK(co_await ReadBack(ledger));
-  complete = complete && ledger->repaired.empty() && expected.are_all();
-  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) co_return false;
-  parts_.storage->SetCertain(ledger->id);
-  ++stats_.ledgers_proven;
-  parts_.log->Write(LogLevel::kInfo, "a ledger is whole again", {{"ledger", ledger->id.value()}});
-  co_return true;
+  complete = complete && ledger->repaired.empty();
+  ledger->repaired.clear();
+  co_return complete;
 }
 
 Task<absl::StatusOr<bool>> Scrubber::IsGood(Ledger* ledger, EntryId entry) {

@@ -18,6 +18,7 @@
 #include "absl/time/time.h"
 #include "bookie/byte_rate.h"
 #include "bookie/entry_source.h"
+#include "bookie/expected_entries.h"
 #include "bookie/scrub_options.h"
 #include "bookie/storage/ledger_storage.h"
 #include "common/async/notification.h"
@@ -96,6 +97,8 @@ class Scrubber final : private BackgroundPace {
   Task<absl::Status> CheckAll(Ledger* ledger);
   // True: it is whole, and counts as that from now on.
   Task<absl::StatusOr<bool>> Prove(Ledger* ledger);
+  // True: all that is expected of it is there, and good.
+  Task<absl::StatusOr<bool>> LookForAll(Ledger* ledger, const ExpectedEntries* expected);
   Task<absl::StatusOr<bool>> HealLedger(LedgerId ledger);
   // True: the entry is there and good.
   Task<absl::StatusOr<bool>> IsGood(Ledger* ledger, EntryId entry);

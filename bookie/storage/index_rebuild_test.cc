@@ -195,6 +195,22 @@ TEST_F(ZeroedLocationsTest, ABlockWithinIsDamageAndComesBackFromTheLogs) {
   ExpectRepair(512);
 }
 
+// What was found good before the second loss would else be taken for a proof that it is there.
+TEST_F(ZeroedLocationsTest, WhoProvesALedgerHearsOfALossThatIsMetMeanwhile) {
+  Lose(1024, 512);  // entries 0 to 63
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(0)), ErrorCode::kCorruptData);
+  storage->WatchForLosses(kLedger);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(1100)), ErrorCode::kOk);
+  EXPECT_FALSE(storage->HasSeenLoss());
+  OverwriteFile(kIndexPath, 4096, std::string(512, '\0'));  // entries 384 to 447
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(384)), ErrorCode::kCorruptData);
+  EXPECT_TRUE(storage->HasSeenLoss());
+  EXPECT_EQ(told, std::vector<LedgerId>{kLedger}) << "it was uncertain already";
+  storage->WatchForLosses(kOther);
+  EXPECT_EQ(CodeOfRead(kLedger, EntryId(384)), ErrorCode::kCorruptData);
+  EXPECT_FALSE(storage->HasSeenLoss());
+}
+
 TEST_F(ZeroedLocationsTest, TheEndIsUnknownFromTheStart) {
   Lose(1024 + 1024 * 8, 8192);
   EXPECT_TRUE(MustLoad(kLedger)->uncertain);

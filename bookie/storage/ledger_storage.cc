@@ -106,6 +106,7 @@ Task<absl::StatusOr<LedgerRecord*>> Storage::LoadLocked(LedgerId ledger) {
 
 // A part of the index file was lost. That is written into its header with the next flush.
 void Storage::OnLoss(LedgerRecord* record) {
+  if (record->state.ledger == watched_) watch_saw_loss_ = true;
   if (std::exchange(record->state.uncertain, true)) return;
   const LedgerId ledger = record->state.ledger;
   active_->dirty.insert(ledger);

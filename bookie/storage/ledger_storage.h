@@ -256,6 +256,11 @@ class LedgerStorage {
   // must have.
   virtual void SetUncertain(LedgerId ledger) = 0;
   virtual void SetCertain(LedgerId ledger) = 0;
+  // For who proves that a ledger is whole: whether it is found to have lost something from now on,
+  // also while it is uncertain already. What was looked at before that is no proof any more. One
+  // ledger at a time.
+  virtual void WatchForLosses(LedgerId ledger) = 0;
+  virtual bool HasSeenLoss() const = 0;
   // While it is damaged, what the disk has of this entry is answered by kCorruptData. In memory,
   // for kDamagedEntriesMax entries at most; a scrub finds it again.
   virtual void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) = 0;

@@ -54,6 +54,7 @@ class Storage : public LedgerStorage {
         active_(std::make_unique<Generation>(1, &chunks_)),
         flush_ended_(env.executor) {
     index_->SetLossListener([this](LedgerId ledger) {
+      if (ledger == watched_) watch_saw_loss_ = true;
       // Where it is not loaded, a later read finds the loss again.
       LedgerRecord* const record = table_.Find(ledger);
       if (record != nullptr) OnLoss(record);
@@ -113,6 +114,11 @@ class Storage : public LedgerStorage {
                                                BackgroundPace* pace) override;
   void SetUncertain(LedgerId ledger) override;
   void SetCertain(LedgerId ledger) override;
+  void WatchForLosses(LedgerId ledger) override {
+    watched_ = ledger;
+    watch_saw_loss_ = false;
+  }
+  bool HasSeenLoss() const override { return watch_saw_loss_; }
   void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) override;
   Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) override;
   StorageStats Stats() const override;
@@ -204,6 +210,8 @@ class Storage : public LedgerStorage {
   absl::AnyInvocable<void()> room_listener_;
   absl::AnyInvocable<void()> flush_listener_;
   absl::AnyInvocable<void(LedgerId)> loss_listener_;
+  std::optional<LedgerId> watched_;
+  bool watch_saw_loss_ = false;
   absl::AnyInvocable<Task<absl::Status>()> when_journalled_;
 };
 
