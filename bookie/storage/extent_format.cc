@@ -10,6 +10,7 @@
 #include "common/base/endian.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
+#include "common/wire/entry_packet.h"
 
 namespace stele::bookie {
 namespace {
@@ -127,6 +128,8 @@ LedgerRow ReadState(Reader* reader) {
     std::copy(key.begin(), key.end(), header.master_key->begin());
   }
   header.explicit_lac = reader->Take(reader->Varint(kIndexHeaderSize));
+  const size_t lac_size = header.explicit_lac.size();
+  if (lac_size != 0 && lac_size < wire::kExplicitLacFieldsSize) reader->Refuse();
   row.header = std::move(header);
   return row;
 }
@@ -337,7 +340,9 @@ absl::StatusOr<ExtentRunTail> ParseExtentTail(std::string_view bytes,
   tail.flags.reserve(ledgers);
   ledger = 0;
   for (uint64_t i = 0; i < ledgers && !reader.failed(); ++i) {
-    ledger += reader.Id(INT64_MAX - ledger);
+    const int64_t step = reader.Id(INT64_MAX - ledger);
+    if (step == 0 && i > 0) reader.Refuse();  // the same ledger twice
+    ledger += step;
     tail.ledgers.emplace_back(ledger);
     tail.flags.push_back(reader.Byte());
   }

@@ -6,6 +6,7 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/crc32c.h"
 #include "common/base/errors.h"
 #include "simulation/sim_random.h"
 
@@ -116,7 +117,7 @@ Content MakeContent(SimRandom* random) {
     IndexHeader& header = content.headers[ledger];
     header.state_bits = static_cast<int32_t>(random->Below(UINT32_MAX));
     if (random->Below(2) == 0) header.master_key.emplace().fill('k');
-    header.explicit_lac = std::string(random->Below(300), 'l');
+    if (random->Below(2) == 0) header.explicit_lac = std::string(16 + random->Below(284), 'l');
   }
   return content;
 }
@@ -217,6 +218,19 @@ TEST(ExtentFormatTest, ADamagedTailOrFooterIsNoticed) {
     EXPECT_EQ(CodeOf(ParseExtentFooter(damaged).status()), ErrorCode::kCorruptData) << at;
   }
   EXPECT_EQ(CodeOf(ParseExtentFooter(good.substr(1)).status()), ErrorCode::kCorruptData);
+}
+
+// With a checksum that is right: what no bookie of ours has written.
+TEST(ExtentFormatTest, ValuesThatCannotBeAreRefused) {
+  const std::string twice("\0\2\7\0\0\0", 6);  // no blocks; ledger 7, and 0 further
+  const ExtentRunFooter footer{.numbers = kNumbers, .tail_crc = Crc32c(twice)};
+  EXPECT_EQ(CodeOf(ParseExtentTail(twice, footer).status()), ErrorCode::kCorruptData);
+  for (const size_t lac_size : {1, 15, 16}) {
+    Content content;
+    content.flags[7] = kRowHasHeader;
+    content.headers[7].explicit_lac = std::string(lac_size, 'l');
+    EXPECT_EQ(BlockOf(Build(content), 0).ok(), lac_size == 16) << lac_size;
+  }
 }
 
 // One damaged place must not take both.
