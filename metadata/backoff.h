@@ -5,11 +5,19 @@
 #include <algorithm>
 #include <cstdint>
 
+#include "absl/status/status.h"
 #include "absl/time/time.h"
+#include "common/base/errors.h"
 #include "common/base/time.h"
 #include "common/seams/random.h"
 
 namespace stele::metadata {
+
+// Errors of a store that end by themselves: it is away, or has too much to do.
+inline bool IsTemporary(const absl::Status& status) {
+  const ErrorCode code = CodeOf(status);
+  return code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kOverloaded;
+}
 
 struct RetryOptions {
   absl::Duration backoff_first = absl::Milliseconds(20);

@@ -13,11 +13,6 @@
 namespace stele::metadata {
 namespace {
 
-bool IsTransient(const absl::Status& status) {
-  const ErrorCode code = CodeOf(status);
-  return code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kOverloaded;
-}
-
 // Ok also when the node was gone or has changed: whoever deletes looks again.
 absl::Status Deleted(const absl::Status& status) {
   const ErrorCode code = CodeOf(status);
@@ -91,7 +86,7 @@ Task<void> BookieRegistration::Run() {
       Settle(request, status);
       continue;
     }
-    const bool must_answer = settled_ < request && !IsTransient(status);
+    const bool must_answer = settled_ < request && !IsTemporary(status);
     if (must_answer || CodeOf(status) == ErrorCode::kKeyExists) {
       wanted_.reset();
       look_.Raise();  // to remove what is half made

@@ -6,7 +6,6 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "common/async/task.h"
-#include "common/base/errors.h"
 #include "common/seams/env.h"
 #include "metadata/backoff.h"
 
@@ -19,7 +18,7 @@ const absl::Status& StatusOf(const absl::StatusOr<T>& result) {
 }
 
 // Gives the result of `operation`, which is a function that gives a task, calling it again with
-// growing pauses while the store is unavailable, until retry.give_up_at. Only for what may be
+// growing pauses while the error is temporary, until retry.give_up_at. Only for what may be
 // repeated: reads, and writes whose second application does no harm. What `env` points to, and what
 // `operation` uses, outlive the task.
 template <typename Result, typename Operation>
@@ -27,9 +26,7 @@ Task<Result> WhileUnavailable(Env env, RetryOptions retry, Operation operation) 
   Backoff backoff(env.random, retry);
   for (;;) {
     Result result = co_await operation();
-    const ErrorCode code = CodeOf(StatusOf(result));
-    if (code != ErrorCode::kMetadataUnavailable && code != ErrorCode::kOverloaded) co_return result;
-    if (env.clock->Now() >= retry.give_up_at) co_return result;
+    if (!IsTemporary(StatusOf(result)) || env.clock->Now() >= retry.give_up_at) co_return result;
     co_await SleepFor(env.executor, env.clock, backoff.Next());
   }
 }

@@ -41,6 +41,10 @@ UnderreplicatedQueue::UnderreplicatedQueue(Env env, MetadataStore* store, const 
   });
 }
 
+bool UnderreplicatedQueue::MayRetry(const absl::Status& status) const {
+  return IsTemporary(status) && env_.clock->Now() < retry_.give_up_at;
+}
+
 Task<absl::Status> UnderreplicatedQueue::Ensure(std::string path, std::string value) {
   const absl::Status made = co_await WhileUnavailable<absl::Status>(
       env_, retry_, [this, path = std::move(path), value = std::move(value)] {
@@ -84,9 +88,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::Mark(LedgerId ledger,
     const ErrorCode code = CodeOf(status);
     // Somebody changed it or took it away meanwhile: look again, at once.
     if (code == ErrorCode::kMetadataConflict || code == ErrorCode::kNoSuchKey) continue;
-    if (code != ErrorCode::kMetadataUnavailable || env_.clock->Now() >= retry_.give_up_at) {
-      co_return status;
-    }
+    if (!MayRetry(status)) co_return status;
     co_await SleepFor(env_.executor, env_.clock, backoff.Next());
   }
 }
@@ -218,10 +220,8 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::Lock(LedgerId ledger) {
     STELE_SOMETIMES(kRepairLockLost, true);
     // The session ended meanwhile. What was made in the next one would stay as long as it lives.
     if (made.ok() && *made) {
-      const absl::StatusOr<Node> node = co_await store_->Get(paths_.Lock(ledger));
-      if (node.ok() && node->owner == EphemeralOwner::kThisSession && !Holds(ledger)) {
-        (co_await store_->Delete(paths_.Lock(ledger), node->version)).IgnoreError();
-      }
+      held_.emplace(ledger, Hold::kMayBeGone);
+      (co_await Unlock(ledger)).IgnoreError();
     }
     co_return false;
   }
@@ -248,10 +248,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::MakeLock(LedgerId ledger) {
       if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) co_return false;
       status = node.status();
     }
-    if (CodeOf(status) != ErrorCode::kMetadataUnavailable ||
-        env_.clock->Now() >= retry_.give_up_at) {
-      co_return status;
-    }
+    if (!MayRetry(status)) co_return status;
     co_await SleepFor(env_.executor, env_.clock, backoff.Next());
   }
 }
@@ -278,8 +275,7 @@ Task<absl::Status> UnderreplicatedQueue::Unlock(LedgerId ledger) {
       held_.erase(ledger);
       co_return absl::OkStatus();
     }
-    if (!status.ok() && (CodeOf(status) != ErrorCode::kMetadataUnavailable ||
-                         env_.clock->Now() >= retry_.give_up_at)) {
+    if (!status.ok() && !MayRetry(status)) {
       held_.erase(ledger);
       co_return status;
     }
@@ -325,9 +321,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::Finish(RepairTask task) {
     if (code == ErrorCode::kMetadataConflict) co_return false;
     // Something of it has gone, or there is more in the directory: one after the other, then.
     if (code == ErrorCode::kNoSuchKey || code == ErrorCode::kKeyNotEmpty) break;
-    if (code != ErrorCode::kMetadataUnavailable || env_.clock->Now() >= retry_.give_up_at) {
-      co_return deleted;
-    }
+    if (!MayRetry(deleted)) co_return deleted;
     co_await SleepFor(env_.executor, env_.clock, backoff.Next());
   }
   co_return co_await RemoveTask(std::move(task), may_be_gone);
@@ -347,9 +341,7 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::RemoveTask(RepairTask task, boo
     const ErrorCode code = CodeOf(deleted);
     if (code == ErrorCode::kOk || code == ErrorCode::kNoSuchKey) break;
     if (code == ErrorCode::kMetadataConflict) co_return false;
-    if (code != ErrorCode::kMetadataUnavailable || env_.clock->Now() >= retry_.give_up_at) {
-      co_return deleted;
-    }
+    if (!MayRetry(deleted)) co_return deleted;
     may_be_gone = may_be_gone || MayHaveBeenDone(deleted);
     co_await SleepFor(env_.executor, env_.clock, backoff.Next());
   }

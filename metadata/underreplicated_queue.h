@@ -1,8 +1,8 @@
 // UnderreplicatedQueue: the ledgers that need repair, and who works on which: the marks of auditors
 // and the locks of workers, shared with Apache BookKeeper's.
 //
-// While the store cannot be reached, operations wait and try again, until the time that the
-// RetryOptions of the constructor allow. Errors of all: those of the store.
+// While the store cannot be reached or has too much to do, operations wait and try again, until the
+// time that the RetryOptions of the constructor allow. Errors of all: those of the store.
 #pragma once
 
 #include <cstddef>
@@ -90,6 +90,7 @@ class UnderreplicatedQueue {
     kMayBeGone,  // and another may have one of the same name by now
   };
 
+  bool MayRetry(const absl::Status& status) const;
   Task<absl::Status> Ensure(std::string path, std::string value);
   Task<absl::StatusOr<std::vector<std::string>>> ChildrenOrNone(std::string path);
   Task<absl::StatusOr<bool>> MakeLock(LedgerId ledger);

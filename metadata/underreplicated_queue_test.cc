@@ -173,6 +173,48 @@ TEST_F(UnderreplicatedQueueTest, LocksEndWithTheSession) {
   EXPECT_FALSE(*Run(queue_.Lock(kLedger)));
 }
 
+TEST_F(UnderreplicatedQueueTest, AStoreThatHasTooMuchToDoIsAskedAgain) {
+  store_.Fail(Op::kCreate, "/ledgers/0000", Fault::kOverloaded);
+  EXPECT_TRUE(Mark(kLedger, {a_}));
+  store_.Fail(Op::kCreate, "locks", Fault::kOverloaded);
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  store_.Fail(Op::kDelete, "locks", Fault::kOverloaded, 3);
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_FALSE(Exists(kLockPath));
+
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  store_.Fail(Op::kDeleteTogether, "urL", Fault::kOverloaded);
+  EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));
+  EXPECT_FALSE(Exists(kTaskPath));
+  EXPECT_FALSE(Exists(kLockPath));
+}
+
+// What else is in the directory keeps the task from going in one step.
+TEST_F(UnderreplicatedQueueTest, ATaskThatGoesAloneWaitsForAStoreThatHasTooMuchToDo) {
+  Mark(kLedger, {a_});
+  Put("/ledgers/underreplication/ledgers/0000/0000/0000/002a/strange");
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  store_.Fail(Op::kDelete, "urL", Fault::kOverloaded);
+  EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));
+  EXPECT_FALSE(Exists(kTaskPath));
+}
+
+TEST_F(UnderreplicatedQueueTest, ALockThatWasMadeInTheNextSessionIsTakenAway) {
+  const auto end_session = [this]() -> Task<void> {
+    world_.metadata().Expire(process_);
+    return [](Env env) -> Task<void> {
+      co_await SleepFor(env.executor, env.clock, absl::Seconds(1));
+    }(env_);
+  };
+  store_.Before(Op::kCreate, "locks", end_session);
+  store_.Fail(Op::kGet, "locks", Fault::kOverloaded, 2);
+  store_.Fail(Op::kDelete, "locks", Fault::kOverloaded, 2);
+  EXPECT_FALSE(*Run(queue_.Lock(kLedger)));
+  EXPECT_GE(store_.CountOf(Op::kDelete), 3);
+  EXPECT_FALSE(Exists(kLockPath));
+  EXPECT_FALSE(queue_.Holds(kLedger));
+}
+
 TEST_F(UnderreplicatedQueueTest, AFinishedTaskIsRemovedWithItsDirectory) {
   Mark(kLedger, {a_});
   EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));

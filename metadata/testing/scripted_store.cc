@@ -32,6 +32,7 @@ Task<ScriptedStore::Outcome> ScriptedStore::Begin(Op op, std::string path) {
       case Fault::kNotSent: co_return Outcome::kNotSent;
       case Fault::kLostAnswer: co_return Outcome::kLostAnswer;
       case Fault::kRefused: co_return Outcome::kRefused;
+      case Fault::kOverloaded: co_return Outcome::kOverloaded;
     }
   }
   co_return Outcome::kPass;
@@ -44,6 +45,7 @@ Task<Result> ScriptedStore::Play(Op op, std::string path, Task<Result> operation
     case Outcome::kNotSent:
       co_return MakeError(ErrorCode::kMetadataUnavailable, "scripted: not sent");
     case Outcome::kRefused: co_return MakeError(ErrorCode::kUnauthorized, "scripted: refused");
+    case Outcome::kOverloaded: co_return MakeError(ErrorCode::kOverloaded, "scripted: too much");
     case Outcome::kLostAnswer: {
       const Result applied = co_await std::move(operation);
       co_return MakeError(

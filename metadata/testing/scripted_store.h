@@ -20,6 +20,7 @@ class ScriptedStore : public MetadataStore {
     kNotSent,     // kMetadataUnavailable, not applied
     kLostAnswer,  // applied, then kMetadataUnavailable with an unknown effect
     kRefused,     // kUnauthorized, not applied
+    kOverloaded,  // kOverloaded, not applied
   };
   using Rival = absl::AnyInvocable<Task<void>()>;
 
@@ -63,7 +64,7 @@ class ScriptedStore : public MetadataStore {
     Rival rival;  // instead of the fault
     int skipped;
   };
-  enum class Outcome { kPass, kNotSent, kLostAnswer, kRefused };
+  enum class Outcome { kPass, kNotSent, kLostAnswer, kRefused, kOverloaded };
 
   // Counts, runs rivals, and says what to do with this operation.
   Task<Outcome> Begin(Op op, std::string path);
