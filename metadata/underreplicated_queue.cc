@@ -337,6 +337,9 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::RemoveTask(RepairTask task, boo
       if (!now.has_value()) break;
       if (now->version != task.version || now->mark != task.mark) co_return false;
     }
+    // Whose lock has gone with the session may meet a task that another has done and an auditor has
+    // marked anew, with the same version.
+    if (!Holds(task.ledger)) co_return false;
     const absl::Status deleted = co_await store_->Delete(path, task.version);
     const ErrorCode code = CodeOf(deleted);
     if (code == ErrorCode::kOk || code == ErrorCode::kNoSuchKey) break;

@@ -77,8 +77,9 @@ class UnderreplicatedQueue {
   Task<absl::Status> Unlock(LedgerId ledger);
 
   // The ledger is repaired: removes the task unless it was marked again since it was read, and with
-  // it the lock, in one step where that can be had. False: it was marked, and stays. The lock may
-  // still be held afterwards, and is let go by Unlock().
+  // it the lock, in one step where that can be had. Only who holds the lock removes a task. False:
+  // it was marked or the lock has gone, and the task stays. The lock may still be held afterwards,
+  // and is let go by Unlock().
   Task<absl::StatusOr<bool>> Finish(RepairTask task);
 
   const UnderreplicationPaths& paths() const { return paths_; }
@@ -99,7 +100,8 @@ class UnderreplicatedQueue {
   // Adds the ledgers below a directory of depth 0 .. 3.
   Task<absl::Status> Walk(std::vector<std::string> names, size_t count_max,
                           std::vector<LedgerId>* ledgers);
-  // Removes the task alone. `may_be_gone`: an answer to its removal was lost.
+  // Removes the task alone, while the lock is held.
+  //   may_be_gone   an answer to its removal was lost
   Task<absl::StatusOr<bool>> RemoveTask(RepairTask task, bool may_be_gone);
   Task<void> RemoveIfEmpty(std::string directory);
 

@@ -12,6 +12,8 @@ namespace {
 
 constexpr LedgerId kLedger(42);
 constexpr char kTaskPath[] = "/ledgers/underreplication/ledgers/0000/0000/0000/002a/urL0000000042";
+// In the directory of the task: with it there, nothing goes in one step.
+constexpr char kBeside[] = "/ledgers/underreplication/ledgers/0000/0000/0000/002a/strange";
 constexpr char kLockPath[] = "/ledgers/underreplication/locks/urL0000000042";
 
 class UnderreplicatedQueueTest : public MetadataTest {
@@ -189,10 +191,9 @@ TEST_F(UnderreplicatedQueueTest, AStoreThatHasTooMuchToDoIsAskedAgain) {
   EXPECT_FALSE(Exists(kLockPath));
 }
 
-// What else is in the directory keeps the task from going in one step.
 TEST_F(UnderreplicatedQueueTest, ATaskThatGoesAloneWaitsForAStoreThatHasTooMuchToDo) {
   Mark(kLedger, {a_});
-  Put("/ledgers/underreplication/ledgers/0000/0000/0000/002a/strange");
+  Put(kBeside);
   EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
   store_.Fail(Op::kDelete, "urL", Fault::kOverloaded);
   EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));
@@ -217,8 +218,10 @@ TEST_F(UnderreplicatedQueueTest, ALockThatWasMadeInTheNextSessionIsTakenAway) {
 
 TEST_F(UnderreplicatedQueueTest, AFinishedTaskIsRemovedWithItsDirectory) {
   Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
   EXPECT_TRUE(*Run(queue_.Finish(Find(kLedger))));
   EXPECT_FALSE(Exists("/ledgers/underreplication/ledgers/0000/0000/0000/002a"));
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
   EXPECT_TRUE(*Run(queue_.Finish({.ledger = kLedger})));  // none: done
 }
 
@@ -318,21 +321,65 @@ TEST_F(UnderreplicatedQueueTest, AFinishDoesNotTakeTheLockThatAnotherHasSinceThe
   world_.metadata().Expire(process_);
   RunFor(absl::Seconds(1));
   EXPECT_TRUE(*RunIn(other_process_, other_.Lock(kLedger)));
-  EXPECT_TRUE(*Run(queue_.Finish(task)));
+  EXPECT_FALSE(*Run(queue_.Finish(task)));
   EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"other\"\n");
+  EXPECT_TRUE(Exists(kTaskPath));
+}
+
+// Another worker repairs it then, and the auditor finds a loss once more.
+TEST_F(UnderreplicatedQueueTest, AFinishAfterTheSessionDoesNotRemoveANewTask) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  store_.Before(Op::kDeleteTogether, "urL", [this, task]() -> Task<void> {
+    world_.metadata().Expire(process_);
+    return
+        [](Env env, UnderreplicatedQueue* other, RepairTask first, BookieId bookie) -> Task<void> {
+          co_await SleepFor(env.executor, env.clock, absl::Seconds(1));
+          EXPECT_TRUE(*(co_await other->Lock(kLedger)));
+          EXPECT_TRUE(*(co_await other->Finish(first)));
+          EXPECT_TRUE(*(co_await other->Mark(kLedger, {bookie})));
+        }(env_, &other_, task, b_);
+  });
+  EXPECT_FALSE(*Run(queue_.Finish(task)));
+  EXPECT_EQ(Find(kLedger).mark.replicas, std::vector<BookieId>{b_});
+  EXPECT_EQ(Find(kLedger).version, task.version);
+}
+
+TEST_F(UnderreplicatedQueueTest, ATaskThatGoesAloneStaysWhenTheSessionEndsMeanwhile) {
+  Mark(kLedger, {a_});
+  Put(kBeside);
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  store_.Fail(Op::kDelete, "urL", Fault::kNotSent, 6);  // for most of a second
+  const auto finished = Start(queue_.Finish(task));
+  while (store_.CountOf(Op::kDelete) == 0) RunFor(absl::Milliseconds(1));
+  world_.metadata().Expire(process_);
+  RunFor(absl::Seconds(5));
+  ASSERT_TRUE(finished->has_value());
+  EXPECT_FALSE(***finished);
+  EXPECT_TRUE(Exists(kTaskPath));
 }
 
 // T15
 TEST_F(UnderreplicatedQueueTest, ATaskMarkedMeanwhileStays) {
   Mark(kLedger, {a_});
+  Put(kBeside);
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
   const RepairTask task = Find(kLedger);
-  Mark(kLedger, {b_});
+  store_.Before(Op::kDelete, "urL", [this]() -> Task<void> {
+    return [](UnderreplicatedQueue* other, BookieId bookie) -> Task<void> {
+      EXPECT_TRUE((co_await other->Mark(kLedger, {bookie})).ok());
+    }(&other_, b_);
+  });
   EXPECT_FALSE(*Run(queue_.Finish(task)));
   EXPECT_EQ(Find(kLedger).mark.replicas, (std::vector<BookieId>{a_, b_}));
 }
 
 TEST_F(UnderreplicatedQueueTest, AFinishWhoseAnswerIsLostDoesNotRemoveANewTask) {
   Mark(kLedger, {a_});
+  Put(kBeside);
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
   const RepairTask task = Find(kLedger);
   store_.Fail(Op::kDelete, "urL", Fault::kLostAnswer);
   // Marked anew behind the deletion: the new node has the version of the old one.
