@@ -205,6 +205,53 @@ TEST(CheckTest, ACheckThatWasBrokenOffIsBegunAnewByWhoIsElectedNext) {
   repair.ExpectFullyReplicated(first);
 }
 
+// A check that asks the bookies of one ledger after the other, some seconds for each, when it has
+// begun with the third. All of them lack entries.
+std::vector<LedgerId> BeginSlowCheck(RepairCluster& repair) {
+  std::vector<LedgerId> ledgers;
+  for (int i = 0; i < 5; ++i) {
+    ledgers.push_back(repair.WriteLedger(kThreeTwo, 10));
+    repair.NameInstead(ledgers.back(), 1, Spare(repair, ledgers.back()));
+  }
+  EXPECT_TRUE(repair.Run(repair.records().SetLimits({.check = 200})).ok());
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(24 * 7);
+  options.checks_in_flight_max = 1;
+  options.runs_worker = false;
+  repair.StartAutorecovery("ar", options);
+  const auto seen = [&] { return repair.autorecovery("ar").auditor_status().ledgers_in_check; };
+  repair.cluster().RunUntil([&] { return seen() == 2; });
+  repair.cluster().RunFor(absl::Milliseconds(500));
+  EXPECT_EQ(repair.CountTasks(), 2u);
+  return ledgers;
+}
+
+TEST(CheckTest, AnOutageInsideOfALedgersCheckDoesNotPassItOver) {
+  RepairCluster repair(7, 4);
+  BeginSlowCheck(repair);
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  repair.world().metadata().FailReads(repair.process("ar"), 1000);
+  repair.cluster().RunFor(absl::Seconds(20));
+  EXPECT_EQ(status().ledgers_in_check, 3);
+  EXPECT_EQ(repair.CountTasks(), 2u);
+  repair.world().metadata().FailReads(repair.process("ar"), 0);
+  repair.cluster().RunUntil([&] { return status().ledger_checks == 1; });
+  EXPECT_EQ(repair.CountTasks(), 5u);
+  EXPECT_EQ(status().ledgers_in_check, 6);  // what was asked before the outage is not asked again
+}
+
+TEST(CheckTest, ALedgerThatChangesInsideOfItsCheckIsLookedAtAgain) {
+  RepairCluster repair(8, 4);
+  const std::vector<LedgerId> ledgers = BeginSlowCheck(repair);
+  const BookieId empty = RepairCluster::Id(repair.BookieAt(ledgers[2], 0, 1));
+  repair.NameInstead(ledgers[2], 1, empty);
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  repair.cluster().RunUntil([&] { return status().ledger_checks == 1; });
+  EXPECT_EQ(repair.CountTasks(), 5u);
+  EXPECT_EQ(status().ledgers_in_check, 5);
+  EXPECT_EQ(repair.FindTask(ledgers[2])->mark.replicas, std::vector<BookieId>{empty});
+}
+
 TEST(CheckTest, T31ACheckThatIsSwitchedOffDoesNotCountAsDone) {
   RepairCluster repair(31, 4);
   for (int i = 0; i < 3; ++i) repair.WriteLedger(kThreeTwo, 1);

@@ -24,6 +24,8 @@ constexpr absl::Duration kLookAgain = absl::Seconds(5);
 constexpr size_t kMarksInFlightMax = 64;
 // About what a bookie sends for a list of entries that is small.
 constexpr int64_t kListBytes = 256;
+// Of one check at a ledger whose metadata changes meanwhile.
+constexpr int kLooksMax = 4;
 
 }  // namespace
 
@@ -247,11 +249,8 @@ Task<absl::Status> Auditor::Audit() {
     return [](Auditor* self, const std::set<BookieId>* away, std::vector<Finding>* found,
               int64_t* bad, LedgerId id) -> Task<absl::Status> {
       const auto read = co_await self->core_->ledgers().Read(id);
-      const ErrorCode code = CodeOf(read.status());
-      if (code == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
-      if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
-        co_return read.status();
-      }
+      if (CodeOf(read.status()) == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
+      if (IsMatterOfTheStore(read.status())) co_return read.status();
       if (!read.ok()) {
         // One that cannot be read must not keep the others from being repaired.
         if (++*bad == 1) {
@@ -375,46 +374,60 @@ Task<absl::StatusOr<bool>> Auditor::CheckPlacement() {
 
 Task<absl::Status> Auditor::CountIfOffRacks(LedgerId ledger, int64_t* count) {
   const auto read = co_await core_->ledgers().Read(ledger);
-  const ErrorCode code = CodeOf(read.status());
-  if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
-    co_return read.status();
-  }
+  if (IsMatterOfTheStore(read.status())) co_return read.status();
   if (!read.ok() || !read->value.IsClosed()) co_return absl::OkStatus();
   *count += IsSpreadOverRacks(read->value, options_->racks) ? 0 : 1;
   co_return absl::OkStatus();
 }
 
-void Auditor::GoOnFrom(LedgerId ledger) {
-  check_from_ = std::min(check_from_.value_or(ledger), ledger);
-}
-
 void Auditor::Export(observe::MetricsText& into) const { meters_.Export(status_, into); }
 
 Task<absl::Status> Auditor::CheckLedger(LedgerId ledger) {
+  const absl::Status checked = co_await CheckOne(ledger);
+  if (!checked.ok()) check_from_ = std::min(check_from_.value_or(ledger), ledger);
+  co_return checked;
+}
+
+Task<absl::Status> Auditor::CheckOne(LedgerId ledger) {
   // Asked now and then, not for each: it costs the store two reads.
   if (ledger.value() % 64 == 0) {
     STELE_CO_TRY(const bool may_work, co_await MayWork());
-    if (!may_work) {
-      GoOnFrom(ledger);
-      co_return MakeError(ErrorCode::kStopped, "the check goes on later");
-    }
+    if (!may_work) co_return MakeError(ErrorCode::kStopped, "the check goes on later");
   }
-  const auto read = co_await core_->ledgers().Read(ledger);
-  const ErrorCode code = CodeOf(read.status());
-  if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
-    GoOnFrom(ledger);
-    co_return read.status();
-  }
-  if (!read.ok()) co_return absl::OkStatus();  // gone, or the audit's business
-  ++status_.ledgers_checked;
-  ++status_.ledgers_in_check;
-  meters_.OnChecked(read->value, env_.clock->Now());
+  auto read = co_await core_->ledgers().Read(ledger);
   std::set<BookieId> lacking;
-  for (const SealedFragment& fragment : SealedFragments(read->value)) {
-    for (BookieIndex index = 0; index < read->value.replication().ensemble_size; ++index) {
+  for (int looks = 1; read.ok(); ++looks) {
+    lacking = co_await AskCopies(ledger, read->value);
+    if (looks == 1) {
+      ++status_.ledgers_checked;
+      ++status_.ledgers_in_check;
+      meters_.OnChecked(read->value, env_.clock->Now());
+    }
+    if (lacking.empty()) co_return absl::OkStatus();
+    // It may have been repaired, or deleted, while we looked. One that changes again and again is
+    // marked all the same: a worker looks before it copies.
+    auto again = co_await core_->ledgers().Read(ledger);
+    const bool is_settled = again.ok() && (again->version == read->version || looks == kLooksMax);
+    if (is_settled) break;
+    read = std::move(again);
+  }
+  if (IsMatterOfTheStore(read.status())) co_return read.status();
+  if (!read.ok()) co_return absl::OkStatus();  // gone, or the audit's business
+  const absl::StatusOr<bool> marked =
+      co_await queue_.Mark(ledger, {lacking.begin(), lacking.end()});
+  if (marked.ok() && *marked) ++status_.ledgers_marked;
+  co_return marked.ok() || CodeOf(marked.status()) == ErrorCode::kCorruptData ? absl::OkStatus()
+                                                                              : marked.status();
+}
+
+Task<std::set<BookieId>> Auditor::AskCopies(LedgerId ledger,
+                                            const metadata::LedgerMetadata& metadata) {
+  std::set<BookieId> lacking;
+  for (const SealedFragment& fragment : SealedFragments(metadata)) {
+    for (BookieIndex index = 0; index < metadata.replication().ensemble_size; ++index) {
       const BookieId bookie = fragment.ensemble[static_cast<size_t>(index)];
       if (!core_->registry().bookies().IsUp(bookie) ||
-          !HoldsEntries(fragment, read->value.replication(), index)) {
+          !HoldsEntries(fragment, metadata.replication(), index)) {
         continue;
       }
       co_await throttle_.AcquireCheck(kListBytes);
@@ -422,20 +435,12 @@ Task<absl::Status> Auditor::CheckLedger(LedgerId ledger) {
       // Silence proves nothing: a cluster under load is not to be copied.
       if (!stored.ok()) continue;
       const EntryId missing =
-          NextMissing(fragment, read->value.replication(), index,
+          NextMissing(fragment, metadata.replication(), index,
                       stored->has_value() ? &**stored : nullptr, fragment.first);
       if (!missing.IsNone()) lacking.insert(bookie);
     }
   }
-  if (lacking.empty()) co_return absl::OkStatus();
-  // It may have been repaired, or deleted, while we looked.
-  const auto again = co_await core_->ledgers().Read(ledger);
-  if (!again.ok() || again->version != read->version) co_return absl::OkStatus();
-  const absl::StatusOr<bool> marked =
-      co_await queue_.Mark(ledger, {lacking.begin(), lacking.end()});
-  if (marked.ok() && *marked) ++status_.ledgers_marked;
-  co_return marked.ok() || CodeOf(marked.status()) == ErrorCode::kCorruptData ? absl::OkStatus()
-                                                                              : marked.status();
+  co_return lacking;
 }
 
 }  // namespace stele::autorecovery

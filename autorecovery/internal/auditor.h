@@ -76,8 +76,11 @@ class Auditor {
   // Long checks run beside the rest. A check gives false when it was broken off.
   // Asks every copy of every ledger, slowly.
   Task<absl::StatusOr<bool>> CheckAllLedgers();
+  // After an error the next check goes on from here.
   Task<absl::Status> CheckLedger(LedgerId ledger);
-  void GoOnFrom(LedgerId ledger);
+  // Marks the ledger when bookies say that they lack some of it.
+  Task<absl::Status> CheckOne(LedgerId ledger);
+  Task<std::set<BookieId>> AskCopies(LedgerId ledger, const metadata::LedgerMetadata& metadata);
   // Counts the closed ledgers in too few racks; marks none: nothing moves copies between racks.
   Task<absl::StatusOr<bool>> CheckPlacement();
   Task<absl::Status> CountIfOffRacks(LedgerId ledger, int64_t* count);

@@ -1,4 +1,4 @@
-// ForEachLedger: visits all ledgers of a cluster, several at a time.
+// ForEachLedger: visits all ledgers of a cluster, several at a time; what a failed read means.
 #pragma once
 
 #include <algorithm>
@@ -10,12 +10,20 @@
 #include "absl/status/status.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
+#include "common/base/errors.h"
 #include "common/base/ids.h"
 #include "common/base/try.h"
 #include "common/seams/env.h"
+#include "metadata/backoff.h"
 #include "metadata/ledger_manager.h"
 
 namespace stele::autorecovery {
+
+// Of a read of a ledger's metadata: it failed for the state of the store, and may be tried later.
+// What else fails, fails for the ledger: it has gone, or its metadata cannot be read.
+inline bool IsMatterOfTheStore(const absl::Status& read) {
+  return metadata::IsTemporary(read) || CodeOf(read) == ErrorCode::kStopped;
+}
 
 namespace internal {
 
