@@ -62,6 +62,22 @@ TEST(CheckTest, ClosedLedgersInOneRackAreCountedAndNotMarked) {
   EXPECT_EQ(repair.autorecovery("next").auditor_status().placement_checks, 1);
 }
 
+TEST(CheckTest, NoMetadataIsReadForPlacementWhileRepairIsSwitchedOff) {
+  RepairCluster repair(9, 4);
+  for (int i = 0; i < 100; ++i) repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(false)));
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.placement_check_interval = absl::Hours(1);
+  repair.StartAutorecovery("ar", options);
+  repair.cluster().RunFor(absl::Seconds(10));
+  const int64_t before = repair.OperationsOf("ar");
+  repair.cluster().RunFor(absl::Seconds(10));
+  EXPECT_LT(repair.OperationsOf("ar") - before, 100);
+  EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(true)));
+  repair.cluster().RunFor(absl::Seconds(10));
+  EXPECT_EQ(repair.autorecovery("ar").auditor_status().placement_checks, 1);
+}
+
 // T42, as far as there is something: what is in too few racks is not moved.
 TEST(CheckTest, T42WhileARackIsDownNothingIsMarkedForItsPlacement) {
   RepairCluster repair(42, 4);

@@ -357,6 +357,8 @@ Task<absl::StatusOr<bool>> Auditor::CheckAllLedgers() {
 }
 
 Task<absl::StatusOr<bool>> Auditor::CheckPlacement() {
+  STELE_CO_TRY(const bool may_begin, co_await MayWork());
+  if (!may_begin) co_return false;
   int64_t count = 0;
   const MonotonicTime begun = env_.clock->Now();
   const auto visit = [this, &count](LedgerId ledger) { return CountIfOffRacks(ledger, &count); };
