@@ -256,6 +256,27 @@ TEST(CheckTest, AnOutageInsideOfALedgersCheckDoesNotPassItOver) {
   EXPECT_EQ(status().ledgers_in_check, 6);  // what was asked before the outage is not asked again
 }
 
+TEST(CheckTest, AStoreThatHasTooMuchToDoMakesNoLedgerUnreadable) {
+  RepairCluster repair(10, 4);
+  const LedgerId ledger = repair.WriteLedger(kThreeTwo, 10);
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(24 * 7);
+  options.placement_check_interval = absl::Hours(1);
+  options.runs_worker = false;
+  repair.StartAutorecovery("ar", options);
+  repair.store("ar")->OverloadReads("/L0000");
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  repair.cluster().Kill(repair.BookieAt(ledger, 0, 0));
+  repair.cluster().RunFor(absl::Seconds(30));
+  EXPECT_EQ(status().ledgers_unreadable, 0);
+  EXPECT_EQ(status().ledger_checks + status().placement_checks, 0);
+  repair.store("ar")->OverloadReads(std::nullopt);
+  repair.cluster().RunFor(absl::Seconds(20));
+  EXPECT_TRUE(repair.FindTask(ledger).has_value());
+  EXPECT_EQ(status().ledger_checks, 1);
+  EXPECT_EQ(status().placement_checks, 1);
+}
+
 TEST(CheckTest, ALedgerThatChangesInsideOfItsCheckIsLookedAtAgain) {
   RepairCluster repair(8, 4);
   const std::vector<LedgerId> ledgers = BeginSlowCheck(repair);

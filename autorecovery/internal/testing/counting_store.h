@@ -1,11 +1,14 @@
-// CountingStore: a metadata store that counts what is asked of it.
+// CountingStore: a metadata store that counts what is asked of it, and has too much to do for some
+// of it when the test wants that.
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "common/base/errors.h"
 #include "metadata/testing/forwarding_store.h"
 
 namespace stele::autorecovery {
@@ -15,9 +18,12 @@ class CountingStore final : public metadata::ForwardingStore {
   using ForwardingStore::ForwardingStore;
 
   int64_t operations() const { return operations_; }
+  // Reads of the nodes whose paths contain it end with kOverloaded; nothing: none.
+  void OverloadReads(std::optional<std::string> path_part) { overloaded_ = std::move(path_part); }
 
   Task<absl::StatusOr<metadata::Node>> Get(std::string path) override {
     ++operations_;
+    if (overloaded_.has_value() && path.find(*overloaded_) != std::string::npos) return Refuse();
     return ForwardingStore::Get(std::move(path));
   }
   Task<absl::Status> Create(std::string path, std::string value, metadata::NodeKind kind) override {
@@ -48,7 +54,12 @@ class CountingStore final : public metadata::ForwardingStore {
   }
 
  private:
+  static Task<absl::StatusOr<metadata::Node>> Refuse() {
+    co_return MakeError(ErrorCode::kOverloaded, "the test wants it");
+  }
+
   int64_t operations_ = 0;
+  std::optional<std::string> overloaded_;
 };
 
 }  // namespace stele::autorecovery

@@ -46,6 +46,7 @@ class RepairCluster {
   AutoRecovery& autorecovery(const std::string& name) { return **processes_.at(name).running; }
   // On the metadata store, since the start.
   int64_t OperationsOf(const std::string& name) { return processes_.at(name).store->operations(); }
+  CountingStore* store(const std::string& name) { return processes_.at(name).store; }
   simulation::SimProcess* process(const std::string& name) { return processes_.at(name).process; }
   void CrashAutorecovery(const std::string& name);
   void StopAutorecovery(const std::string& name);
