@@ -44,11 +44,8 @@ std::set<BookieId> AwayOf(const LedgerMetadata& metadata, const RestartQuestion&
 
 Task<absl::Status> Visit(Work* work, LedgerId ledger) {
   const auto read = co_await work->ledgers->Read(ledger);
-  const ErrorCode code = CodeOf(read.status());
-  if (code == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
-  if (code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped) {
-    co_return read.status();
-  }
+  if (CodeOf(read.status()) == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
+  if (IsMatterOfTheStore(read.status())) co_return read.status();
   ++work->verdict.ledgers;
   if (!read.ok()) {
     ++work->verdict.ledgers_unreadable;

@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "autorecovery/internal/bookie_answers.h"
+#include "autorecovery/internal/ledger_scan.h"
 #include "autorecovery/repair_plan.h"
 #include "client/internal/recovery_rules.h"
 #include "common/async/permits.h"
@@ -22,10 +23,6 @@ using metadata::LedgerMetadata;
 
 // Copies of one ledger that are read at the same time.
 constexpr int64_t kReadsInFlightMax = 32;
-
-bool IsMatterOfTheStore(ErrorCode code) {
-  return code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kStopped;
-}
 
 int64_t CountEntries(const SealedFragment& fragment, const quorum::Replication& replication,
                      BookieIndex index) {
@@ -189,9 +186,8 @@ class Check {
 Task<absl::Status> CheckLedgerOnce(client::ClientCore* core, const std::set<BookieId>* known,
                                    CheckDepth depth, LedgerId ledger, CheckReport* report) {
   const auto read = co_await core->ledgers().Read(ledger);
-  const ErrorCode code = CodeOf(read.status());
-  if (code == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
-  if (IsMatterOfTheStore(code)) co_return read.status();
+  if (CodeOf(read.status()) == ErrorCode::kNoSuchLedgerMetadata) co_return absl::OkStatus();
+  if (IsMatterOfTheStore(read.status())) co_return read.status();
   if (!read.ok()) {
     ++report->ledgers;
     ++report->finding_count;
