@@ -212,19 +212,22 @@ absl::StatusOr<CookiePlan> DecideCookies(const Cookie& master, const std::option
       if (!directory.is_empty) missing_with_data.push_back(directory.path);
     }
   }
-  if (missing.empty()) {
-    if (stored.has_value()) {
-      const bool expanded = expansion == StorageExpansion::kAllowed && *stored != master;
-      return CookiePlan{.store = expanded ? CookiePlan::Store::kUpdate : CookiePlan::Store::kKeep};
-    }
-    if (all_empty) return CookiePlan{.store = CookiePlan::Store::kCreate};
+  if (!missing_with_data.empty()) {
+    return Mismatch(StrCat("there are files but no cookie in ", Joined(missing_with_data)));
+  }
+  // Also when some are empty: they may be replaced disks.
+  if (!stored.has_value() && !all_empty) {
     return Mismatch(
         "the directories hold data of this bookie, but the metadata store has no cookie of it: was "
         "it removed from the cluster? To bring it back with its data, upload a cookie; to start "
         "anew, empty the directories");
   }
-  if (!missing_with_data.empty()) {
-    return Mismatch(StrCat("there are files but no cookie in ", Joined(missing_with_data)));
+  if (missing.empty()) {
+    if (stored.has_value()) {
+      const bool expanded = expansion == StorageExpansion::kAllowed && *stored != master;
+      return CookiePlan{.store = expanded ? CookiePlan::Store::kUpdate : CookiePlan::Store::kKeep};
+    }
+    return CookiePlan{.store = CookiePlan::Store::kCreate};
   }
   if (stored.has_value()) {
     STELE_TRY_OK(CheckNewDirectories(*stored, directories, missing, expansion));

@@ -172,6 +172,18 @@ TEST(DecideCookiesTest, DataWithoutACookieInTheStoreIsRefused) {
             ErrorCode::kCookieMismatch);
 }
 
+// The empty one may be a replaced disk, which would be taken for one that never held anything.
+TEST(DecideCookiesTest, DataWithoutACookieInTheStoreIsRefusedAlsoBesideAnEmptyDirectory) {
+  for (const auto expansion : {kRefused, kAllowed}) {
+    EXPECT_EQ(Refusal(std::nullopt, {Stamped(kJournal), Stamped(kLedger1), Unstamped(kLedger2)},
+                      expansion),
+              ErrorCode::kCookieMismatch);
+    EXPECT_EQ(Refusal(std::nullopt, {Unstamped(kJournal), Stamped(kLedger1), Stamped(kLedger2)},
+                      expansion),
+              ErrorCode::kCookieMismatch);
+  }
+}
+
 TEST(DecideCookiesTest, DataInADirectoryWithoutACookieIsRefused) {
   for (const std::optional<Cookie>& stored : {std::optional<Cookie>(), std::optional(Example())}) {
     for (const auto expansion : {kRefused, kAllowed}) {
