@@ -8,6 +8,8 @@ namespace stele::bookie {
 
 ExpectedEntries::ExpectedEntries(const metadata::LedgerMetadata* metadata, BookieId bookie)
     : metadata_(metadata) {
+  // A recovery puts copies on bookies that it names only afterwards.
+  if (metadata->state() == metadata::LedgerState::kInRecovery) are_all_ = false;
   const auto& fragments = metadata->fragments();
   for (size_t i = 0; i < fragments.size(); ++i) {
     const auto& ensemble = fragments[i].ensemble;

@@ -16,7 +16,8 @@ class ExpectedEntries {
   // `metadata` must outlive it.
   ExpectedEntries(const metadata::LedgerMetadata* metadata, BookieId bookie);
 
-  // There are no others. False: the bookie is in a fragment whose end is not known.
+  // There are no others. False: the bookie is in a fragment whose end is not known, or a recovery
+  // may have made it a member of one that metadata does not name yet.
   bool are_all() const { return are_all_; }
   // The smallest expected entry that is not below `from`; kNoEntry: none.
   EntryId AtOrAfter(EntryId from) const;

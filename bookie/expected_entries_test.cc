@@ -71,5 +71,20 @@ TEST(ExpectedEntriesTest, OfTheLastFragmentOfAnOpenLedgerNothingIsKnown) {
   EXPECT_TRUE(ExpectedEntries(&*metadata, Bookie(2)).are_all());
 }
 
+// Its copies are written before metadata names the bookies that have them.
+TEST(ExpectedEntriesTest, DuringARecoveryThereMayBeOthersOnAnyBookie) {
+  const auto metadata = LedgerMetadata::Create(
+      {.replication = {.ensemble_size = 1, .write_quorum_size = 1, .ack_quorum_size = 1},
+       .state = metadata::LedgerState::kInRecovery,
+       .fragments = {{.first_entry = EntryId(0), .ensemble = {Bookie(0)}},
+                     {.first_entry = EntryId(5), .ensemble = {Bookie(1)}}}});
+  ASSERT_TRUE(metadata.ok());
+  const ExpectedEntries of_before(&*metadata, Bookie(0));
+  EXPECT_EQ(of_before.AtOrAfter(EntryId(4)), EntryId(4));
+  EXPECT_FALSE(of_before.are_all());
+  EXPECT_FALSE(ExpectedEntries(&*metadata, Bookie(1)).are_all());
+  EXPECT_FALSE(ExpectedEntries(&*metadata, Bookie(2)).are_all());
+}
+
 }  // namespace
 }  // namespace stele::bookie
