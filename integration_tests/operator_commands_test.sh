@@ -330,10 +330,22 @@ stop_bookie 2
 expect 5 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply
 contains err '1 ledgers have copies on bookie bookie-2'
 expect 0 test -s bookie-2/ledgers/current/VERSION
+# The limbo of one that will never be whole ends with its cookie.
+rm bookie-2/ledgers/current/age bookie-2/ledgers/current/*.log
+start_bookie 2
+is_in_limbo() { "$stele" node status bookie-2 | grep -qE '^in_limbo +yes$'; }
+wait_for "bookie 2 to be in limbo" is_in_limbo
+stop_bookie 2
+expect 0 is_in_limbo
+cp bookie-2/ledgers/current/VERSION cookie-2
 expect 0 "$stele" ledger delete "$on_two"
 expect 0 "$stele" node format bookie-2 --directory bookie-2/journal --directory bookie-2/ledgers --apply --delete-cookie
 contains out '^cookie_deleted +yes$'
 expect 3 "$stele" cookie show bookie-2
+expect 0 "$stele" cookie create bookie-2 --file cookie-2
+expect 0 "$stele" node status bookie-2
+contains out '^in_limbo +no$'
+expect 0 "$stele" cookie delete bookie-2
 expect 4 "$stele" cluster status --json
 now=$(grep -oE '"instance": ?"[^"]*"' out | grep -oE '[0-9a-f]{8}-[0-9a-f-]*')
 [ "$now" != "$instance" ] || failures=$((failures + 1))

@@ -6,6 +6,7 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "metadata/autorecovery_records.h"
 #include "metadata/bookie_id.h"
 #include "metadata/cluster_paths.h"
 #include "metadata/cookie.h"
@@ -54,6 +55,15 @@ absl::Status Show(Session& session, const std::string& bookie) {
   return absl::OkStatus();
 }
 
+// Its limbo ends with it; one that is up says itself when it leaves.
+absl::Status DeleteOfADownBookie(Session& session, const BookieId& bookie,
+                                 metadata::Version version) {
+  STELE_TRY(const metadata::Cluster cluster, session.FindCluster());
+  STELE_TRY_OK(session.shard().RunUntil(session.store()->Delete(PathOf(session, bookie), version)));
+  metadata::AutorecoveryRecords records(session.store(), cluster);
+  return session.shard().RunUntil(records.ClearInLimbo(bookie));
+}
+
 absl::Status Delete(Session& session, const CookieDeleteCommand& command) {
   const BookieId bookie(command.bookie);
   STELE_TRY(const metadata::Node node, ReadCookie(session, command.bookie));
@@ -72,6 +82,7 @@ absl::Status Delete(Session& session, const CookieDeleteCommand& command) {
                             "; drain or recover it first, or use --force"));
   }
   if (command.dry_run) return absl::OkStatus();
+  if (!is_up) return DeleteOfADownBookie(session, bookie, node.version);
   return session.shard().RunUntil(session.store()->Delete(PathOf(session, bookie), node.version));
 }
 
@@ -148,7 +159,7 @@ absl::Status DeleteCookieOfADownBookie(Session& session, const BookieId& bookie)
     return MakeError(ErrorCode::kMetadataConflict,
                      StrCat("bookie ", bookie.value(), " is up again: its cookie stays"));
   }
-  return session.shard().RunUntil(session.store()->Delete(PathOf(session, bookie), node.version));
+  return DeleteOfADownBookie(session, bookie, node.version);
 }
 
 ExitCode RunCookieList(const CommonOptions& common) { return RunInSession(common, List); }

@@ -46,7 +46,7 @@ struct CookieGenerateCommand {
 // The cookie that such a bookie of this cluster has; changes nothing in the store.
 ExitCode RunCookieGenerate(const CookieGenerateCommand& command);
 
-// Only while the bookie is down.
+// Only while the bookie is down. Nobody counts it as in limbo any more.
 //   kMetadataConflict   it is up, or its cookie was changed meanwhile
 absl::Status DeleteCookieOfADownBookie(Session& session, const BookieId& bookie);
 
