@@ -1,4 +1,5 @@
 // Bookies that were wiped below their cookies, or set back, among others and their clients: T24.
+#include <algorithm>
 #include <memory>
 #include <string>
 #include <utility>
@@ -141,10 +142,15 @@ TEST_F(LimboScenarios, T24NewLedgersAreWrittenToAWipedBookie) {
   client::WriteHandle open = repair_.OpenLedger(kThreeTwo, 5);
   const int wiped = repair_.BookieAt(open.id(), 0, 0);
   Wipe(wiped);
+  cluster().RunFor(absl::Seconds(10));  // clients know how it is registered
+  int on_it = 0;
   for (int i = 0; i < 8; ++i) {
     const LedgerId later = repair_.WriteLedger(kThreeTwo, 5);
     repair_.ExpectFullyReplicated(later);
+    const metadata::LedgerMetadata written = repair_.Metadata(later);
+    on_it += std::ranges::count(written.fragments().back().ensemble, RepairCluster::Id(wiped)) > 0;
   }
+  EXPECT_GT(on_it, 0);
   EXPECT_EQ(LedgersInLimbo(wiped), 1);
 }
 
