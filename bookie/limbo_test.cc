@@ -28,6 +28,7 @@ const LedgerRequests kRequests{kLedger};
 const LedgerRequests kLaterRequests{kLater};
 constexpr char kJournalAge[] = "/data/journal/current/age";
 constexpr char kLedgersAge[] = "/data/ledgers/current/age";
+constexpr char kEntryLog[] = "/data/ledgers/current/0.log";
 constexpr char kMark[] = "/data/ledgers/current/limbo";
 
 BookieId Bookie(int number) { return BookieId("b" + std::to_string(number) + ":3181"); }
@@ -194,6 +195,24 @@ TEST_P(LimboTest, WithoutACopyALedgerStaysInLimbo) {
   EXPECT_EQ(LedgersInLimbo(), 1);
   EXPECT_EQ(CodeOfRead(2), ReplyCode::kOk);
   EXPECT_EQ(CodeOfRead(3), ReplyCode::kUnknownLedgerState);
+}
+
+// Its disk may be sound: it lacks what it lacks because it has lost data.
+TEST_P(LimboTest, WhatIsHealedIsNoDamageThatEndsWriting) {
+  world_.options().scrub.damage_max = 3;
+  operator_->CloseLedger(kLedger, EntryId(4));
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kEntryLog);
+  operator_->RemoveFile(kLedgersAge);
+  Start();
+  EXPECT_EQ(LedgersInLimbo(), 1);
+  RunFor(absl::Minutes(3));
+  EXPECT_TRUE(HasLogged("damage on disk"));
+  EXPECT_EQ(LedgersInLimbo(), 0);
+  ExpectAll();
+  EXPECT_EQ(world_.bookie()->Status().scrub.damaged, 0);
+  operator_->CreateLedger(kLater);
+  EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Add(0, "zero")), ReplyCode::kOk);
 }
 
 TEST_P(LimboTest, ADeletedLedgerLeavesLimbo) {

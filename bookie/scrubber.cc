@@ -143,9 +143,10 @@ Task<absl::Status> Scrubber::ScrubLedger(LedgerId id) {
 
 Task<absl::StatusOr<bool>> Scrubber::Heal(LedgerId ledger) {
   while (running_) co_await idle_.Wait();
-  running_ = true;
+  running_ = is_healing_ = true;
+  damaged_in_pass_ = 0;
   const absl::StatusOr<bool> is_whole = co_await HealLedger(ledger);
-  running_ = false;
+  running_ = is_healing_ = false;
   idle_.NotifyAll();
   co_return is_whole;
 }
@@ -292,8 +293,11 @@ Task<absl::Status> Scrubber::ReadBack(Ledger* ledger) {
 }
 
 void Scrubber::OnDamage(LedgerId ledger, EntryId entry, const absl::Status& why) {
-  ++stats_.damaged;
-  if (++damaged_in_pass_ == options_.damage_max) on_too_much_();
+  ++damaged_in_pass_;
+  if (!is_healing_) {
+    ++stats_.damaged;
+    if (damaged_in_pass_ == options_.damage_max) on_too_much_();
+  }
   if (damaged_in_pass_ > options_.damage_max) return;  // the counter tells the rest
   parts_.log->Write(
       LogLevel::kError, "damage on disk",

@@ -69,7 +69,8 @@ class Scrubber final : private BackgroundPace {
   // One pass now, after one that runs.
   Task<absl::Status> Run();
   // Proves one ledger now, after a pass that runs. True: what is not found in it was never there,
-  // or it is gone. kStopped, kOverloaded, and errors of reading.
+  // or it is gone. kStopped, kOverloaded, and errors of reading. Damage that it meets does not
+  // count: a bookie that has lost data lacks much, and its disks may be sound.
   Task<absl::StatusOr<bool>> Heal(LedgerId ledger);
   // Ends the pass that runs. Await before destroying it while the storage lives on.
   Task<void> Stop();
@@ -114,7 +115,8 @@ class Scrubber final : private BackgroundPace {
   bool stopping_ = false;
   bool running_ = false;
   Notification idle_;
-  int64_t damaged_in_pass_ = 0;
+  bool is_healing_ = false;      // one ledger, instead of a pass
+  int64_t damaged_in_pass_ = 0;  // or in the ledger that is healed
   ScrubStats stats_;
   observe::Latency passes_;
   std::optional<MonotonicTime> completed_at_;
