@@ -127,8 +127,9 @@ Task<absl::Status> Limbo::Mark(LedgerId ledger, Doubt doubt, std::optional<wire:
   if (doubt == Doubt::kNone) co_return absl::OkStatus();
   const absl::Status loaded = (co_await parts_.storage->Load(ledger)).status();
   const ErrorCode code = CodeOf(loaded);
-  // These deny nothing as they are.
+  // These deny nothing as they are, and are not whole.
   if (code == ErrorCode::kUnknownLedgerState || code == ErrorCode::kCorruptData) {
+    ledgers_.insert(ledger);
     co_return absl::OkStatus();
   }
   if (code == ErrorCode::kNoSuchLedger) {
@@ -162,8 +163,10 @@ Task<absl::Status> Limbo::Resume() {
   if (!since_.has_value()) co_return absl::OkStatus();
   for (const LedgerId ledger : parts_.storage->Ledgers()) {
     const auto state = co_await parts_.storage->Load(ledger);
-    if (state.ok() && (*state)->uncertain) ledgers_.insert(ledger);
+    if (CodeOf(state.status()) == ErrorCode::kNoSuchLedger) continue;
+    if (!state.ok() || (*state)->uncertain) ledgers_.insert(ledger);
   }
+  for (const LedgerId stray : parts_.storage->StrayLedgers()) ledgers_.insert(stray);
   parts_.log->Write(LogLevel::kWarning, "ledgers of this bookie are in limbo",
                     {{"ledgers", static_cast<int64_t>(ledgers_.size())}});
   co_return absl::OkStatus();
@@ -220,7 +223,27 @@ Task<void> Limbo::Announce() {
                     {{"error", ToStd(announced.message())}});
 }
 
+// Makes those whose index was lost known, uncertain and fenced.
+Task<void> Limbo::HealStrays() {
+  const auto of_limbo = [this] {
+    std::vector<LedgerId> strays = parts_.storage->StrayLedgers();
+    std::erase_if(strays, [this](LedgerId ledger) { return !ledgers_.contains(ledger); });
+    return strays;
+  };
+  if (of_limbo().empty()) co_return;
+  const absl::Status recovered = co_await scrubber_->RecoverStrays();
+  if (stopping_) co_return;
+  if (recovered.ok()) {
+    for (const LedgerId deleted : of_limbo()) ledgers_.erase(deleted);
+    co_return;
+  }
+  parts_.log->Write(LogLevel::kWarning, "ledgers without an index are not found in the logs yet",
+                    {{"error", ToStd(recovered.message())}});
+}
+
 Task<void> Limbo::HealAll() {
+  co_await HealStrays();
+  if (stopping_) co_return;
   const std::vector<LedgerId> all(ledgers_.begin(), ledgers_.end());
   for (const LedgerId ledger : all) {
     const absl::StatusOr<bool> is_whole = co_await scrubber_->Heal(ledger);

@@ -4,8 +4,9 @@
 // entry", so that no recovery takes it for the end of a ledger. Where a fence may have been lost
 // the ledger is fenced. Ledgers that are made later are as ever.
 //
-// A ledger leaves limbo when it is whole (Scrubber::Heal): what it lacks comes from peers. One that
-// is open, with this bookie in its last ensemble, stays until its writer or a recovery closes it.
+// A ledger leaves limbo when it is whole (Scrubber::Heal): what it lacks comes from peers. One of
+// which the index was lost is looked for in the entry logs before. One that is open, with this
+// bookie in its last ensemble, stays until its writer or a recovery closes it.
 //
 // The cluster is told (metadata/autorecovery_records.h), so that operators see it.
 // On disk: the ledgers' own state bits, and a file in each ledger directory for as long as there
@@ -95,6 +96,7 @@ class Limbo {
   Task<absl::Status> WriteFiles();
   Task<void> HealNowAndThen();
   Task<void> Announce();
+  Task<void> HealStrays();
   Task<void> HealAll();
   Task<absl::Status> Leave();
 

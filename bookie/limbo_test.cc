@@ -28,6 +28,7 @@ const LedgerRequests kRequests{kLedger};
 const LedgerRequests kLaterRequests{kLater};
 constexpr char kJournalAge[] = "/data/journal/current/age";
 constexpr char kLedgersAge[] = "/data/ledgers/current/age";
+constexpr char kIndexFile[] = "/data/ledgers/current/0/7/7.idx";
 constexpr char kEntryLog[] = "/data/ledgers/current/0.log";
 constexpr char kMark[] = "/data/ledgers/current/limbo";
 
@@ -240,6 +241,44 @@ TEST_P(LimboTest, ADirectoryWithoutAnAgeIsBehindAndWhatItHasIsServed) {
     EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
   }
   EXPECT_EQ(peers_.asked, 0);
+}
+
+class LimboOfIndexFilesTest : public LimboTest {};
+INSTANTIATE_TEST_SUITE_P(Formats, LimboOfIndexFilesTest, testing::Values(IndexFormat::kFiles));
+
+// The log has its entries.
+TEST_P(LimboOfIndexFilesTest, ALedgerWithoutItsIndexIsInLimboUntilItIsFoundInTheLogs) {
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kIndexFile);
+  operator_->RemoveFile(kLedgersAge);
+  peers_.copies.clear();
+  for (int round = 0; round < 2; ++round) {
+    Start();
+    EXPECT_EQ(LedgersInLimbo(), 1) << round;
+    EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+    world_.Kill();
+  }
+  Start();
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(LedgersInLimbo(), 1) << "it is open";
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kUnknownLedgerState);
+  operator_->CloseLedger(kLedger, EntryId(4));
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(LedgersInLimbo(), 0);
+  ExpectAll();
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+}
+
+TEST_P(LimboOfIndexFilesTest, ALedgerWithoutItsIndexThatIsDeletedLeavesLimbo) {
+  ASSERT_TRUE(world_.Stop().ok());
+  operator_->RemoveFile(kIndexFile);
+  operator_->RemoveFile(kLedgersAge);
+  Start();
+  EXPECT_EQ(LedgersInLimbo(), 1);
+  operator_->DeleteLedger(kLedger);
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(LedgersInLimbo(), 0);
+  EXPECT_FALSE(operator_->Exists(kMark));
 }
 
 TEST_P(LimboTest, ANumberThatRottedCountsAsLost) {

@@ -110,13 +110,26 @@ Task<absl::Status> Scrubber::RecoverIndexes() {
     const auto state = co_await parts_.storage->Load(ledger);
     if (state.ok() && (*state)->uncertain) lost.push_back(ledger);
   }
-  if (lost.empty()) co_return absl::OkStatus();
+  co_return co_await SearchLogs(std::move(lost));
+}
+
+Task<absl::Status> Scrubber::RecoverStrays() {
+  while (running_) co_await idle_.Wait();
+  running_ = true;
+  const absl::Status recovered = co_await SearchLogs(parts_.storage->StrayLedgers());
+  running_ = false;
+  idle_.NotifyAll();
+  co_return recovered;
+}
+
+Task<absl::Status> Scrubber::SearchLogs(std::vector<LedgerId> lost) {
   std::vector<LedgerId> known;
   for (const LedgerId ledger : lost) {
     const absl::Status read = (co_await parts_.ledgers->Read(ledger)).status();
     // What metadata does not know is garbage collection's.
     if (CodeOf(read) != ErrorCode::kNoSuchLedgerMetadata) known.push_back(ledger);
   }
+  if (known.empty()) co_return absl::OkStatus();
   STELE_CO_TRY(const int64_t found,
                co_await parts_.storage->RecoverIndexes(std::move(known), this));
   STELE_SOMETIMES(kScrubFindsLocations, found > 0);

@@ -72,6 +72,9 @@ class Scrubber final : private BackgroundPace {
   // or it is gone. kStopped, kOverloaded, and errors of reading. Damage that it meets does not
   // count: a bookie that has lost data lacks much, and its disks may be sound.
   Task<absl::StatusOr<bool>> Heal(LedgerId ledger);
+  // Searches the entry logs for ledgers whose index was lost, after a pass that runs. Those that
+  // are strays afterwards metadata does not know. kStopped, errors of reading.
+  Task<absl::Status> RecoverStrays();
   // Ends the pass that runs. Await before destroying it while the storage lives on.
   Task<void> Stop();
 
@@ -93,6 +96,7 @@ class Scrubber final : private BackgroundPace {
   Task<absl::Status> Pass();
   Task<absl::Status> Spend(uint64_t bytes) override;
   Task<absl::Status> RecoverIndexes();
+  Task<absl::Status> SearchLogs(std::vector<LedgerId> lost);
   Task<absl::Status> ScrubLedger(LedgerId ledger);
   Task<absl::Status> Open(Ledger* ledger);
   Task<absl::Status> CheckAll(Ledger* ledger);
