@@ -1,36 +1,19 @@
 // A whole bookie that comes back with less than it had: what it answers, and how that ends.
 #include "bookie/limbo.h"
 
-#include <algorithm>
-#include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
 
-#include "bookie/data_age.h"
-#include "bookie/testing/bookie_operator.h"
-#include "bookie/testing/bookie_world.h"
-#include "bookie/testing/fake_peers.h"
-#include "common/base/errors.h"
+#include "bookie/limbo_rig.h"
 #include "common/base/strings.h"
 
 namespace stele::bookie {
 namespace {
 
 using metadata::LedgerMetadata;
-using simulation::FileOperation;
 using wire::ProtocolVersion;
 using wire::ReplyCode;
-
-constexpr LedgerId kLedger{7};
-constexpr LedgerId kLater{8};
-const LedgerRequests kRequests{kLedger};
-const LedgerRequests kLaterRequests{kLater};
-constexpr char kJournalAge[] = "/data/journal/current/age";
-constexpr char kLedgersAge[] = "/data/ledgers/current/age";
-constexpr char kIndexFile[] = "/data/ledgers/current/0/7/7.idx";
-constexpr char kEntryLog[] = "/data/ledgers/current/0.log";
-constexpr char kMark[] = "/data/ledgers/current/limbo";
 
 BookieId Bookie(int number) { return BookieId("b" + std::to_string(number) + ":3181"); }
 
@@ -57,69 +40,6 @@ TEST(DoubtTest, AFenceCountsInTheLastEnsembleOnly) {
     EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), Bookie(3)), Doubt::kNone);
   }
 }
-
-// With either index.
-class LimboTest : public testing::TestWithParam<IndexFormat> {
- protected:
-  static BookieOptions Options(FakePeers* peers) {
-    BookieOptions options = BookieWorld::DefaultOptions();
-    options.entry_source = peers->AsSource();
-    options.index_format = GetParam();
-    return options;
-  }
-  // A bookie of its first day, with a snapshot of that, has stored a ledger of five entries since,
-  // and was started anew.
-  void SetUp() override {
-    Start();
-    operator_ = std::make_unique<BookieOperator>(&world_);
-    first_day_ = disk().TakeSnapshot();
-    Restart();
-    operator_->CreateLedger(kLedger);
-    for (int64_t entry = 0; entry < 5; ++entry) {
-      const wire::Request add = kRequests.Add(entry, Payload(entry), entry - 1);
-      peers_.copies[{kLedger, EntryId(entry)}] = std::get<wire::AddRequest>(add.body).body;
-      ASSERT_EQ(world_.CodeOfCall(add), ReplyCode::kOk);
-    }
-  }
-  static std::string Payload(int64_t entry) { return StrCat("payload ", entry); }
-  simulation::SimDisk& disk() { return world_.machine()->disk(); }
-  void Start() {
-    const absl::Status started = world_.Start();
-    ASSERT_TRUE(started.ok()) << started;
-  }
-  void Restart() {
-    world_.Kill();
-    Start();
-  }
-  void SetBack() {
-    world_.Kill();
-    disk().RestoreSnapshot(first_day_);
-    Start();
-  }
-  void RunFor(absl::Duration duration) {
-    ASSERT_TRUE(world_.world().scheduler().RunFor(duration).ok());
-  }
-  ReplyCode CodeOfRead(int64_t entry) { return world_.CodeOfCall(kRequests.Read(entry)); }
-  int64_t LedgersInLimbo() { return world_.bookie()->Status().limbo.ledgers; }
-  void ExpectAll() {
-    for (int64_t entry = 0; entry < 5; ++entry) {
-      const wire::Reply reply = world_.Call(ProtocolVersion::kV3, kRequests.Read(entry));
-      ASSERT_EQ(reply.code, ReplyCode::kOk) << entry;
-      EXPECT_EQ(kRequests.PayloadOf(std::get<wire::ReadReply>(reply.body).body, entry),
-                Payload(entry));
-    }
-  }
-  bool HasLogged(std::string_view text) {
-    return std::ranges::any_of(world_.log().lines(), [text](const std::string& line) {
-      return line.find(text) != std::string::npos;
-    });
-  }
-
-  FakePeers peers_;
-  BookieWorld world_{1, Options(&peers_)};
-  std::unique_ptr<BookieOperator> operator_;
-  std::shared_ptr<const simulation::Inode> first_day_;
-};
 
 INSTANTIATE_TEST_SUITE_P(Formats, LimboTest,
                          testing::Values(IndexFormat::kFiles, IndexFormat::kExtents));
@@ -279,153 +199,6 @@ TEST_P(LimboOfIndexFilesTest, ALedgerWithoutItsIndexThatIsDeletedLeavesLimbo) {
   RunFor(absl::Minutes(3));
   EXPECT_EQ(LedgersInLimbo(), 0);
   EXPECT_FALSE(operator_->Exists(kMark));
-}
-
-TEST_P(LimboTest, ANumberThatRottedCountsAsLost) {
-  world_.Kill();
-  operator_->Overwrite(kLedgersAge, 0, "x");
-  Start();
-  EXPECT_EQ(LedgersInLimbo(), 1);
-}
-
-TEST_P(LimboTest, TheAgeIsRaisedWhileItRuns) {
-  const int64_t at_start = world_.bookie()->Status().limbo.data_age;
-  const auto running = disk().TakeSnapshot();
-  RunFor(3 * kRaiseInterval);
-  EXPECT_GT(world_.bookie()->Status().limbo.data_age, at_start + 1);
-  world_.Kill();
-  disk().RestoreSnapshot(running);
-  Start();
-  EXPECT_EQ(LedgersInLimbo(), 1);
-}
-
-TEST_P(LimboTest, NeitherCrashesNorAnExpansionAreALoss) {
-  for (int round = 0; round < 3; ++round) {
-    round == 0 ? world_.Kill() : world_.PowerCut();
-    if (round == 2) {
-      world_.options().ledger_directories.push_back("/data/more");
-      world_.options().allow_storage_expansion = true;
-    }
-    Start();
-    EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt) << round;
-    EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
-  }
-}
-
-// The first start with one more directory does not come far; then it has a cookie.
-TEST_P(LimboTest, AnExpansionThatDiesIsNoLossEither) {
-  class NoJournals final : public simulation::FileFaults {
-   public:
-    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
-      const bool is_journal = request.path.ends_with(".txn");
-      return is_journal ? MakeError(ErrorCode::kIoError, "not today") : absl::OkStatus();
-    }
-  };
-  world_.Kill();
-  world_.options().ledger_directories.push_back("/data/more");
-  world_.options().allow_storage_expansion = true;
-  NoJournals faults;
-  disk().set_faults(&faults);
-  EXPECT_FALSE(world_.Start().ok());
-  EXPECT_TRUE(operator_->Exists("/data/more/current/VERSION"));
-  disk().set_faults(nullptr);
-  world_.PowerCut();
-  Start();
-  EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt);
-  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
-}
-
-TEST_P(LimboTest, ADirectoryThatCannotBeWrittenIsNotBehindAfterwards) {
-  class NoAge final : public simulation::FileFaults {
-   public:
-    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
-      const bool fails = request.operation == FileOperation::kWrite &&
-                         request.path.find("/data/journal/current/age") != std::string::npos;
-      return fails ? MakeError(ErrorCode::kIoError, "this one not") : absl::OkStatus();
-    }
-  };
-  NoAge faults;
-  disk().set_faults(&faults);
-  RunFor(3 * kRaiseInterval);
-  EXPECT_TRUE(HasLogged("the age of the data is not raised yet"));
-  world_.Kill();
-  disk().set_faults(nullptr);
-  Start();
-  EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt);
-}
-
-TEST_P(LimboTest, AnAgeInTheStoreThatIsNoneIsNotPassedOver) {
-  const std::string instance = operator_->ReadNode("/ledgers/INSTANCEID");
-  const std::string path = StrCat("/stele/", instance, "/ages/bookie:3181");
-  EXPECT_EQ(operator_->ReadNode(path), operator_->ReadFile(kLedgersAge));
-  world_.Kill();
-  operator_->PutNode(path, "old");
-  const absl::Status refused = world_.Start();
-  EXPECT_EQ(CodeOf(refused), ErrorCode::kCorruptData) << refused;
-  operator_->PutNode(path, "0");
-  Start();
-}
-
-// The power fails at each operation of the disk in turn while the loss is being marked.
-TEST_P(LimboTest, AStartThatDiesOnTheWayIntoLimboIsFollowedByOneThatKnows) {
-  class DieAt final : public simulation::FileFaults {
-   public:
-    explicit DieAt(int number) : left_(number) {}
-    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
-      if (request.operation == FileOperation::kRead) return absl::OkStatus();
-      return left_-- > 0 ? absl::OkStatus() : MakeError(ErrorCode::kIoError, "it ends here");
-    }
-    bool has_struck() const { return left_ < 0; }
-
-   private:
-    int left_;
-  };
-  world_.Kill();
-  bool struck = true;
-  int number = 0;
-  for (; struck; ++number) {
-    disk().RestoreSnapshot(first_day_);
-    DieAt faults(number);
-    disk().set_faults(&faults);
-    world_.Start().IgnoreError();  // it dies, or it has nothing left to die of
-    struck = faults.has_struck();
-    disk().set_faults(nullptr);
-    world_.PowerCut();
-    Start();
-    EXPECT_EQ(LedgersInLimbo(), 1) << number;
-    EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState) << number;
-    EXPECT_EQ(world_.CodeOfCall(kRequests.Add(9, "late")), ReplyCode::kFenced) << number;
-    world_.Kill();
-    ASSERT_LT(number, 1'000);
-  }
-  EXPECT_GT(number, 10);
-}
-
-// Nothing can be marked for good, though there is room for an age: the store is not told of one.
-TEST_P(LimboTest, OnAFullDiskItIsFoundAgainByTheNextStart) {
-  class Full final : public simulation::FileFaults {
-   public:
-    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
-      const bool takes_space = request.operation == FileOperation::kWrite &&
-                               request.path.find("/data/ledgers/") != std::string::npos &&
-                               request.path.find("/age") == std::string::npos;
-      return takes_space ? MakeError(ErrorCode::kDiskFull, "no space") : absl::OkStatus();
-    }
-  };
-  world_.Kill();
-  disk().RestoreSnapshot(first_day_);
-  Full full;
-  disk().set_faults(&full);
-  for (int round = 0; round < 2; ++round) {
-    Start();
-    EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
-    EXPECT_EQ(LedgersInLimbo(), 1);
-    RunFor(2 * kRaiseInterval);
-    world_.PowerCut();
-  }
-  disk().set_faults(nullptr);
-  Start();
-  EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
 }
 
 }  // namespace

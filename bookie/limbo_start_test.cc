@@ -1,0 +1,175 @@
+// How a bookie notices that it has less than it had, what is no loss, and starts that die on the
+// way.
+#include <string>
+#include <utility>
+
+#include <gtest/gtest.h>
+
+#include "bookie/data_age.h"
+#include "bookie/limbo_rig.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+
+namespace stele::bookie {
+namespace {
+
+using simulation::FileOperation;
+using wire::ReplyCode;
+
+// The disk fails from the nth operation below this path on.
+class DieAt final : public simulation::FileFaults {
+ public:
+  explicit DieAt(int number, std::string path = "/") : left_(number), path_(std::move(path)) {}
+  absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+    if (request.operation == FileOperation::kRead) return absl::OkStatus();
+    if (left_ >= 0 && !request.path.starts_with(path_)) return absl::OkStatus();
+    return left_-- > 0 ? absl::OkStatus() : MakeError(ErrorCode::kIoError, "it ends here");
+  }
+  bool has_struck() const { return left_ < 0; }
+
+ private:
+  int left_;
+  const std::string path_;
+};
+
+class LimboStartTest : public LimboTest {};
+INSTANTIATE_TEST_SUITE_P(Formats, LimboStartTest,
+                         testing::Values(IndexFormat::kFiles, IndexFormat::kExtents));
+
+TEST_P(LimboStartTest, ANumberThatRottedCountsAsLost) {
+  world_.Kill();
+  operator_->Overwrite(kLedgersAge, 0, "x");
+  Start();
+  EXPECT_EQ(LedgersInLimbo(), 1);
+}
+
+TEST_P(LimboStartTest, TheAgeIsRaisedWhileItRuns) {
+  const int64_t at_start = world_.bookie()->Status().limbo.data_age;
+  const auto running = disk().TakeSnapshot();
+  RunFor(3 * kRaiseInterval);
+  EXPECT_GT(world_.bookie()->Status().limbo.data_age, at_start + 1);
+  world_.Kill();
+  disk().RestoreSnapshot(running);
+  Start();
+  EXPECT_EQ(LedgersInLimbo(), 1);
+}
+
+TEST_P(LimboStartTest, NeitherCrashesNorAnExpansionAreALoss) {
+  for (int round = 0; round < 3; ++round) {
+    round == 0 ? world_.Kill() : world_.PowerCut();
+    if (round == 2) {
+      world_.options().ledger_directories.push_back("/data/more");
+      world_.options().allow_storage_expansion = true;
+    }
+    Start();
+    EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt) << round;
+    EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+  }
+}
+
+// The first start with one more directory does not come far; then it has a cookie.
+TEST_P(LimboStartTest, AnExpansionThatDiesIsNoLossEither) {
+  class NoJournals final : public simulation::FileFaults {
+   public:
+    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+      const bool is_journal = request.path.ends_with(".txn");
+      return is_journal ? MakeError(ErrorCode::kIoError, "not today") : absl::OkStatus();
+    }
+  };
+  world_.Kill();
+  world_.options().ledger_directories.push_back("/data/more");
+  world_.options().allow_storage_expansion = true;
+  NoJournals faults;
+  disk().set_faults(&faults);
+  EXPECT_FALSE(world_.Start().ok());
+  EXPECT_TRUE(operator_->Exists("/data/more/current/VERSION"));
+  disk().set_faults(nullptr);
+  world_.PowerCut();
+  Start();
+  EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt);
+  EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
+}
+
+TEST_P(LimboStartTest, ADirectoryThatCannotBeWrittenIsNotBehindAfterwards) {
+  class NoAge final : public simulation::FileFaults {
+   public:
+    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+      const bool fails = request.operation == FileOperation::kWrite &&
+                         request.path.find("/data/journal/current/age") != std::string::npos;
+      return fails ? MakeError(ErrorCode::kIoError, "this one not") : absl::OkStatus();
+    }
+  };
+  NoAge faults;
+  disk().set_faults(&faults);
+  RunFor(3 * kRaiseInterval);
+  EXPECT_TRUE(HasLogged("the age of the data is not raised yet"));
+  world_.Kill();
+  disk().set_faults(nullptr);
+  Start();
+  EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt);
+}
+
+TEST_P(LimboStartTest, AnAgeInTheStoreThatIsNoneIsNotPassedOver) {
+  const std::string instance = operator_->ReadNode("/ledgers/INSTANCEID");
+  const std::string path = StrCat("/stele/", instance, "/ages/bookie:3181");
+  EXPECT_EQ(operator_->ReadNode(path), operator_->ReadFile(kLedgersAge));
+  world_.Kill();
+  operator_->PutNode(path, "old");
+  const absl::Status refused = world_.Start();
+  EXPECT_EQ(CodeOf(refused), ErrorCode::kCorruptData) << refused;
+  operator_->PutNode(path, "0");
+  Start();
+}
+
+// The power fails at each operation of the disk in turn while the loss is being marked.
+TEST_P(LimboStartTest, AStartThatDiesOnTheWayIntoLimboIsFollowedByOneThatKnows) {
+  world_.Kill();
+  bool struck = true;
+  int number = 0;
+  for (; struck; ++number) {
+    disk().RestoreSnapshot(first_day_);
+    DieAt faults(number);
+    disk().set_faults(&faults);
+    world_.Start().IgnoreError();  // it dies, or it has nothing left to die of
+    struck = faults.has_struck();
+    disk().set_faults(nullptr);
+    world_.PowerCut();
+    Start();
+    EXPECT_EQ(LedgersInLimbo(), 1) << number;
+    EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState) << number;
+    EXPECT_EQ(world_.CodeOfCall(kRequests.Add(9, "late")), ReplyCode::kFenced) << number;
+    world_.Kill();
+    ASSERT_LT(number, 1'000);
+  }
+  EXPECT_GT(number, 10);
+}
+
+// Nothing can be marked for good, though there is room for an age: the store is not told of one.
+TEST_P(LimboStartTest, OnAFullDiskItIsFoundAgainByTheNextStart) {
+  class Full final : public simulation::FileFaults {
+   public:
+    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+      const bool takes_space = request.operation == FileOperation::kWrite &&
+                               request.path.find("/data/ledgers/") != std::string::npos &&
+                               request.path.find("/age") == std::string::npos;
+      return takes_space ? MakeError(ErrorCode::kDiskFull, "no space") : absl::OkStatus();
+    }
+  };
+  world_.Kill();
+  disk().RestoreSnapshot(first_day_);
+  Full full;
+  disk().set_faults(&full);
+  for (int round = 0; round < 2; ++round) {
+    Start();
+    EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+    EXPECT_EQ(LedgersInLimbo(), 1);
+    RunFor(2 * kRaiseInterval);
+    world_.PowerCut();
+  }
+  disk().set_faults(nullptr);
+  Start();
+  EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+}
+
+}  // namespace
+}  // namespace stele::bookie
