@@ -142,8 +142,6 @@ Task<absl::Status> Node::Open() {
                co_await metadata::OpenCluster(store_, options_.ledgers_root, std::nullopt));
   STELE_CO_TRY(directories_,
                co_await OpenDirectories(env_, store_, &options_, cluster_->instance_id));
-  STELE_CO_TRY_OK(co_await AgeAddedDirectories(env_.files, directories_->all_currents(),
-                                               directories_->added()));
   STELE_CO_TRY_OK(co_await OpenStorage());
   STELE_CO_TRY_OK(co_await RecoverJournals());
   STELE_CO_TRY_OK(co_await LookForLosses());

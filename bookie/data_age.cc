@@ -7,6 +7,7 @@
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
+#include "metadata/cookie_check.h"
 
 namespace stele::bookie {
 namespace {
@@ -17,7 +18,7 @@ constexpr int kReadTriesMax = 5;
 
 // 0: there is none that can be read.
 Task<int64_t> ReadAge(FileSystem* files, std::string directory) {
-  const std::string path = StrCat(directory, "/", kAgeFileName);
+  const std::string path = StrCat(directory, "/", metadata::kAgeFileName);
   absl::StatusOr<Buffer> text;
   for (int tries = 0; tries < kReadTriesMax; ++tries) {
     text = co_await ReadFile(files, path, kAgeSizeMaxBytes);
@@ -33,18 +34,12 @@ Task<int64_t> ReadAge(FileSystem* files, std::string directory) {
 
 }  // namespace
 
-Task<absl::Status> AgeAddedDirectories(FileSystem* files, std::vector<std::string> directories,
-                                       std::vector<std::string> added) {
+Task<int64_t> HighestAge(FileSystem* files, std::vector<std::string> directories) {
   int64_t highest = 0;
   for (const std::string& directory : directories) {
     highest = std::max(highest, co_await ReadAge(files, directory));
   }
-  if (highest == 0) co_return absl::OkStatus();
-  for (const std::string& directory : added) {
-    STELE_CO_TRY_OK(
-        co_await ReplaceFile(files, directory, kAgeFileName, Buffer::FromString(StrCat(highest))));
-  }
-  co_return absl::OkStatus();
+  co_return highest;
 }
 
 DataAge::DataAge(FileSystem* files, std::vector<std::string> directories,
@@ -67,8 +62,8 @@ Task<absl::Status> DataAge::Raise() {
   highest_ = next;
   absl::Status first_error = absl::OkStatus();
   for (const std::string& directory : directories_) {
-    absl::Status written =
-        co_await ReplaceFile(files_, directory, kAgeFileName, Buffer::FromString(StrCat(next)));
+    absl::Status written = co_await ReplaceFile(files_, directory, metadata::kAgeFileName,
+                                                Buffer::FromString(StrCat(next)));
     if (first_error.ok()) first_error = std::move(written);
   }
   STELE_CO_TRY_OK(first_error);

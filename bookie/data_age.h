@@ -19,26 +19,21 @@
 
 namespace stele::bookie {
 
-// A decimal number in the `current` directory.
-inline constexpr char kAgeFileName[] = "age";
 // While the bookie runs.
 inline constexpr absl::Duration kRaiseInterval = absl::Minutes(1);
 
-// Gives the directories that this start has made its own, which are some or all of the bookie's
-// `current` directories, the age that the others have, if they have one: as soon as they have their
-// cookies, so that a start that dies later does not leave them without.
-Task<absl::Status> AgeAddedDirectories(FileSystem* files, std::vector<std::string> directories,
-                                       std::vector<std::string> added);
+// The highest that any of these `current` directories has; 0: none has one. What is no number, or
+// cannot be read, counts as 0.
+Task<int64_t> HighestAge(FileSystem* files, std::vector<std::string> directories);
 
 class DataAge {
  public:
-  //   directories  all `current` directories of the bookie; those that it has not had before were
-  //                given an age
+  //   directories  all `current` directories of the bookie; those that are new to it were given an
+  //                age with their cookies (metadata/cookie_check.h)
   // `files` outlives it and its tasks.
   DataAge(FileSystem* files, std::vector<std::string> directories, metadata::BookieAge in_store);
 
-  // Whether data were lost: a directory, or what there is of all, is behind the store. What is no
-  // number, or cannot be read, counts as 0.
+  // Whether data were lost: a directory, or what there is of all, is behind the store.
   //   errors   of the store; kCorruptData: what it has is no age
   Task<absl::StatusOr<bool>> IsBehind();
 

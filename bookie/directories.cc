@@ -4,6 +4,7 @@
 #include <set>
 #include <utility>
 
+#include "bookie/data_age.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -121,11 +122,7 @@ Task<absl::StatusOr<std::unique_ptr<Directories>>> OpenDirectories(
       co_await directories->Prepare(options->index_directories, &directories->indexes_));
   if (directories->indexes_.empty()) directories->indexes_ = directories->ledgers_;
   STELE_CO_TRY_OK(co_await directories->Lock());
-  for (const std::string& current : directories->all_currents()) {
-    STELE_CO_TRY(const bool has_cookie,
-                 co_await Exists(env.files, StrCat(current, "/", metadata::kCookieFileName)));
-    if (!has_cookie) directories->added_.push_back(current);
-  }
+  const int64_t age = co_await HighestAge(env.files, directories->all_currents());
   metadata::BookieIdentity identity{
       .bookie = options->id,
       .directories = {.journal = options->journal_directories,
@@ -134,6 +131,7 @@ Task<absl::StatusOr<std::unique_ptr<Directories>>> OpenDirectories(
       .instance_id = std::move(instance_id),
       .expansion = options->allow_storage_expansion ? metadata::StorageExpansion::kAllowed
                                                     : metadata::StorageExpansion::kRefused,
+      .data_age = age,
   };
   STELE_CO_TRY_OK(co_await metadata::CheckCookies(
       env.files, store, metadata::ClusterPaths(options->ledgers_root), std::move(identity)));

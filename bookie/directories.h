@@ -27,9 +27,6 @@ class Directories {
   // Those of the ledgers when no index directories are configured.
   const std::vector<std::string>& index_currents() const { return indexes_; }
 
-  // Of all_currents(), those that had no cookie: the bookie has not used them before.
-  const std::vector<std::string>& added() const { return added_; }
-
   // The last process on these directories ended without MarkClean.
   bool was_unclean() const { return was_unclean_; }
 
@@ -50,7 +47,6 @@ class Directories {
   std::vector<std::string> journals_;
   std::vector<std::string> ledgers_;
   std::vector<std::string> indexes_;
-  std::vector<std::string> added_;
   std::vector<std::unique_ptr<DirectoryLock>> locks_;
   bool was_unclean_ = false;
 };

@@ -90,6 +90,30 @@ TEST_P(LimboStartTest, AnExpansionThatDiesIsNoLossEither) {
   EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
 }
 
+// It dies at each operation of the new disk in turn.
+TEST_P(LimboStartTest, AnExpansionThatDiesAnywhereIsNoLoss) {
+  bool struck = true;
+  int number = 0;
+  for (; struck; ++number) {
+    BookieWorld world(1, Options(&peers_));
+    ASSERT_TRUE(world.Start().ok());
+    world.Kill();
+    world.options().ledger_directories.push_back("/data/more");
+    world.options().allow_storage_expansion = true;
+    DieAt faults(number, "/data/more");
+    world.machine()->disk().set_faults(&faults);
+    world.Start().IgnoreError();
+    struck = faults.has_struck();
+    world.machine()->disk().set_faults(nullptr);
+    world.PowerCut();
+    const absl::Status started = world.Start();
+    ASSERT_TRUE(started.ok()) << number << ": " << started;
+    EXPECT_EQ(world.bookie()->Status().limbo.since, std::nullopt) << number;
+    ASSERT_LT(number, 1'000);
+  }
+  EXPECT_GT(number, 10);
+}
+
 TEST_P(LimboStartTest, ADirectoryThatCannotBeWrittenIsNotBehindAfterwards) {
   class NoAge final : public simulation::FileFaults {
    public:
@@ -169,6 +193,53 @@ TEST_P(LimboStartTest, OnAFullDiskItIsFoundAgainByTheNextStart) {
   disk().set_faults(nullptr);
   Start();
   EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+}
+
+// Of two directories one is replaced by an empty disk with the old cookie. An index in extents that
+// has lost a run is refused before that.
+TEST_P(LimboStartTest, OneLostDirectoryOfTwoIsNoticedAndHealed) {
+  world_.Kill();
+  world_.options().ledger_directories.push_back("/data/more");
+  world_.options().allow_storage_expansion = true;
+  Start();
+  constexpr int kLedgers = 10;
+  for (int i = 0; i < kLedgers; ++i) {
+    const LedgerRequests requests{LedgerId(100 + i)};
+    operator_->CreateLedger(LedgerId(100 + i));
+    const wire::Request add = requests.Add(0, Payload(i));
+    peers_.copies[{LedgerId(100 + i), EntryId(0)}] = std::get<wire::AddRequest>(add.body).body;
+    ASSERT_EQ(world_.CodeOfCall(add), ReplyCode::kOk);
+    operator_->CloseLedger(LedgerId(100 + i), EntryId(0));
+    RunFor(absl::Seconds(2));
+    Restart();  // with another entry log, in the other directory perhaps
+  }
+  operator_->CloseLedger(kLedger, EntryId(4));
+  ASSERT_TRUE(world_.Stop().ok());
+  for (const char* lost : {"/data/more/current", "/data/ledgers/current"}) {
+    operator_->EmptyBelowCookie(lost);
+    if (GetParam() == IndexFormat::kExtents) {
+      EXPECT_EQ(CodeOf(world_.Start()), ErrorCode::kCorruptData);
+      return;
+    }
+    Start();
+    EXPECT_EQ(LedgersInLimbo(), kLedgers + 1) << lost;
+    for (int i = 0; i < kLedgers; ++i) {
+      const LedgerRequests requests{LedgerId(100 + i)};
+      const ReplyCode code = world_.CodeOfCall(requests.Read(0));
+      EXPECT_NE(code, ReplyCode::kNoSuchEntry) << i;
+      EXPECT_NE(code, ReplyCode::kNoSuchLedger) << i;
+      EXPECT_EQ(world_.CodeOfCall(requests.Read(1)), ReplyCode::kUnknownLedgerState) << i;
+    }
+    RunFor(absl::Minutes(3));
+    EXPECT_EQ(LedgersInLimbo(), 0) << lost;
+    for (int i = 0; i < kLedgers; ++i) {
+      const LedgerRequests requests{LedgerId(100 + i)};
+      EXPECT_EQ(world_.CodeOfCall(requests.Read(0)), ReplyCode::kOk) << i;
+      EXPECT_EQ(world_.CodeOfCall(requests.Read(1)), ReplyCode::kNoSuchEntry) << i;
+    }
+    ExpectAll();
+    ASSERT_TRUE(world_.Stop().ok());
+  }
 }
 
 }  // namespace

@@ -10,6 +10,8 @@
 namespace stele::metadata {
 namespace {
 
+constexpr std::string_view kTemporarySuffix = ".tmp";
+
 std::string CurrentOf(const std::string& directory) {
   return StrCat(directory, "/", kCurrentDirectoryName);
 }
@@ -41,10 +43,10 @@ Task<absl::StatusOr<CookieDirectory>> ReadDirectory(FileSystem* files, std::stri
   const absl::StatusOr<std::vector<std::string>> names = co_await files->List(current);
   if (CodeOf(names.status()) == ErrorCode::kNoSuchFile) co_return result;
   STELE_CO_TRY_OK(names.status());
-  // A stamp that was interrupted leaves its temporary file.
-  const std::string temporary = StrCat(kCookieFileName, ".tmp");
-  result.is_empty = std::all_of(names->begin(), names->end(), [&](const std::string& name) {
-    return name == kCookieFileName || name == temporary;
+  // A stamp that was interrupted leaves its temporary file, and the age.
+  result.is_empty = std::all_of(names->begin(), names->end(), [](std::string_view name) {
+    if (name.ends_with(kTemporarySuffix)) name.remove_suffix(kTemporarySuffix.size());
+    return name == kCookieFileName || name == kAgeFileName;
   });
   const std::string path = StrCat(current, "/", kCookieFileName);
   const absl::StatusOr<Buffer> bytes = co_await ReadFile(files, path, kCookieSizeMaxBytes);
@@ -80,9 +82,13 @@ Task<absl::Status> MakeDurableDirectories(FileSystem* files, std::string path) {
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Stamp(FileSystem* files, std::string directory, std::string bytes) {
+Task<absl::Status> Stamp(FileSystem* files, std::string directory, std::string bytes, int64_t age) {
   const std::string current = CurrentOf(directory);
   STELE_CO_TRY_OK(co_await MakeDurableDirectories(files, current));
+  if (age > 0) {
+    STELE_CO_TRY_OK(
+        co_await ReplaceFile(files, current, kAgeFileName, Buffer::FromString(StrCat(age))));
+  }
   co_return co_await ReplaceFile(files, current, kCookieFileName,
                                  Buffer::FromString(std::move(bytes)));
 }
@@ -154,8 +160,14 @@ Task<absl::Status> CheckCookies(FileSystem* files, MetadataStore* store, Cluster
       DecideCookies(master, stored.has_value() ? std::optional(stored->value) : std::nullopt, found,
                     identity.expansion));
   const std::string bytes = SerializeCookie(master);
+  const auto is_new = [&found](const std::string& directory) {
+    return std::any_of(found.begin(), found.end(), [&](const CookieDirectory& one) {
+      return one.path == directory && !one.cookie.has_value();
+    });
+  };
   for (const std::string& directory : plan.stamp) {
-    STELE_CO_TRY_OK(co_await Stamp(files, directory, bytes));
+    const int64_t age = is_new(directory) ? identity.data_age : 0;
+    STELE_CO_TRY_OK(co_await Stamp(files, directory, bytes, age));
   }
   switch (plan.store) {
     case CookiePlan::Store::kKeep: break;

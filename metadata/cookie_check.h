@@ -1,6 +1,7 @@
 // The check of a bookie's cookies at its start: reads them, asks cookie.h what to do, and does it.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <vector>
@@ -18,6 +19,8 @@ namespace stele::metadata {
 // The file in `current` of each directory.
 inline constexpr char kCookieFileName[] = "VERSION";
 inline constexpr char kCurrentDirectoryName[] = "current";
+// Beside it, where there is one: a decimal number.
+inline constexpr char kAgeFileName[] = "age";
 
 // As configured, in this order. A directory may be in several lists.
 struct BookieDirectories {
@@ -34,6 +37,9 @@ struct BookieIdentity {
   BookieDirectories directories;
   std::optional<std::string> instance_id;  // of the cluster
   StorageExpansion expansion = StorageExpansion::kRefused;
+  // How old its data are (bookie_age.h), for directories that it is given later; 0: not known. One
+  // that has a cookie and no age would have lost its data.
+  int64_t data_age = 0;
 };
 
 // The cookie that this configuration makes in the cluster with this instance id.

@@ -4,7 +4,9 @@
 
 #include <gtest/gtest.h>
 
+#include "common/base/strings.h"
 #include "metadata/cluster_init.h"
+#include "metadata/cookie_check.h"
 #include "metadata/ledger_manager.h"
 
 namespace stele::bookie {
@@ -41,10 +43,17 @@ Task<void> OverwriteTask(Env env, std::string path, uint64_t offset, std::string
   EXPECT_TRUE((co_await (*file)->Sync()).ok());
 }
 
-enum class Change { kCreate, kClose, kDelete };
+Task<void> EmptyTask(Env env, std::string current, std::string cookie) {
+  EXPECT_TRUE((co_await env.files->MakeDirectories(current)).ok());
+  const absl::Status written = co_await ReplaceFile(env.files, current, metadata::kCookieFileName,
+                                                    Buffer::FromString(std::move(cookie)));
+  EXPECT_TRUE(written.ok()) << written;
+}
+
+enum class Change { kCreate, kBeginFragment, kClose, kDelete };
 
 Task<void> ChangeTask(Env env, metadata::MetadataStore* store, BookieOptions options, Change change,
-                      LedgerId ledger, EntryId last) {
+                      LedgerId ledger, EntryId entry) {
   auto cluster = co_await metadata::OpenCluster(store, options.ledgers_root, std::nullopt);
   EXPECT_TRUE(cluster.ok()) << cluster.status();
   metadata::LedgerManager ledgers(env, store, cluster->layout);
@@ -54,9 +63,15 @@ Task<void> ChangeTask(Env env, metadata::MetadataStore* store, BookieOptions opt
   } else if (change == Change::kClose) {
     auto open = co_await ledgers.Read(ledger);
     EXPECT_TRUE(open.ok()) << open.status();
-    auto closed = open->value.WithClosed(last, 1'000);
+    auto closed = open->value.WithClosed(entry, 1'000);
     EXPECT_TRUE(closed.ok()) << closed.status();
     done = (co_await ledgers.Update(ledger, *closed, open->version)).status();
+  } else if (change == Change::kBeginFragment) {
+    auto open = co_await ledgers.Read(ledger);
+    EXPECT_TRUE(open.ok()) << open.status();
+    auto longer = open->value.WithEnsembleFrom(entry, {options.id});
+    EXPECT_TRUE(longer.ok()) << longer.status();
+    done = (co_await ledgers.Update(ledger, *longer, open->version)).status();
   } else {
     auto made = metadata::LedgerMetadata::Create(
         {.replication = {.ensemble_size = 1, .write_quorum_size = 1, .ack_quorum_size = 1},
@@ -119,9 +134,20 @@ void BookieOperator::Overwrite(std::string path, uint64_t offset, std::string by
       OverwriteTask(world_->world().env(process_), std::move(path), offset, std::move(bytes)));
 }
 
+void BookieOperator::EmptyBelowCookie(std::string current) {
+  std::string cookie = ReadFile(StrCat(current, "/", metadata::kCookieFileName));
+  ASSERT_TRUE(world_->machine()->disk().Wipe(current));
+  RunOnMachine(EmptyTask(world_->world().env(process_), std::move(current), std::move(cookie)));
+}
+
 void BookieOperator::CreateLedger(LedgerId ledger) {
   world_->Run(ChangeTask(world_->peer_env(), store_.get(), world_->options(), Change::kCreate,
                          ledger, kNoEntry));
+}
+
+void BookieOperator::BeginFragment(LedgerId ledger, EntryId first) {
+  world_->Run(ChangeTask(world_->peer_env(), store_.get(), world_->options(),
+                         Change::kBeginFragment, ledger, first));
 }
 
 void BookieOperator::CloseLedger(LedgerId ledger, EntryId last) {

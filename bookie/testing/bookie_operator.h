@@ -29,9 +29,13 @@ class BookieOperator {
   std::vector<std::string> List(std::string directory);
   std::string ReadFile(std::string path);
   void Overwrite(std::string path, uint64_t offset, std::string bytes);
+  // Of this one, which exists, nothing is left but the cookie.
+  void EmptyBelowCookie(std::string current);
 
   // One copy, on this world's bookie alone; with kCrc32c and the password "secret".
   void CreateLedger(LedgerId ledger);
+  // A second fragment, on the same bookie, begins with this entry.
+  void BeginFragment(LedgerId ledger, EntryId first);
   void CloseLedger(LedgerId ledger, EntryId last);
   void DeleteLedger(LedgerId ledger);
   void PutNode(std::string path, std::string value);
