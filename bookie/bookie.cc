@@ -74,10 +74,10 @@ class Node final : public Bookie {
 
  private:
   Task<absl::Status> OpenStorage();
-  Task<absl::Status> RecoverJournals();
+  void MakeLimbo();
+  Task<absl::Status> RecoverJournals(bool ledgers_lost);
   Task<absl::Status> CheckpointReplayed();
   Task<absl::Status> FlushReplayed();
-  Task<absl::Status> LookForLosses();
   Task<absl::Status> OpenJournals();
   Task<absl::Status> WhenAllDurable();
   Task<absl::Status> Join();
@@ -143,8 +143,10 @@ Task<absl::Status> Node::Open() {
   STELE_CO_TRY(directories_,
                co_await OpenDirectories(env_, store_, &options_, cluster_->instance_id));
   STELE_CO_TRY_OK(co_await OpenStorage());
-  STELE_CO_TRY_OK(co_await RecoverJournals());
-  STELE_CO_TRY_OK(co_await LookForLosses());
+  MakeLimbo();
+  STELE_CO_TRY(const bool ledgers_lost, co_await limbo_->LookForLosses());
+  STELE_CO_TRY_OK(co_await RecoverJournals(ledgers_lost));
+  STELE_CO_TRY_OK(co_await limbo_->Open());
   STELE_CO_TRY_OK(co_await OpenJournals());
   disk_watch_ = std::make_unique<DiskWatch>(env_, directories_->all_currents());
   co_await CheckDisks();
@@ -199,10 +201,10 @@ Task<absl::Status> Node::OpenStorage() {
 
 // Everything that was acknowledged and not checkpointed comes back, and is checkpointed before the
 // first new write: a journal is never appended to by a second process.
-Task<absl::Status> Node::RecoverJournals() {
+Task<absl::Status> Node::RecoverJournals(bool ledgers_lost) {
   const auto& currents = directories_->journal_currents();
   JournalRecovery recovery(env_, storage_.get(), tombstones_.get(), RecordSizeMaxBytes(),
-                           [this] { return FlushReplayed(); });
+                           ledgers_lost, [this] { return FlushReplayed(); });
   for (size_t i = 0; i < currents.size(); ++i) {
     const int count = static_cast<int>(currents.size());
     std::vector<std::string> names = {LastMarkFileName(static_cast<int>(i), count)};
@@ -262,8 +264,7 @@ Task<absl::Status> Node::FlushReplayed() {
   co_return co_await storage_->Flush();
 }
 
-// Before anything is served.
-Task<absl::Status> Node::LookForLosses() {
+void Node::MakeLimbo() {
   ledgers_ = std::make_unique<metadata::LedgerManager>(env_, store_, cluster_->layout);
   records_ = std::make_unique<metadata::AutorecoveryRecords>(store_, *cluster_);
   limbo_ = std::make_unique<Limbo>(
@@ -276,7 +277,6 @@ Task<absl::Status> Node::LookForLosses() {
       DataAge(env_.files, directories_->all_currents(),
               metadata::BookieAge(store_, cluster_->instance_id, options_.id)),
       options_.id);
-  co_return co_await limbo_->Open();
 }
 
 Task<absl::Status> Node::OpenJournals() {

@@ -65,7 +65,7 @@ Task<absl::StatusOr<bool>> JournalRecovery::Open(LedgerId ledger) {
   if (CodeOf(loaded) != ErrorCode::kNoSuchLedger && !is_stray) co_return loaded;
   const auto key = keys_.find(ledger);
   if (key == keys_.end()) {
-    if (!is_stray) co_return false;
+    if (!is_stray && !ledgers_lost_) co_return false;
     // Its index was lost, and with it the key: what the journal has of it still counts.
     storage_->CreateLedger(ledger, std::nullopt);
     co_return true;

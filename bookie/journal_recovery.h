@@ -35,13 +35,17 @@ struct RecoveredJournals {
 class JournalRecovery {
  public:
   // All pointers outlive it. Nothing comes back of a ledger that has a tombstone.
-  //   flush   makes room in the storage
+  //   ledgers_lost  storage may have lost ledgers: one that it does not know, and whose key the
+  //                 journals do not show, comes back without a key, instead of counting as deleted
+  //   flush         makes room in the storage
   JournalRecovery(Env env, LedgerStorage* storage, const Tombstones* tombstones,
-                  size_t record_size_max_bytes, absl::AnyInvocable<Task<absl::Status>()> flush)
+                  size_t record_size_max_bytes, bool ledgers_lost,
+                  absl::AnyInvocable<Task<absl::Status>()> flush)
       : env_(env),
         storage_(storage),
         tombstones_(tombstones),
         record_size_max_bytes_(record_size_max_bytes),
+        ledgers_lost_(ledgers_lost),
         flush_(std::move(flush)) {}
 
   // Replays one journal directory from `mark`. The records are in storage's memory afterwards; the
@@ -62,13 +66,15 @@ class JournalRecovery {
   Task<absl::Status> Apply(Buffer record);
   Task<absl::Status> ApplyBackup(Buffer record);
   Task<absl::Status> ApplyEntry(LedgerId ledger, EntryId entry, Buffer body);
-  // Loads the ledger, or creates it when the journal has shown its key. False: unknown.
+  // Loads the ledger, or creates it when the journal has shown its key, or it was lost with its
+  // key. False: unknown.
   Task<absl::StatusOr<bool>> Open(LedgerId ledger);
 
   Env env_;
   LedgerStorage* storage_;
   const Tombstones* tombstones_;
-  size_t record_size_max_bytes_;
+  const size_t record_size_max_bytes_;
+  const bool ledgers_lost_;
   absl::AnyInvocable<Task<absl::Status>()> flush_;
   absl::flat_hash_map<LedgerId, wire::MasterKey> keys_;
   RecoveredJournals report_;

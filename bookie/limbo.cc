@@ -56,9 +56,13 @@ Limbo::Limbo(LimboParts parts, DataAge age, BookieId self)
 
 // ---- The way in
 
+Task<absl::StatusOr<bool>> Limbo::LookForLosses() {
+  STELE_CO_TRY(has_lost_data_, co_await age_.IsBehind());
+  co_return has_lost_data_;
+}
+
 Task<absl::Status> Limbo::Open() {
-  STELE_CO_TRY(const bool is_behind, co_await age_.IsBehind());
-  if (is_behind) {
+  if (has_lost_data_) {
     STELE_CO_TRY_OK(co_await Enter());
   } else {
     STELE_CO_TRY_OK(co_await Resume());
@@ -125,8 +129,8 @@ Task<absl::Status> Limbo::LookAt(LedgerId ledger) {
 
 Task<absl::Status> Limbo::Mark(LedgerId ledger, Doubt doubt, std::optional<wire::MasterKey> key) {
   if (doubt == Doubt::kNone) co_return absl::OkStatus();
-  const absl::Status loaded = (co_await parts_.storage->Load(ledger)).status();
-  const ErrorCode code = CodeOf(loaded);
+  const auto loaded = co_await parts_.storage->Load(ledger);
+  const ErrorCode code = CodeOf(loaded.status());
   // These deny nothing as they are, and are not whole.
   if (code == ErrorCode::kUnknownLedgerState || code == ErrorCode::kCorruptData) {
     ledgers_.insert(ledger);
@@ -135,7 +139,11 @@ Task<absl::Status> Limbo::Mark(LedgerId ledger, Doubt doubt, std::optional<wire:
   if (code == ErrorCode::kNoSuchLedger) {
     parts_.storage->CreateLedger(ledger, key);
   } else {
-    STELE_CO_TRY_OK(loaded);
+    STELE_CO_TRY_OK(loaded.status());
+    // What a journal has brought back may lack it.
+    if (key.has_value() && !(*loaded)->has_master_key) {
+      static_cast<void>(parts_.storage->SetMasterKey(ledger, *key));
+    }
   }
   parts_.storage->SetUncertain(ledger);
   if (doubt == Doubt::kEntriesAndFence) parts_.storage->SetFenced(ledger);

@@ -68,9 +68,11 @@ class Limbo {
  public:
   Limbo(LimboParts parts, DataAge age, BookieId self);
 
-  // Before anything is served, after the replay of the journals. Where data were lost it asks
-  // metadata for all ledgers and marks those in doubt; else it goes on with those that are left
-  // from before. Then it raises the age, and would not see the loss again.
+  // Before the replay of the journals: were data lost? Errors: of the metadata store.
+  Task<absl::StatusOr<bool>> LookForLosses();
+  // After that and the replay, before anything is served. Where data were lost it asks metadata for
+  // all ledgers and marks those in doubt; else it goes on with those that are left from before.
+  // Then it raises the age, and would not see the loss again.
   //   errors   of the metadata store and of the disks. A disk that is too full is none: what is
   //            marked is marked in memory, and the next start looks again
   Task<absl::Status> Open();
@@ -104,6 +106,7 @@ class Limbo {
   DataAge age_;
   const BookieId self_;
   Scrubber* scrubber_ = nullptr;
+  bool has_lost_data_ = false;
   std::set<LedgerId> ledgers_;
   std::optional<absl::Time> since_;
   bool is_durable_ = true;  // what is marked survives a crash

@@ -195,6 +195,40 @@ TEST_P(LimboStartTest, OnAFullDiskItIsFoundAgainByTheNextStart) {
   EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
 }
 
+// The file with the ledger's key went with a checkpoint, and the ledgers' disk was emptied since.
+TEST_P(LimboStartTest, EntriesComeBackFromTheJournalWithoutTheirKey) {
+  world_.Kill();
+  world_.options().journal_backups = 0;
+  Start();
+  const auto oldest_journal = [this] {
+    const std::string directory = "/data/journal/current";
+    for (const std::string& name : operator_->List(directory)) {
+      if (name.ends_with(".txn")) return StrCat(directory, "/", name);
+    }
+    return directory;
+  };
+  std::string with_key;
+  int64_t entry = 5;
+  for (; entry == 5 || operator_->Exists(with_key); ++entry) {
+    ASSERT_LT(entry, 100);
+    ASSERT_EQ(world_.CodeOfCall(kRequests.Add(entry, std::string(1 << 20, 'x'))), ReplyCode::kOk);
+    RunFor(absl::Seconds(2));  // a checkpoint
+    if (entry == 5) with_key = oldest_journal();
+  }
+  ASSERT_EQ(world_.CodeOfCall(kRequests.Add(entry, "the last one")), ReplyCode::kOk);
+  world_.Kill();
+  operator_->EmptyBelowCookie("/data/ledgers/current");
+  for (int round = 0; round < 2; ++round) {
+    Start();
+    EXPECT_EQ(LedgersInLimbo(), 1);
+    EXPECT_EQ(CodeOfRead(entry), ReplyCode::kOk);
+    EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+    const LedgerRequests wrong{kLedger, "other password"};
+    EXPECT_EQ(world_.CodeOfCall(wrong.FencingRead(0)), ReplyCode::kUnauthorized);
+    world_.PowerCut();
+  }
+}
+
 // Of two directories one is replaced by an empty disk with the old cookie. An index in extents that
 // has lost a run is refused before that.
 TEST_P(LimboStartTest, OneLostDirectoryOfTwoIsNoticedAndHealed) {
