@@ -21,8 +21,8 @@ double SecondsOf(const Window& window) {
   return static_cast<double>(std::max<int64_t>(window.nanoseconds, 1)) / kNanosecondsPerSecond;
 }
 
-int64_t MicrosecondsAt(const Window& window, int permyriad) {
-  return window.latency_nanoseconds.Percentile(permyriad) / 1000;
+int64_t MicrosecondsAt(const observe::Histogram& nanoseconds, int permyriad) {
+  return nanoseconds.Percentile(permyriad) / 1000;
 }
 
 double CpuSecondsPerMillion(int64_t milliseconds, const Window& window) {
@@ -39,13 +39,20 @@ void PrintNow(const std::string& line) {
 
 std::string PeerJson(const Window& window) {
   const double seconds = SecondsOf(window);
-  return absl::StrFormat(
+  const observe::Histogram& latency = window.latency_nanoseconds;
+  std::string line = absl::StrFormat(
       "{\"ops\":%d,\"bytes\":%d,\"seconds\":%.3f,\"ops_s\":%.0f,\"mb_s\":%.1f,\"p50_us\":%d,"
-      "\"p99_us\":%d,\"p999_us\":%d,\"max_us\":%d,\"failed\":%d}",
+      "\"p99_us\":%d,\"p999_us\":%d,\"max_us\":%d,\"failed\":%d",
       window.operations, window.bytes, seconds, static_cast<double>(window.operations) / seconds,
-      static_cast<double>(window.bytes) / seconds / kMillion, MicrosecondsAt(window, 5000),
-      MicrosecondsAt(window, 9900), MicrosecondsAt(window, 9990),
-      window.latency_nanoseconds.max() / 1000, window.failed);
+      static_cast<double>(window.bytes) / seconds / kMillion, MicrosecondsAt(latency, 5000),
+      MicrosecondsAt(latency, 9900), MicrosecondsAt(latency, 9990), latency.max() / 1000,
+      window.failed);
+  if (window.since_call_nanoseconds.count() > 0) {
+    absl::StrAppendFormat(&line, ",\"since_call_p50_us\":%d,\"since_call_p99_us\":%d",
+                          MicrosecondsAt(window.since_call_nanoseconds, 5000),
+                          MicrosecondsAt(window.since_call_nanoseconds, 9900));
+  }
+  return line + "}";
 }
 
 absl::Status Reporter::ReadCpu(Cpu* cpu) const {
@@ -70,18 +77,23 @@ absl::Status Reporter::EndWindow(const Window& window) {
   const int64_t client = ended.client_milliseconds - began_.client_milliseconds;
   const int64_t servers = ended.servers_milliseconds - began_.servers_milliseconds;
   const double seconds = SecondsOf(window);
+  const observe::Histogram& latency = window.latency_nanoseconds;
   Record record;
   if (!label_.empty()) record.Set("window", label_);
-  record.Set("entries", window.operations)
+  record.Set(options_.unit, window.operations)
       .Set("seconds", seconds)
-      .Set("entries_per_second",
+      .Set(options_.unit + "_per_second",
            static_cast<int64_t>(static_cast<double>(window.operations) / seconds))
       .Set("mb_per_second", static_cast<double>(window.bytes) / seconds / kMillion)
-      .Set("p50_us", MicrosecondsAt(window, 5000))
-      .Set("p99_us", MicrosecondsAt(window, 9900))
-      .Set("p999_us", MicrosecondsAt(window, 9990))
-      .Set("max_us", window.latency_nanoseconds.max() / 1000)
-      .Set("failed", window.failed)
+      .Set("p50_us", MicrosecondsAt(latency, 5000))
+      .Set("p99_us", MicrosecondsAt(latency, 9900))
+      .Set("p999_us", MicrosecondsAt(latency, 9990))
+      .Set("max_us", latency.max() / 1000);
+  if (window.since_call_nanoseconds.count() > 0) {
+    record.Set("since_call_p50_us", MicrosecondsAt(window.since_call_nanoseconds, 5000))
+        .Set("since_call_p99_us", MicrosecondsAt(window.since_call_nanoseconds, 9900));
+  }
+  record.Set("failed", window.failed)
       .Set("client_cpu_s_per_million", CpuSecondsPerMillion(client, window));
   if (!options_.server_pids.empty()) {
     record.Set("servers_cpu_s_per_million", CpuSecondsPerMillion(servers, window))

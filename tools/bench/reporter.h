@@ -18,6 +18,7 @@ struct ReporterOptions {
   // "@start" and "@end {json}" around each window, as it happens, instead of a table at the end.
   // The runner then counts CPU time, in the same way for all systems.
   bool peer_protocol = false;
+  std::string unit = "entries";  // what is counted
   shell::Format format = shell::Format::kTable;
 };
 
@@ -51,7 +52,7 @@ class Reporter {
 };
 
 // The line that ends a window: ops, bytes, seconds, ops_s, mb_s, p50_us, p99_us, p999_us, max_us,
-// failed.
+// failed; of a tail since_call_p50_us and since_call_p99_us too.
 std::string PeerJson(const Window& window);
 
 }  // namespace stele::bench

@@ -52,6 +52,7 @@ Task<absl::Status> WriteLoad::Start() {
 void WriteLoad::Begin(Slot* slot, MonotonicTime begun) {
   slot->begun = begun;
   ++under_way_;
+  if (options_.on_begin) options_.on_begin(begun);
   slot->writer->Append(payload_, [slot](const absl::StatusOr<EntryId>& entry) {
     slot->load->OnAppended(slot, entry);
   });

@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -18,7 +19,7 @@
 #include "common/base/digest_type.h"
 #include "common/quorum/write_set.h"
 #include "common/seams/env.h"
-#include "tools/bench/window.h"
+#include "tools/bench/load.h"
 
 namespace stele::bench {
 
@@ -30,9 +31,11 @@ struct WriteLoadOptions {
   DigestType digest_type = DigestType::kCrc32c;
   std::string password;
   int64_t rate_per_second = 0;  // 0: closed loop
+  // Told of each append as it is handed to the client, in that order; may be null.
+  std::function<void(MonotonicTime due)> on_begin;
 };
 
-class WriteLoad {
+class WriteLoad final : public Load {
  public:
   // `client` and what `env` points to outlive it.
   WriteLoad(Env env, client::Client* client, WriteLoadOptions options);
@@ -40,16 +43,13 @@ class WriteLoad {
   WriteLoad& operator=(const WriteLoad&) = delete;
 
   // Creates the ledgers and begins to append.
-  Task<absl::Status> Start();
-
-  void BeginWindow();
-  Window EndWindow();
-
-  // The first error of an append. That ledger gets no more appends.
-  const absl::Status& failure() const { return failure_; }
-
-  // Appends no more, waits for what is under way, and closes the ledgers.
-  Task<absl::Status> Stop();
+  Task<absl::Status> Start() override;
+  void BeginWindow() override;
+  Window EndWindow() override;
+  // Of an append. That ledger gets no more appends.
+  const absl::Status& failure() const override { return failure_; }
+  // Closes the ledgers too.
+  Task<absl::Status> Stop() override;
 
   std::vector<LedgerId> ledgers() const;
 

@@ -9,6 +9,7 @@
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "tools/bench/reporter.h"
+#include "tools/bench/tail_load.h"
 #include "tools/shell/ledger_flags.h"
 
 namespace stele::shell {
@@ -26,23 +27,50 @@ Record LatencyRecord(std::string what, const observe::Histogram& nanoseconds) {
   return record;
 }
 
-bench::Reporter MakeReporter(const BenchOptions& options) {
+bench::Reporter MakeReporter(const BenchOptions& options, std::string unit = "entries") {
   return bench::Reporter({.server_pids = options.server_pids,
                           .peer_protocol = options.peer_protocol,
+                          .unit = std::move(unit),
                           .format = options.common.format});
 }
 
-Task<absl::Status> MeasureWrites(Env env, const BenchWriteCommand* command, bench::WriteLoad* load,
-                                 bench::Reporter* reporter) {
-  STELE_CO_TRY_OK(co_await load->Start());
-  co_await SleepFor(env.executor, env.clock, absl::Seconds(command->bench.warmup_seconds));
-  for (int64_t i = 0; i < command->windows && load->failure().ok(); ++i) {
+Task<absl::Status> MeasureWindows(Env env, const BenchLoadOptions* options, bench::Load* load,
+                                  bench::Reporter* reporter) {
+  co_await SleepFor(env.executor, env.clock, absl::Seconds(options->warmup_seconds));
+  for (int64_t i = 0; i < options->windows && load->failure().ok(); ++i) {
     STELE_CO_TRY_OK(reporter->BeginWindow());
     load->BeginWindow();
-    co_await SleepFor(env.executor, env.clock, absl::Seconds(command->window_seconds));
+    co_await SleepFor(env.executor, env.clock, absl::Seconds(options->window_seconds));
     STELE_CO_TRY_OK(reporter->EndWindow(load->EndWindow()));
   }
-  co_return co_await load->Stop();
+  co_return absl::OkStatus();
+}
+
+// Nothing of the load runs afterwards.
+Task<absl::Status> Measure(Env env, const BenchLoadOptions* options, bench::Load* load,
+                           bench::Reporter* reporter) {
+  STELE_CO_TRY_OK(co_await load->Start());
+  const absl::Status measured = co_await MeasureWindows(env, options, load, reporter);
+  const absl::Status stopped = co_await load->Stop();
+  co_return measured.ok() ? stopped : measured;
+}
+
+void PrintIds(const std::vector<LedgerId>& ledgers) {
+  for (const LedgerId ledger : ledgers) {
+    std::fprintf(stderr, "ledger %lld\n", static_cast<long long>(ledger.value()));
+  }
+}
+
+absl::Status KeepOrDelete(Session& session, client::Client* client, const BenchLoadOptions& options,
+                          const std::vector<LedgerId>& ledgers) {
+  if (options.keep) {
+    PrintIds(ledgers);
+    return absl::OkStatus();
+  }
+  for (const LedgerId ledger : ledgers) {
+    STELE_TRY_OK(session.shard().RunUntil(client->DeleteLedger(ledger)));
+  }
+  return absl::OkStatus();
 }
 
 absl::Status BenchWrite(Session& session, const BenchWriteCommand& command) {
@@ -52,16 +80,41 @@ absl::Status BenchWrite(Session& session, const BenchWriteCommand& command) {
   bench::WriteLoad load(session.env(), client, std::move(options));
   bench::Reporter reporter = MakeReporter(command.bench);
   const absl::Status measured =
-      session.shard().RunUntil(MeasureWrites(session.env(), &command, &load, &reporter));
+      session.shard().RunUntil(Measure(session.env(), &command.bench, &load, &reporter));
   reporter.Print();
-  for (const LedgerId ledger : load.ledgers()) {
-    if (command.keep) {
-      std::fprintf(stderr, "ledger %lld\n", static_cast<long long>(ledger.value()));
-    } else {
-      STELE_TRY_OK(session.shard().RunUntil(client->DeleteLedger(ledger)));
-    }
-  }
+  STELE_TRY_OK(KeepOrDelete(session, client, command.bench, load.ledgers()));
   return measured;
+}
+
+absl::Status BenchTail(Session& session, const BenchWriteCommand& command) {
+  STELE_TRY(client::Client* const writing, session.Connect());
+  STELE_TRY(const std::unique_ptr<client::Client> reading, session.ConnectAnother());
+  bench::WriteLoadOptions options = command.load;
+  STELE_TRY(options.password, PasswordOf(session, command.bench.password));
+  bench::TailLoad load(session.env(), writing, reading.get(), std::move(options));
+  bench::Reporter reporter = MakeReporter(command.bench);
+  const absl::Status measured =
+      session.shard().RunUntil(Measure(session.env(), &command.bench, &load, &reporter));
+  reporter.Print();
+  STELE_TRY_OK(KeepOrDelete(session, writing, command.bench, load.ledgers()));
+  return measured;
+}
+
+absl::Status BenchCreate(Session& session, const BenchCreateCommand& command) {
+  STELE_TRY(client::Client* const client, session.Connect());
+  bench::CreateLoadOptions options = command.load;
+  STELE_TRY(options.password, PasswordOf(session, command.bench.password));
+  bench::CreateLoad load(session.env(), client, std::move(options));
+  bench::Reporter reporter = MakeReporter(command.bench, "ledgers");
+  const absl::Status measured =
+      session.shard().RunUntil(Measure(session.env(), &command.bench, &load, &reporter));
+  reporter.Print();
+  if (command.bench.keep) {
+    PrintIds(load.ledgers());
+    return measured;
+  }
+  const absl::Status deleted = session.shard().RunUntil(load.DeleteAll());
+  return measured.ok() ? deleted : measured;
 }
 
 absl::StatusOr<bench::Window> ReadOnce(Session& session, const BenchReadCommand& command,
@@ -125,6 +178,16 @@ ExitCode RunBenchDevice(const BenchDeviceCommand& command) {
 ExitCode RunBenchWrite(const BenchWriteCommand& command) {
   return RunInSession(command.bench.common,
                       [&](Session& session) { return BenchWrite(session, command); });
+}
+
+ExitCode RunBenchTail(const BenchWriteCommand& command) {
+  return RunInSession(command.bench.common,
+                      [&](Session& session) { return BenchTail(session, command); });
+}
+
+ExitCode RunBenchCreate(const BenchCreateCommand& command) {
+  return RunInSession(command.bench.common,
+                      [&](Session& session) { return BenchCreate(session, command); });
 }
 
 ExitCode RunBenchRead(const BenchReadCommand& command) {

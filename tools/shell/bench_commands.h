@@ -1,10 +1,11 @@
-// stele bench device|write|read: figures of this machine and of a cluster.
+// stele bench device|write|tail|create|read: figures of this machine and of a cluster.
 #pragma once
 
 #include <cstdint>
 #include <optional>
 #include <vector>
 
+#include "tools/bench/create_load.h"
 #include "tools/bench/device_bench.h"
 #include "tools/bench/read_load.h"
 #include "tools/bench/write_load.h"
@@ -30,14 +31,26 @@ struct BenchOptions {
   bool peer_protocol = false;        // --peer-protocol
 };
 
-struct BenchWriteCommand {
-  BenchOptions bench;
-  bench::WriteLoadOptions load;
+// And those among them that measure a load while it goes on.
+struct BenchLoadOptions : BenchOptions {
   int64_t window_seconds = 5;  // --window
   int64_t windows = 3;         // --windows
   bool keep = false;           // --keep: the ledgers stay, their ids are printed
 };
+
+struct BenchWriteCommand {
+  BenchLoadOptions bench;
+  bench::WriteLoadOptions load;
+};
 ExitCode RunBenchWrite(const BenchWriteCommand& command);
+// How long it takes until a reader sees what is appended. `load.ledgers` is 1.
+ExitCode RunBenchTail(const BenchWriteCommand& command);
+
+struct BenchCreateCommand {
+  BenchLoadOptions bench;
+  bench::CreateLoadOptions load;
+};
+ExitCode RunBenchCreate(const BenchCreateCommand& command);
 
 struct BenchReadCommand {
   BenchOptions bench;

@@ -80,11 +80,19 @@ void AddBenchFlags(CLI::App& command, BenchOptions& options) {
                    "Print @start and @end around windows, for a runner");
 }
 
+void AddBenchLoadFlags(CLI::App& command, BenchLoadOptions& options) {
+  AddBenchFlags(command, options);
+  command.add_option("--window", options.window_seconds, "Seconds; default 5")
+      ->check(CLI::PositiveNumber);
+  command.add_option("--windows", options.windows, "Default 3")->check(CLI::NonNegativeNumber);
+  command.add_flag("--keep", options.keep, "Keep the ledgers and print their ids on stderr");
+}
+
 void AddBenchWrite(CLI::App& bench, Run& run) {
   CLI::App* command = bench.add_subcommand("write", "Append as fast as it goes, or at a rate");
   auto options = std::make_shared<BenchWriteCommand>();
   bench::WriteLoadOptions& load = options->load;
-  AddBenchFlags(*command, options->bench);
+  AddBenchLoadFlags(*command, options->bench);
   AddReplicationFlags(*command, load.replication, load.digest_type);
   command->add_option("--ledgers", load.ledgers, "Default 1")->check(CLI::Range(1, 100'000));
   command
@@ -97,16 +105,47 @@ void AddBenchWrite(CLI::App& bench, Run& run) {
       ->add_option("--rate", load.rate_per_second,
                    "Open loop: so many appends a second, latency from the time due")
       ->check(CLI::PositiveNumber);
-  command->add_option("--window", options->window_seconds, "Seconds; default 5")
-      ->check(CLI::PositiveNumber);
-  command->add_option("--windows", options->windows, "Default 3")->check(CLI::NonNegativeNumber);
-  command->add_flag("--keep", options->keep, "Keep the ledgers and print their ids on stderr");
   command->footer(
       "Examples:\n"
       "  stele bench write --outstanding 1000 --server-pid $(pidof -s stele)\n"
       "  stele bench write --outstanding 1            one append at a time\n"
       "  stele bench write --rate 10000 --ledgers 10  open loop");
   command->callback([options, &run] { run = [options] { return RunBenchWrite(*options); }; });
+}
+
+void AddBenchTail(CLI::App& bench, Run& run) {
+  CLI::App* command = bench.add_subcommand(
+      "tail", "How long it takes from an append until a reader that follows has the entry");
+  auto options = std::make_shared<BenchWriteCommand>();
+  bench::WriteLoadOptions& load = options->load;
+  load.rate_per_second = 1000;
+  load.outstanding = 10'000;
+  AddBenchLoadFlags(*command, options->bench);
+  AddReplicationFlags(*command, load.replication, load.digest_type);
+  command->add_option("--rate", load.rate_per_second, "Appends a second; default 1000")
+      ->check(CLI::Range(1, 1'000'000));
+  command->add_option("--entry-size", load.entry_size_bytes, "Bytes; default 1024")
+      ->check(CLI::Range(0, 5'000'000));
+  command->footer(
+      "p50_us and the like count from the time at which an append was due, since_call_* from its\n"
+      "call. A reader learns that an entry is acknowledged from the next one, or from\n"
+      "explicitLacInterval of --client-conf.\n"
+      "Example:\n"
+      "  stele bench tail --server-pid $(pidof -s stele)");
+  command->callback([options, &run] { run = [options] { return RunBenchTail(*options); }; });
+}
+
+void AddBenchCreate(CLI::App& bench, Run& run) {
+  CLI::App* command = bench.add_subcommand("create", "Create ledgers and close them, empty");
+  auto options = std::make_shared<BenchCreateCommand>();
+  AddBenchLoadFlags(*command, options->bench);
+  AddReplicationFlags(*command, options->load.replication, options->load.digest_type);
+  command->add_option("--at-once", options->load.at_once, "So many at a time; default 16")
+      ->check(CLI::Range(1, 100'000));
+  command->footer(
+      "Example:\n"
+      "  stele bench create --at-once 1");
+  command->callback([options, &run] { run = [options] { return RunBenchCreate(*options); }; });
 }
 
 void AddBenchRead(CLI::App& bench, Run& run) {
@@ -171,6 +210,8 @@ void AddToolCommands(CLI::App& app, Run& run) {
   CLI::App* bench = app.add_subcommand("bench", "Measure");
   bench->require_subcommand(1);
   AddBenchWrite(*bench, run);
+  AddBenchTail(*bench, run);
+  AddBenchCreate(*bench, run);
   AddBenchRead(*bench, run);
   AddBenchDevice(*bench, run);
 

@@ -58,11 +58,16 @@ absl::StatusOr<client::ClientOptions> Session::Complete(client::ClientOptions op
 
 absl::StatusOr<client::Client*> Session::Connect(client::ClientOptions options) {
   if (client_ != nullptr) return client_.get();
+  STELE_TRY(client_, ConnectAnother(std::move(options)));
+  return client_.get();
+}
+
+absl::StatusOr<std::unique_ptr<client::Client>> Session::ConnectAnother(
+    client::ClientOptions options) {
   STELE_TRY(metadata::Cluster cluster, FindCluster());
   STELE_TRY(options, Complete(std::move(options)));
-  STELE_TRY(client_, shard_->RunUntil(client::Client::Connect(env(), store_.get(),
-                                                              std::move(cluster), options)));
-  return client_.get();
+  return shard_->RunUntil(
+      client::Client::Connect(env(), store_.get(), std::move(cluster), std::move(options)));
 }
 
 ExitCode Finish(const absl::Status& status, Format format) {

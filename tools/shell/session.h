@@ -52,6 +52,9 @@ class Session {
 
   // A client of that cluster, on the shard; made once, closed with the session.
   absl::StatusOr<client::Client*> Connect(client::ClientOptions options = {});
+  // One more, for those that need two. Gone before the session.
+  absl::StatusOr<std::unique_ptr<client::Client>> ConnectAnother(
+      client::ClientOptions options = {});
 
  private:
   Session(CommonOptions options, metadata::ServiceUri uri);
