@@ -7,6 +7,9 @@ Each round starts a cluster of three bookies from empty directories for each bui
 that the windows of two builds are seconds apart. On a machine that others use too, compare CPU seconds per million, not
 rates. The cases have the names of tools/bench/peer/system.sh; `r` is its f: a cold pass through the ordinary read call.
 
+RSS is the largest that a bookie ever had. `writes`: bytes that the bookies gave to the device in the window, for each byte
+appended and copy; that is of the steady state when a window is long enough for several flushes (--window 20).
+
 A build may be followed by settings of its bookies, so that one build can be compared with itself:
 
     tools/bench/compare.py --data /var/tmp/compare --case a1000 A/stele A/stele,stele.indexFormat=extents
@@ -35,8 +38,15 @@ WRITES = {
     "d": "--ledgers 1 --outstanding 1000 --ensemble 1 --write-quorum 1 --ack-quorum 1",
     "e": "--ledgers 10 --outstanding 10000 --rate 25000",
 }
+OTHERS = {"g": "tail", "i1": "create --at-once 1", "i16": "create --at-once 16"}
 READS = {"r": "", "rbatch": "--batch"}
 BOOKIES = 3
+
+
+def cpu_seconds(pid):
+    with open(f"/proc/{pid}/stat") as file:
+        fields = file.read().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 class Cluster:
@@ -87,29 +97,35 @@ class Cluster:
                                    stderr=subprocess.DEVNULL)
 
     def bench(self, case, kind, arguments, settings):
-        pids = [argument for process in self.processes for argument in ("--server-pid", str(process.pid))]
-        before = self.io()
-        client = subprocess.Popen([self.binary, "bench", kind, "--json", "--warmup", str(settings.warmup), *pids, *arguments],
-                                  env=self.env, stdout=subprocess.PIPE)
+        client = subprocess.Popen([self.binary, "bench", kind, "--peer-protocol", "--warmup", str(settings.warmup), *arguments],
+                                  env=self.env, stdout=subprocess.PIPE, text=True)
         samplers = list(self.sample(client, case, settings)) if settings.profile else []
-        text = client.communicate()[0]
+        for line in client.stdout:
+            if line.startswith("@start"):
+                before = self.used(client)
+            elif line.startswith("@end"):
+                window = json.loads(line[5:])
+                used = {name: after - before[name] for name, after in self.used(client).items()}
+                million = max(1, window["ops"]) / 1e6
+                yield window | {"client": used["client"] / million, "bookies": used["bookies"] / million,
+                                "cpu": (used["client"] + used["bookies"]) / million,
+                                "read_per_byte": used["read_bytes"] / max(1, window["bytes"]),
+                                "written_per_byte": used["write_bytes"] / max(1, window["bytes"]),
+                                "rss_mb": max(self.rss_mb(process.pid) for process in self.processes)}
         for sampler in samplers:
             sampler.wait()
-        if client.returncode != 0:
+        if client.wait() != 0:
             sys.exit(f"{self.binary}: case {case} failed")
-        windows = json.loads(text)
-        for window in windows if isinstance(windows, list) else [windows]:
-            yield window | {"rss_mb": max(self.rss_mb(process.pid) for process in self.processes),
-                            "io": [now - then for now, then in zip(self.io(), before)]}
 
-    def io(self):
-        """Bytes that the bookies read from and wrote to the device."""
-        total = [0, 0]
+    def used(self, client):
+        """CPU seconds so far of the client and the bookies; bytes that the bookies read from and wrote to the device."""
+        total = {"client": cpu_seconds(client.pid), "bookies": 0, "read_bytes": 0, "write_bytes": 0}
         for process in self.processes:
+            total["bookies"] += cpu_seconds(process.pid)
             with open(f"/proc/{process.pid}/io") as file:
                 fields = dict(line.split(": ") for line in file)
-            total[0] += int(fields["read_bytes"])
-            total[1] += int(fields["write_bytes"])
+            for name in "read_bytes", "write_bytes":
+                total[name] += int(fields[name])
         return total
 
     @staticmethod
@@ -136,25 +152,28 @@ class Cluster:
 
 
 def measure(cluster, case, settings):
-    if case in WRITES:
-        arguments = f"{WRITES[case]} --window {settings.window} --windows {settings.windows}".split()
+    if case in WRITES or case in OTHERS:
+        kind, *arguments = (OTHERS.get(case) or f"write {WRITES[case]}").split()
         if "--ensemble" not in arguments:
             arguments += REPLICATED.split()
-        yield from cluster.bench(case, "write", arguments, settings)
+        copies = int(arguments[arguments.index("--write-quorum") + 1])
+        arguments += ["--window", str(settings.window), "--windows", str(settings.windows)]
+        for window in cluster.bench(case, kind, arguments, settings):
+            yield window | ({"writes": window["written_per_byte"] / copies} if window["bytes"] else {})
         return
     ledger = cluster.fill(settings.read_mb)
     cluster.stop()
     cluster.start()
     cluster.forget_cached_files()
     for window in cluster.bench(case, "read", ["--entries", "100", "--in-flight", "8", *READS[case].split(), ledger], settings):
-        yield window | {"disk_reads": window["io"][0] / (settings.read_mb << 20)}
+        yield window | {"reads": window["read_per_byte"]}
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("builds", nargs="+", metavar="STELE[,KEY=VALUE...]")
     parser.add_argument("--data", required=True, help="scratch directory on the disk to measure; it is emptied")
-    parser.add_argument("--case", action="append", choices=[*WRITES, *READS], help="repeatable; default a1")
+    parser.add_argument("--case", action="append", choices=[*WRITES, *OTHERS, *READS], help="repeatable; default a1")
     parser.add_argument("--profile", metavar="PREFIX", help="sample one bookie and the client with perf")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--warmup", type=int, default=2)
@@ -173,9 +192,9 @@ def main():
             finally:
                 cluster.stop()
     shutil.rmtree(settings.data)
-    columns = [("entries/s", "entries_per_second", 0), ("p50 us", "p50_us", 0), ("p99 us", "p99_us", 0),
-               ("CPU-s/M", "cpu_s_per_million", 2), ("client", "client_cpu_s_per_million", 2),
-               ("bookies", "servers_cpu_s_per_million", 2), ("RSS MiB", "rss_mb", 0), ("disk reads", "disk_reads", 2)]
+    columns = [("entries/s", "ops_s", 0), ("p50 us", "p50_us", 0), ("p99 us", "p99_us", 0), ("CPU-s/M", "cpu", 2),
+               ("client", "client", 2), ("bookies", "bookies", 2), ("RSS MiB", "rss_mb", 0), ("writes", "writes", 2),
+               ("reads", "reads", 2)]
     print(f"{'case':8}{'n':>3} " + "".join(f"{title:>12}" for title, _, _ in columns) + "  build")
     for (case, build), windows in sorted(results.items(), key=lambda item: item[0][0]):
         cells = []

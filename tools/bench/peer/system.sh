@@ -71,6 +71,7 @@ peer_bench() {
     c64k)   peer_write c64k --ledgers 10 --outstanding 100 --entry-size 65536 ;;
     d)      peer_write d --ledgers 1 --outstanding 1000 --ensemble 1 --write-quorum 1 --ack-quorum 1 ;;
     e)      peer_write e --ledgers 10 --outstanding 10000 --rate "$RATE" ;;
+    g)      peer_measured g tail --rate 1000 --window "$WINDOW" --windows "$WINDOWS" ;;
     f)      peer_read f ;;
     fbatch) peer_read fbatch --batch ;;
     *) echo "stele: no case $1" >&2; return 1 ;;
