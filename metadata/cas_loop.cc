@@ -64,8 +64,7 @@ Task<absl::StatusOr<Versioned<LedgerMetadata>>> UpdateLedger(LedgerManager* mana
     }
     const ErrorCode code = CodeOf(status);
     STELE_SOMETIMES(kUpdateMeetsAnother, code == ErrorCode::kMetadataConflict);
-    const bool may_retry =
-        code == ErrorCode::kMetadataUnavailable || code == ErrorCode::kMetadataConflict;
+    const bool may_retry = IsTemporary(status) || code == ErrorCode::kMetadataConflict;
     if (!may_retry || env.clock->Now() >= retry.give_up_at) co_return WithEffect(status, effect);
     // A stale starting value is the usual reason of the first conflict; only rivals that come back
     // are given way.

@@ -118,6 +118,14 @@ TEST_F(CasLoopTest, AWriteThatWasNotSentIsSentAgain) {
   EXPECT_EQ(store_.CountOf(Op::kPut), 4);
 }
 
+TEST_F(CasLoopTest, AStoreThatHasTooMuchToDoIsAskedAgain) {
+  store_.Fail(Op::kPut, "/L", Fault::kOverloaded, 3);
+  const auto closed = Update(Close(EntryId(4), 50));
+  ASSERT_TRUE(closed.ok()) << closed.status();
+  EXPECT_EQ(closed->version, 1);
+  EXPECT_EQ(store_.CountOf(Op::kPut), 4);
+}
+
 TEST_F(CasLoopTest, GivingUpAfterALostAnswerIsAnUnknownEffect) {
   store_.Fail(Op::kPut, "/L", Fault::kLostAnswer);
   store_.Fail(Op::kGet, "/L", Fault::kNotSent, 1000);

@@ -49,7 +49,7 @@ LedgerMetadata LedgerManager::WithNewToken(LedgerMetadata metadata) const {
 }
 
 bool LedgerManager::MayRetry(const absl::Status& status, const RetryOptions& retry) const {
-  return CodeOf(status) == ErrorCode::kMetadataUnavailable && env_.clock->Now() < retry.give_up_at;
+  return IsTemporary(status) && env_.clock->Now() < retry.give_up_at;
 }
 
 Task<absl::StatusOr<CreatedLedger>> LedgerManager::Create(LedgerMetadata metadata,

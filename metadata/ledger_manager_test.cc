@@ -103,6 +103,14 @@ TEST_F(LedgerManagerTest, ANodeThatWasOursAndHasGoneIsNotMadeAgain) {
   EXPECT_FALSE(Exists("/ledgers/00/0000/L0003"));
 }
 
+TEST_F(LedgerManagerTest, CreateAsksAStoreThatHasTooMuchToDoAgain) {
+  store_.Fail(Op::kCreateSequential, "/ledgers", Fault::kOverloaded, 2);
+  store_.Fail(Op::kCreate, "/L", Fault::kOverloaded, 2);
+  const auto created = Run(manager_.Create(OneFragment()));
+  ASSERT_TRUE(created.ok()) << created.status();
+  EXPECT_EQ(store_.CountOf(Op::kCreate), 3);
+}
+
 TEST_F(LedgerManagerTest, CreateGivesUpInTimeAndSaysWhatItDoesNotKnow) {
   store_.Fail(Op::kCreate, "/L", Fault::kNotSent, 1000);
   const auto not_sent = Run(manager_.Create(OneFragment(), Within(absl::Seconds(10))));

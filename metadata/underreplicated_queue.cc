@@ -253,14 +253,17 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::MakeLock(LedgerId ledger) {
   }
 }
 
+void UnderreplicatedQueue::NoteMayBeGone(LedgerId ledger) {
+  if (Holds(ledger)) held_[ledger] = Hold::kMayBeGone;
+}
+
 Task<absl::Status> UnderreplicatedQueue::Unlock(LedgerId ledger) {
   const std::string path = paths_.Lock(ledger);
   Backoff backoff(env_.random, retry_);
-  bool may_be_gone = Holds(ledger) && held_.at(ledger) == Hold::kMayBeGone;
   while (Holds(ledger)) {
     absl::Status status;
     bool is_gone = false;
-    if (may_be_gone) {
+    if (held_.at(ledger) == Hold::kMayBeGone) {
       const absl::StatusOr<Node> node = co_await store_->Get(path);
       status = node.status();
       is_gone = CodeOf(status) == ErrorCode::kNoSuchKey ||
@@ -269,7 +272,7 @@ Task<absl::Status> UnderreplicatedQueue::Unlock(LedgerId ledger) {
     if (status.ok() && !is_gone && Holds(ledger)) {
       status = co_await store_->Delete(path, kAnyVersion);
       is_gone = status.ok() || CodeOf(status) == ErrorCode::kNoSuchKey;
-      may_be_gone = may_be_gone || MayHaveBeenDone(status);
+      if (MayHaveBeenDone(status)) NoteMayBeGone(ledger);
     }
     if (is_gone) {
       held_.erase(ledger);
@@ -305,13 +308,10 @@ Task<absl::StatusOr<bool>> UnderreplicatedQueue::Finish(RepairTask task) {
     if (MayHaveBeenDone(deleted)) {
       STELE_SOMETIMES(kRepairFinishLost, true);
       may_be_gone = true;
+      NoteMayBeGone(ledger);
       // Nobody else takes our lock away while the session lives.
-      const absl::StatusOr<bool> is_locked = co_await IsLockOurs(ledger);
-      if (!is_locked.ok()) {
-        if (Holds(ledger)) held_[ledger] = Hold::kMayBeGone;
-        co_return is_locked.status();
-      }
-      is_done = !*is_locked && Holds(ledger);
+      STELE_CO_TRY(const bool is_locked, co_await IsLockOurs(ledger));
+      is_done = !is_locked && Holds(ledger);
     }
     if (is_done) {
       held_.erase(ledger);

@@ -95,6 +95,8 @@ class UnderreplicatedQueue {
   Task<absl::Status> Ensure(std::string path, std::string value);
   Task<absl::StatusOr<std::vector<std::string>>> ChildrenOrNone(std::string path);
   Task<absl::StatusOr<bool>> MakeLock(LedgerId ledger);
+  // An answer to its removal was lost.
+  void NoteMayBeGone(LedgerId ledger);
   // Whether the lock is there and of this session, by looking.
   Task<absl::StatusOr<bool>> IsLockOurs(LedgerId ledger);
   // Adds the ledgers below a directory of depth 0 .. 3.

@@ -303,6 +303,31 @@ TEST_F(UnderreplicatedQueueTest, ALockThatMayHaveGoneIsLookedAtBeforeItIsLetGo) 
   EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"other\"\n");
 }
 
+// Its first request counts, after a second one was on its way already.
+TEST_F(UnderreplicatedQueueTest, ALockThatGoesLateIsNotThatOfAnother) {
+  Mark(kLedger, {a_});
+  EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
+  const RepairTask task = Find(kLedger);
+  world_.metadata().LoseRequests(process_, 1);
+  store_.Before(
+      Op::kDeleteTogether, "urL",
+      [this, task]() -> Task<void> {
+        return
+            [](MetadataStore* ours, UnderreplicatedQueue* other,
+               std::vector<Deletion> nodes) -> Task<void> {
+              EXPECT_TRUE((co_await ours->DeleteTogether(nodes)).ok());
+              EXPECT_TRUE(*(co_await other->Lock(kLedger)));
+            }(session_.get(), &other_,
+                                            {{kTaskPath, task.version},
+                                             {queue_.paths().TaskDirectory(kLedger), kAnyVersion},
+                                             {kLockPath, kAnyVersion}});
+      },
+      1);
+  EXPECT_TRUE(*Run(queue_.Finish(task)));
+  EXPECT_TRUE(Run(queue_.Unlock(kLedger)).ok());
+  EXPECT_EQ(ValueOf(kLockPath), "bookieId: \"other\"\n");
+}
+
 TEST_F(UnderreplicatedQueueTest, AFinishThatWasNotAppliedIsTriedAgain) {
   Mark(kLedger, {a_});
   EXPECT_TRUE(*Run(queue_.Lock(kLedger)));
