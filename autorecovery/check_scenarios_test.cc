@@ -196,7 +196,38 @@ TEST(CheckTest, ACheckBeginsWhenItsDateIsTakenBack) {
   EXPECT_EQ(checks(), 2);
 }
 
-TEST(CheckTest, ACheckThatWasBrokenOffIsBegunAnewByWhoIsElectedNext) {
+// A check that takes longer than any auditor leads ends all the same.
+TEST(CheckTest, ALongCheckGoesOnWhereTheLastAuditorLeftIt) {
+  RepairCluster repair(11, 4);
+  for (int i = 0; i < 300; ++i) repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(repair.Run(repair.records().SetLimits({.check = 2'000})).ok());  // for two minutes
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(24 * 7);
+  repair.StartAutorecovery("first", options);
+  const auto status = [&](const char* name) { return repair.autorecovery(name).auditor_status(); };
+  repair.cluster().RunUntil([&] { return status("first").ledgers_in_check > 200; });
+  EXPECT_EQ(status("first").ledger_checks, 0);
+  repair.CrashAutorecovery("first");
+  repair.StartAutorecovery("next", options);
+  repair.cluster().RunUntil([&] { return status("next").ledger_checks == 1; });
+  EXPECT_LT(status("next").ledgers_checked, 200);
+  EXPECT_GE(status("next").ledgers_in_check, 300);
+  EXPECT_EQ(*repair.Run(repair.records().ReadCheckPosition()), std::nullopt);
+}
+
+TEST(CheckTest, AnOldPositionOfACheckIsForgotten) {
+  RepairCluster repair(12, 4);
+  for (int i = 0; i < 3; ++i) repair.WriteLedger(kThreeTwo, 1);
+  EXPECT_TRUE(repair.Run(repair.records().SetCheckPosition({.next = LedgerId(2)})).ok());
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(1);
+  repair.StartAutorecovery("ar", options);
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  repair.cluster().RunUntil([&] { return status().ledger_checks == 1; });
+  EXPECT_EQ(status().ledgers_checked, 3);
+}
+
+TEST(CheckTest, ACheckThatIsOrderedWhileItIsBrokenOffIsBegunAnewByWhoIsElectedNext) {
   RepairCluster repair(6, 4);
   const LedgerId first = repair.WriteLedger(kThreeTwo, 1);
   for (int i = 0; i < 300; ++i) repair.WriteLedger(kThreeTwo, 1);
@@ -209,6 +240,9 @@ TEST(CheckTest, ACheckThatWasBrokenOffIsBegunAnewByWhoIsElectedNext) {
   EXPECT_TRUE(*repair.Run(repair.settings().SetEnabled(false)));
   repair.cluster().RunFor(absl::Seconds(7));
   ASSERT_LT(seen(), 300);
+  const absl::Time long_ago = absl::UnixEpoch() + absl::Hours(1);
+  EXPECT_TRUE(
+      repair.Run(repair.settings().SetCheckTime(metadata::CheckKind::kAllLedgers, long_ago)).ok());
   repair.world().metadata().Expire(repair.process("ar"));
   repair.NameInstead(first, 1, Spare(repair, first));
   repair.cluster().RunFor(absl::Seconds(20));
@@ -256,6 +290,25 @@ TEST(CheckTest, AnOutageInsideOfALedgersCheckDoesNotPassItOver) {
   EXPECT_EQ(status().ledgers_in_check, 6);  // what was asked before the outage is not asked again
 }
 
+TEST(CheckTest, ALedgerThatOthersOvertookIsCheckedWhenTheCheckGoesOn) {
+  RepairCluster repair(14, 4);
+  const LedgerId slow = repair.WriteLedger(kThreeTwo, 10);
+  for (int i = 0; i < 20; ++i) repair.WriteLedger(kThreeTwo, 1);
+  repair.NameInstead(slow, 1, Spare(repair, slow));
+  AutorecoveryOptions options = RepairCluster::QuickOptions();
+  options.ledger_check_interval = absl::Hours(24 * 7);
+  options.runs_worker = false;
+  repair.StartAutorecovery("ar", options);
+  repair.store("ar")->OverloadReads("/L0000");
+  const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
+  repair.cluster().RunFor(absl::Seconds(10));
+  EXPECT_GT(status().ledgers_in_check, 1);
+  EXPECT_EQ(status().ledger_checks, 0);
+  repair.store("ar")->OverloadReads(std::nullopt);
+  repair.cluster().RunUntil([&] { return status().ledger_checks == 1; });
+  EXPECT_TRUE(repair.FindTask(slow).has_value());
+}
+
 TEST(CheckTest, AStoreThatHasTooMuchToDoMakesNoLedgerUnreadable) {
   RepairCluster repair(10, 4);
   const LedgerId ledger = repair.WriteLedger(kThreeTwo, 10);
@@ -280,13 +333,23 @@ TEST(CheckTest, AStoreThatHasTooMuchToDoMakesNoLedgerUnreadable) {
 TEST(CheckTest, ALedgerThatChangesInsideOfItsCheckIsLookedAtAgain) {
   RepairCluster repair(8, 4);
   const std::vector<LedgerId> ledgers = BeginSlowCheck(repair);
-  const BookieId empty = RepairCluster::Id(repair.BookieAt(ledgers[2], 0, 1));
-  repair.NameInstead(ledgers[2], 1, empty);
+  repair.NameInstead(ledgers[2], 1, Spare(repair, ledgers[2]));  // who has the entries
   const auto status = [&] { return repair.autorecovery("ar").auditor_status(); };
   repair.cluster().RunUntil([&] { return status().ledger_checks == 1; });
-  EXPECT_EQ(repair.CountTasks(), 5u);
+  EXPECT_EQ(repair.CountTasks(), 4u);
   EXPECT_EQ(status().ledgers_in_check, 5);
-  EXPECT_EQ(repair.FindTask(ledgers[2])->mark.replicas, std::vector<BookieId>{empty});
+  EXPECT_FALSE(repair.FindTask(ledgers[2]).has_value());
+}
+
+TEST(CheckTest, ALedgerThatChangesAgainAndAgainIsMarkedAllTheSame) {
+  RepairCluster repair(13, 4);
+  const LedgerId restless = BeginSlowCheck(repair)[2];
+  const BookieId empty = RepairCluster::Id(repair.BookieAt(restless, 0, 1));
+  for (int i = 0; i < 40 && !repair.FindTask(restless).has_value(); ++i) {
+    repair.NameInstead(restless, 1, empty);
+    repair.cluster().RunFor(absl::Milliseconds(500));
+  }
+  EXPECT_TRUE(repair.FindTask(restless).has_value());
 }
 
 TEST(CheckTest, T31ACheckThatIsSwitchedOffDoesNotCountAsDone) {

@@ -58,6 +58,32 @@ absl::StatusOr<QuarantineRecord> ParseQuarantine(std::string_view bytes) {
   return record;
 }
 
+std::string SerializeCheckPosition(const CheckPosition& position) {
+  stored::CheckPositionFormat format;
+  if (position.since.time.has_value()) {
+    format.set_since_date(absl::ToUnixMillis(*position.since.time));
+  }
+  if (position.since.version.has_value()) format.set_since_version(*position.since.version);
+  format.set_next_ledger(position.next.value());
+  format.set_ledgers(position.ledgers);
+  format.set_noted_at(absl::ToUnixMillis(position.noted_at));
+  return PrintProtoText(format);
+}
+
+absl::StatusOr<CheckPosition> ParseCheckPosition(std::string_view bytes) {
+  stored::CheckPositionFormat format;
+  STELE_TRY_OK(ParseProtoText(bytes, &format));
+  if (format.next_ledger() < 0 || format.ledgers() < 0) {
+    return MakeError(ErrorCode::kCorruptData, "a position below 0");
+  }
+  CheckPosition position{.next = LedgerId(format.next_ledger()),
+                         .ledgers = format.ledgers(),
+                         .noted_at = absl::FromUnixMillis(format.noted_at())};
+  if (format.has_since_date()) position.since.time = absl::FromUnixMillis(format.since_date());
+  if (format.has_since_version()) position.since.version = format.since_version();
+  return position;
+}
+
 std::string SerializeLimits(const RepairLimits& limits) {
   stored::RepairLimitsFormat format;
   format.set_cluster_bytes_per_second(limits.cluster);
@@ -133,6 +159,22 @@ Task<absl::StatusOr<std::vector<LedgerId>>> AutorecoveryRecords::Quarantined() {
   }
   std::sort(ledgers.begin(), ledgers.end());
   co_return ledgers;
+}
+
+Task<absl::StatusOr<std::optional<CheckPosition>>> AutorecoveryRecords::ReadCheckPosition() {
+  const absl::StatusOr<Node> node = co_await store_->Get(check_position_path());
+  if (CodeOf(node.status()) == ErrorCode::kNoSuchKey) co_return std::optional<CheckPosition>();
+  STELE_CO_TRY_OK(node.status());
+  const absl::StatusOr<CheckPosition> position = ParseCheckPosition(node->value);
+  co_return position.ok() ? std::optional<CheckPosition>(*position) : std::nullopt;
+}
+
+Task<absl::Status> AutorecoveryRecords::SetCheckPosition(CheckPosition position) {
+  co_return co_await PutOrCreate(check_position_path(), SerializeCheckPosition(position));
+}
+
+Task<absl::Status> AutorecoveryRecords::ClearCheckPosition() {
+  co_return co_await DeleteIfThere(check_position_path());
 }
 
 Task<absl::StatusOr<RepairLimits>> AutorecoveryRecords::Limits() {

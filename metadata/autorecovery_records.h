@@ -17,6 +17,7 @@
 #include "absl/time/time.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
+#include "metadata/autorecovery_settings.h"
 #include "metadata/cluster_init.h"
 #include "metadata/metadata_store.h"
 
@@ -48,8 +49,19 @@ struct RepairLimits {
   friend bool operator==(const RepairLimits&, const RepairLimits&) = default;
 };
 
+// Where the check of all copies is, for an auditor that goes on with it.
+struct CheckPosition {
+  CheckDate since;      // the date that it is to replace: with another it is another check
+  LedgerId next;        // all before it have been checked
+  int64_t ledgers = 0;  // so many
+  absl::Time noted_at = absl::UnixEpoch();
+  friend bool operator==(const CheckPosition&, const CheckPosition&) = default;
+};
+
 std::string SerializeQuarantine(const QuarantineRecord& record);
 absl::StatusOr<QuarantineRecord> ParseQuarantine(std::string_view bytes);
+std::string SerializeCheckPosition(const CheckPosition& position);
+absl::StatusOr<CheckPosition> ParseCheckPosition(std::string_view bytes);
 std::string SerializeLimits(const RepairLimits& limits);
 // kCorruptData, also for numbers below 0.
 absl::StatusOr<RepairLimits> ParseLimits(std::string_view bytes);
@@ -74,6 +86,12 @@ class AutorecoveryRecords {
   Task<absl::StatusOr<RepairLimits>> Limits();
   Task<absl::Status> SetLimits(RepairLimits limits);
 
+  // Nothing: no check was broken off, or it left no word.
+  Task<absl::StatusOr<std::optional<CheckPosition>>> ReadCheckPosition();
+  Task<absl::Status> SetCheckPosition(CheckPosition position);
+  // Ok when there is none.
+  Task<absl::Status> ClearCheckPosition();
+
   // Since when bookies are lost, as auditors noticed.
   Task<absl::StatusOr<std::map<BookieId, absl::Time>>> Lost();
   Task<absl::Status> SetLost(BookieId bookie, absl::Time since);
@@ -96,6 +114,7 @@ class AutorecoveryRecords {
 
  private:
   std::string QuarantinePath(LedgerId ledger) const;
+  std::string check_position_path() const { return root_ + "/check_position"; }
   std::string lost_path() const { return root_ + "/lost"; }
   std::string limbo_path() const { return root_ + "/limbo"; }
   Task<absl::Status> PutOrCreate(std::string path, std::string value);

@@ -101,6 +101,24 @@ TEST_F(AutorecoveryRecordsTest, LimitsAreNoneUntilTheyAreSet) {
   EXPECT_EQ(CodeOf(ParseLimits("cluster_bytes_per_second: -1").status()), ErrorCode::kCorruptData);
 }
 
+TEST_F(AutorecoveryRecordsTest, ThePositionOfACheckIsKeptUntilItIsCleared) {
+  const CheckPosition first{.next = LedgerId(7), .noted_at = absl::FromUnixMillis(5)};
+  const CheckPosition later{.since = {.time = absl::FromUnixMillis(3), .version = 0},
+                            .next = LedgerId(1),
+                            .ledgers = 9,
+                            .noted_at = absl::FromUnixMillis(6)};
+  EXPECT_EQ(*Run(records_.ReadCheckPosition()), std::nullopt);
+  for (const CheckPosition& position : {first, later}) {
+    EXPECT_TRUE(Run(records_.SetCheckPosition(position)).ok());
+    EXPECT_EQ(*Run(records_.ReadCheckPosition()), position);
+  }
+  EXPECT_TRUE(Run(store_.Put("/stele/the-id/check_position", "next_ledger: -1", kAnyVersion)).ok());
+  EXPECT_EQ(*Run(records_.ReadCheckPosition()), std::nullopt);
+  EXPECT_TRUE(Run(records_.ClearCheckPosition()).ok());
+  EXPECT_TRUE(Run(records_.ClearCheckPosition()).ok());
+  EXPECT_EQ(*Run(records_.ReadCheckPosition()), std::nullopt);
+}
+
 TEST_F(AutorecoveryRecordsTest, LostAndDrainingBookiesAreKnownToThoseWhoComeLater) {
   const BookieId bookie("b:1");
   const absl::Time since = absl::FromUnixMillis(1234);

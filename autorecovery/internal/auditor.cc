@@ -4,10 +4,8 @@
 #include <tuple>
 #include <utility>
 
-#include "autorecovery/internal/bookie_answers.h"
-#include "autorecovery/internal/check_schedule.h"
+#include "autorecovery/internal/ledger_scan.h"
 #include "autorecovery/repair_plan.h"
-#include "client/internal/recovery_rules.h"
 #include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
@@ -22,10 +20,6 @@ using observe::LogLevel;
 constexpr absl::Duration kLookAgain = absl::Seconds(5);
 // Marks that are on their way at the same time.
 constexpr size_t kMarksInFlightMax = 64;
-// About what a bookie sends for a list of entries that is small.
-constexpr int64_t kListBytes = 256;
-// Of one check at a ledger whose metadata changes meanwhile.
-constexpr int kLooksMax = 4;
 
 }  // namespace
 
@@ -94,14 +88,17 @@ Task<void> Auditor::Run() {
     if (status.ok()) {
       status_.is_leader = true;
       Log(LogLevel::kInfo, "elected as auditor");
-      checks_ = std::make_unique<TaskScope>(env_.executor);
-      check_from_.reset();  // who led meanwhile may have completed what was broken off
-      checks_->Spawn(CheckNowAndThen(env_, store_, &settings_, metadata::CheckKind::kAllLedgers,
-                                     options_->ledger_check_interval,
-                                     [this] { return CheckAllLedgers(); }));
-      checks_->Spawn(CheckNowAndThen(env_, store_, &settings_, metadata::CheckKind::kPlacement,
-                                     options_->placement_check_interval,
-                                     [this] { return CheckPlacement(); }));
+      checks_ = std::make_unique<LongChecks>(
+          env_, CheckContext{.core = core_,
+                             .options = options_,
+                             .store = store_,
+                             .settings = &settings_,
+                             .records = &records_,
+                             .queue = &queue_,
+                             .throttle = &throttle_,
+                             .status = &status_,
+                             .meters = &meters_,
+                             .may_work = [this] { return MayWork(); }});
       status = co_await Lead();
       checks_.reset();
       status_.is_leader = false;
@@ -340,109 +337,6 @@ Task<absl::StatusOr<bool>> Auditor::MayWork() {
   co_return co_await election_.IsLeader();
 }
 
-Task<absl::StatusOr<bool>> Auditor::CheckAllLedgers() {
-  STELE_CO_TRY(const bool may_work, co_await MayWork());
-  if (!may_work) co_return false;
-  if (!check_from_.has_value()) status_.ledgers_in_check = 0;
-  const MonotonicTime begun = env_.clock->Now();
-  const LedgerId from = std::exchange(check_from_, std::nullopt).value_or(LedgerId(0));
-  const auto visit = [this](LedgerId ledger) { return CheckLedger(ledger); };
-  const absl::Status checked =
-      co_await ForEachLedger(&core_->ledgers(), from, options_->checks_in_flight_max, visit);
-  meters_.ledger_checks.Record(checked.ok(), begun, env_.clock->Now());
-  if (CodeOf(checked) == ErrorCode::kStopped) co_return false;  // switched off meanwhile
-  STELE_CO_TRY_OK(checked);
-  ++status_.ledger_checks;
-  co_return true;
-}
-
-Task<absl::StatusOr<bool>> Auditor::CheckPlacement() {
-  STELE_CO_TRY(const bool may_begin, co_await MayWork());
-  if (!may_begin) co_return false;
-  int64_t count = 0;
-  const MonotonicTime begun = env_.clock->Now();
-  const auto visit = [this, &count](LedgerId ledger) { return CountIfOffRacks(ledger, &count); };
-  const absl::Status checked =
-      co_await ForEachLedger(&core_->ledgers(), LedgerId(0), options_->checks_in_flight_max, visit);
-  meters_.placement_checks.Record(checked.ok(), begun, env_.clock->Now());
-  STELE_CO_TRY_OK(checked);
-  STELE_CO_TRY(const bool may_work, co_await MayWork());
-  if (!may_work) co_return false;
-  ++status_.placement_checks;
-  status_.ledgers_off_racks = count;
-  if (count > 0) Log(LogLevel::kWarning, "ledgers are in too few racks", {{"ledgers", count}});
-  co_return true;
-}
-
-Task<absl::Status> Auditor::CountIfOffRacks(LedgerId ledger, int64_t* count) {
-  const auto read = co_await core_->ledgers().Read(ledger);
-  if (IsMatterOfTheStore(read.status())) co_return read.status();
-  if (!read.ok() || !read->value.IsClosed()) co_return absl::OkStatus();
-  *count += IsSpreadOverRacks(read->value, options_->racks) ? 0 : 1;
-  co_return absl::OkStatus();
-}
-
 void Auditor::Export(observe::MetricsText& into) const { meters_.Export(status_, into); }
-
-Task<absl::Status> Auditor::CheckLedger(LedgerId ledger) {
-  const absl::Status checked = co_await CheckOne(ledger);
-  if (!checked.ok()) check_from_ = std::min(check_from_.value_or(ledger), ledger);
-  co_return checked;
-}
-
-Task<absl::Status> Auditor::CheckOne(LedgerId ledger) {
-  // Asked now and then, not for each: it costs the store two reads.
-  if (ledger.value() % 64 == 0) {
-    STELE_CO_TRY(const bool may_work, co_await MayWork());
-    if (!may_work) co_return MakeError(ErrorCode::kStopped, "the check goes on later");
-  }
-  auto read = co_await core_->ledgers().Read(ledger);
-  std::set<BookieId> lacking;
-  for (int looks = 1; read.ok(); ++looks) {
-    lacking = co_await AskCopies(ledger, read->value);
-    if (looks == 1) {
-      ++status_.ledgers_checked;
-      ++status_.ledgers_in_check;
-      meters_.OnChecked(read->value, env_.clock->Now());
-    }
-    if (lacking.empty()) co_return absl::OkStatus();
-    // It may have been repaired, or deleted, while we looked. One that changes again and again is
-    // marked all the same: a worker looks before it copies.
-    auto again = co_await core_->ledgers().Read(ledger);
-    const bool is_settled = again.ok() && (again->version == read->version || looks == kLooksMax);
-    if (is_settled) break;
-    read = std::move(again);
-  }
-  if (IsMatterOfTheStore(read.status())) co_return read.status();
-  if (!read.ok()) co_return absl::OkStatus();  // gone, or the audit's business
-  const absl::StatusOr<bool> marked =
-      co_await queue_.Mark(ledger, {lacking.begin(), lacking.end()});
-  if (marked.ok() && *marked) ++status_.ledgers_marked;
-  co_return marked.ok() || CodeOf(marked.status()) == ErrorCode::kCorruptData ? absl::OkStatus()
-                                                                              : marked.status();
-}
-
-Task<std::set<BookieId>> Auditor::AskCopies(LedgerId ledger,
-                                            const metadata::LedgerMetadata& metadata) {
-  std::set<BookieId> lacking;
-  for (const SealedFragment& fragment : SealedFragments(metadata)) {
-    for (BookieIndex index = 0; index < metadata.replication().ensemble_size; ++index) {
-      const BookieId bookie = fragment.ensemble[static_cast<size_t>(index)];
-      if (!core_->registry().bookies().IsUp(bookie) ||
-          !HoldsEntries(fragment, metadata.replication(), index)) {
-        continue;
-      }
-      co_await throttle_.AcquireCheck(kListBytes);
-      const auto stored = co_await ListEntries(&core_->context(), bookie, ledger);
-      // Silence proves nothing: a cluster under load is not to be copied.
-      if (!stored.ok()) continue;
-      const EntryId missing =
-          NextMissing(fragment, metadata.replication(), index,
-                      stored->has_value() ? &**stored : nullptr, fragment.first);
-      if (!missing.IsNone()) lacking.insert(bookie);
-    }
-  }
-  co_return lacking;
-}
 
 }  // namespace stele::autorecovery

@@ -17,7 +17,7 @@
 #include "autorecovery/autorecovery_options.h"
 #include "autorecovery/autorecovery_status.h"
 #include "autorecovery/internal/auditor_meters.h"
-#include "autorecovery/internal/ledger_scan.h"
+#include "autorecovery/internal/long_checks.h"
 #include "autorecovery/loss_tracker.h"
 #include "autorecovery/repair_throttle.h"
 #include "client/internal/client_core.h"
@@ -73,18 +73,6 @@ class Auditor {
   Task<absl::Status> Publish(std::vector<Finding> findings);
   Task<void> FollowBookies();
 
-  // Long checks run beside the rest. A check gives false when it was broken off.
-  // Asks every copy of every ledger, slowly.
-  Task<absl::StatusOr<bool>> CheckAllLedgers();
-  // After an error the next check goes on from here.
-  Task<absl::Status> CheckLedger(LedgerId ledger);
-  // Marks the ledger when bookies say that they lack some of it.
-  Task<absl::Status> CheckOne(LedgerId ledger);
-  Task<std::set<BookieId>> AskCopies(LedgerId ledger, const metadata::LedgerMetadata& metadata);
-  // Counts the closed ledgers in too few racks; marks none: nothing moves copies between racks.
-  Task<absl::StatusOr<bool>> CheckPlacement();
-  Task<absl::Status> CountIfOffRacks(LedgerId ledger, int64_t* count);
-
   LossRules Rules() const;
   Task<absl::StatusOr<bool>> MayWork();
   void Log(observe::LogLevel level, std::string_view message,
@@ -104,14 +92,13 @@ class Auditor {
   std::optional<metadata::Version> delay_version_;
   std::set<BookieId> audited_;  // as lost
   bool wants_audit_ = true;
-  MonotonicTime audit_at_;              // even if nothing happens
-  std::optional<LedgerId> check_from_;  // where an interrupted check goes on
+  MonotonicTime audit_at_;  // even if nothing happens
   bool is_stopping_ = false;
   metadata::Signal look_;
   std::vector<std::unique_ptr<metadata::Watch>> watches_;
   AuditorStatus status_;
   AuditorMeters meters_;
-  std::unique_ptr<TaskScope> checks_;  // while it leads
+  std::unique_ptr<LongChecks> checks_;  // while it leads
   std::unique_ptr<TaskScope> loops_;
 };
 

@@ -14,12 +14,18 @@ namespace {
 
 constexpr absl::Duration kTryAgain = absl::Seconds(5);
 
+// Until the next check. A date that is ahead may be another host's clock, and puts it off by one
+// interval at most; one that is ahead by more than that is no date of a check.
+absl::Duration TimeLeft(const metadata::CheckDate& date, absl::Duration interval, absl::Time now) {
+  if (!date.time.has_value() || *date.time > now + interval) return absl::ZeroDuration();
+  return std::clamp(*date.time + interval - now, absl::ZeroDuration(), interval);
+}
+
 }  // namespace
 
 Task<void> CheckNowAndThen(Env env, metadata::MetadataStore* store,
                            metadata::AutorecoverySettings* settings, metadata::CheckKind kind,
-                           absl::Duration interval,
-                           absl::AnyInvocable<Task<absl::StatusOr<bool>>()> check) {
+                           absl::Duration interval, observe::Log* log, LongCheck check) {
   if (interval == absl::InfiniteDuration()) co_return;
   bool must_read = true;
   metadata::Signal awake(env.executor);
@@ -42,10 +48,7 @@ Task<void> CheckNowAndThen(Env env, metadata::MetadataStore* store,
       }
       if (date != *read) {
         date = *read;
-        // It may be wrong in either direction: never before its time by more than one interval.
-        const absl::Duration age =
-            date->time.has_value() ? env.clock->WallNow() - *date->time : interval;
-        due = env.clock->Now() + std::clamp(interval - age, absl::ZeroDuration(), interval);
+        due = env.clock->Now() + TimeLeft(*date, interval, env.clock->WallNow());
       }
     }
     if (env.clock->Now() < due) {
@@ -54,7 +57,7 @@ Task<void> CheckNowAndThen(Env env, metadata::MetadataStore* store,
       continue;
     }
     if (!at_begin.has_value()) at_begin = date;
-    const absl::StatusOr<bool> completed = co_await check();
+    const absl::StatusOr<bool> completed = co_await check(*at_begin);
     if (!completed.ok() || !*completed) {
       due = env.clock->Now() + kTryAgain;
       continue;
@@ -68,6 +71,10 @@ Task<void> CheckNowAndThen(Env env, metadata::MetadataStore* store,
     if (CodeOf(written) == ErrorCode::kMetadataConflict) {
       date.reset();
       must_read = true;
+    } else if (!written.ok() && log != nullptr) {
+      log->Write(observe::LogLevel::kWarning,
+                 "the date of a check could not be written: the next auditor repeats it",
+                 {{"node", settings->paths().CheckTime(kind)}, {"error", written.ToString()}});
     }
   }
 }

@@ -2,9 +2,11 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include <gtest/gtest.h>
 
+#include "common/base/strings.h"
 #include "metadata/testing/metadata_test.h"
 
 namespace stele::autorecovery {
@@ -15,12 +17,25 @@ constexpr absl::Duration kInterval = absl::Hours(1);
 constexpr absl::Duration kCheckTakes = absl::Seconds(30);
 constexpr char kDateNode[] = "checkallledgersctime";
 
+class LastLine final : public observe::Log {
+ public:
+  void Write(observe::LogLevel, std::string_view message,
+             std::initializer_list<observe::LogField> fields) override {
+    text_ = message;
+    for (const observe::LogField& field : fields) text_ += StrCat(" ", field.value);
+  }
+  const std::string& text() const { return text_; }
+
+ private:
+  std::string text_;
+};
+
 class CheckScheduleTest : public metadata::MetadataTest {
  protected:
   CheckScheduleTest() { Put("/ledgers/underreplication"); }
   void Begin() {
-    process_->Spawn(
-        CheckNowAndThen(env_, &store_, &settings_, kKind, kInterval, [this]() { return Check(); }));
+    process_->Spawn(CheckNowAndThen(env_, &store_, &settings_, kKind, kInterval, &log_,
+                                    [this](metadata::CheckDate since) { return Check(since); }));
     Settle();
   }
   std::optional<absl::Time> Date() { return *Run(rival_.CheckTime(kKind)); }
@@ -32,10 +47,13 @@ class CheckScheduleTest : public metadata::MetadataTest {
   bool completes_ = true;
   int begun_ = 0;
   int completed_ = 0;
+  std::vector<metadata::CheckDate> since_;
+  LastLine log_;
 
  private:
-  Task<absl::StatusOr<bool>> Check() {
+  Task<absl::StatusOr<bool>> Check(metadata::CheckDate since) {
     ++begun_;
+    since_.push_back(since);
     const bool completes = completes_;
     co_await SleepFor(env_.executor, env_.clock, kCheckTakes);
     completed_ += completes ? 1 : 0;
@@ -70,8 +88,17 @@ TEST_F(CheckScheduleTest, TheScheduleOfAnEarlierOneIsGoneOnWith) {
   EXPECT_EQ(begun_, 1);
 }
 
+TEST_F(CheckScheduleTest, ADateFarAheadIsNone) {
+  SetDate(kInterval + absl::Minutes(1));
+  Begin();
+  EXPECT_EQ(begun_, 1);
+  RunFor(absl::Minutes(5));
+  EXPECT_LT(*Date(), env_.clock->WallNow());
+  EXPECT_EQ(begun_, 1);
+}
+
 TEST_F(CheckScheduleTest, ADateInTheFuturePutsItOffByOneIntervalAtMost) {
-  SetDate(absl::Hours(1000));
+  SetDate(kInterval - absl::Minutes(1));
   Begin();
   RunFor(kInterval / 2);
   world_.metadata().Expire(process_);  // what is watched is said once more
@@ -106,6 +133,18 @@ TEST_F(CheckScheduleTest, OneThatIsOrderedWhileItRunsIsMadeOnceMore) {
   EXPECT_EQ(begun_, 2);
   RunFor(absl::Minutes(5));
   EXPECT_EQ(begun_, 2);
+}
+
+TEST_F(CheckScheduleTest, OneThatGoesOnKnowsTheDateThatItBeganWith) {
+  completes_ = false;
+  SetDate(-2 * kInterval);
+  const absl::Time before = *Date();
+  Begin();
+  RunFor(kCheckTakes + absl::Seconds(1));
+  Order();
+  RunFor(kCheckTakes);
+  ASSERT_GE(begun_, 2);
+  for (const metadata::CheckDate& since : since_) EXPECT_EQ(since.time, before);
 }
 
 // It goes on where it was; what it looked at before the order is to be looked at again.
@@ -145,6 +184,7 @@ TEST_F(CheckScheduleTest, ADateThatTheStoreRefusesDoesNotHurryTheNext) {
   RunFor(absl::Minutes(30));
   EXPECT_EQ(Date(), std::nullopt);
   EXPECT_EQ(begun_, 1);
+  EXPECT_NE(log_.text().find(kDateNode), std::string::npos);
 }
 
 TEST_F(CheckScheduleTest, ADateWhoseAnswerIsLostCounts) {
