@@ -293,6 +293,7 @@ Task<absl::Status> Node::OpenJournals() {
         .batch_size_max_bytes = options_.journal_batch_max_bytes,
         .record_size_max_bytes = RecordSizeMaxBytes(),
         .backup_files = options_.journal_backups,
+        .reuse_files = storage_->index_format() == IndexFormat::kExtents,
         .pending_max_bytes = options_.journal_pending_max_bytes,
         .file_id_above = journal_ends_[logs.size()].file_id,
     };

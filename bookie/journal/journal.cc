@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <map>
 #include <utility>
 #include <vector>
 
@@ -29,6 +30,8 @@ constexpr absl::Duration kClaimDelay = absl::Milliseconds(10);
 constexpr absl::Duration kDiskFullRetryDelay = absl::Seconds(1);
 // Batch buffers that are kept beside those in flight.
 constexpr size_t kSpareBuffers = 2;
+// Files that wait to be written again: as many as lie between two checkpoints, of the largest size.
+constexpr size_t kSpareFiles = 2;
 constexpr int kBatchesInFlightLimit = 64;
 
 // What the options come to.
@@ -83,7 +86,9 @@ class GroupCommitJournal : public Journal {
         durable_mark_{file_->id, kJournalBlockSizeBytes},
         changed_(env.executor),
         link_(std::make_shared<GroupCommitJournal*>(this)),
-        scope_(env.executor) {}
+        scope_(env.executor) {
+    own_files_[file_->id] = file_->capacity_bytes;
+  }
 
   // A job that is still queued finds the link cut.
   ~GroupCommitJournal() override { *link_ = nullptr; }
@@ -132,8 +137,24 @@ class GroupCommitJournal : public Journal {
       co_return MakeError(ErrorCode::kInvalidArgument,
                           "a journal cannot be trimmed to a mark that it has not reached");
     }
-    co_return co_await RemoveJournalFilesBefore(env_.files, options_.directory, mark.file_id,
-                                                options_.backup_files);
+    STELE_CO_TRY(const std::vector<int64_t> ids,
+                 co_await ListJournalFilesBefore(env_.files, options_.directory, mark.file_id,
+                                                 options_.backup_files));
+    for (const int64_t id : ids) {
+      const auto own = own_files_.find(id);
+      const uint64_t capacity = own == own_files_.end() ? 0 : own->second;
+      own_files_.erase(id);
+      // A smaller one is of the time when this journal began.
+      if (!options_.reuse_files || spares_.size() >= kSpareFiles ||
+          capacity < file_->capacity_bytes) {
+        STELE_CO_TRY_OK(co_await RemoveJournalFile(env_.files, options_.directory, id));
+        continue;
+      }
+      STELE_CO_TRY(SpareFile spare,
+                   co_await SetAsideJournalFile(env_.files, options_.directory, id, capacity));
+      spares_.push_back(std::move(spare));
+    }
+    co_return absl::OkStatus();
   }
 
   Task<absl::Status> Close() override {
@@ -228,6 +249,7 @@ class GroupCommitJournal : public Journal {
     }
     STELE_SOMETIMES(kJournalRolls, true);
     file_ = std::move(next_file_);
+    own_files_[file_->id] = file_->capacity_bytes;
     file_offset_ = kJournalBlockSizeBytes;
     return true;
   }
@@ -314,6 +336,11 @@ class GroupCommitJournal : public Journal {
                    .file_id = file_->id + 1,
                    .previous_file_id = file_->id},
         .capacity_bytes = std::min(2 * file_->capacity_bytes, sizes_.file_capacity_max_bytes)};
+    if (!spares_.empty()) {
+      STELE_SOMETIMES(kJournalFileIsReused, true);
+      next.spare = std::move(spares_.back());
+      spares_.pop_back();
+    }
     next.capacity_min_bytes =
         std::min(next.capacity_bytes, std::max(sizes_.file_capacity_min_bytes, kSmallFileBytes));
     for (;;) {
@@ -337,6 +364,7 @@ class GroupCommitJournal : public Journal {
         Fail(file.status());
         break;
       }
+      next.spare.reset();
       SetDiskFull(true);
       co_await SleepFor(env_.executor, env_.clock, kDiskFullRetryDelay);
       if (prepare_.stop) break;
@@ -411,6 +439,8 @@ class GroupCommitJournal : public Journal {
   uint64_t file_offset_ = kJournalBlockSizeBytes;
   JournalMark durable_mark_;
   std::unique_ptr<JournalFile> next_file_;
+  std::map<int64_t, uint64_t> own_files_;  // capacity of those that were or are in use, by id
+  std::vector<SpareFile> spares_;
   PrepareControl prepare_;
   bool is_preparing_ = false;
   bool is_filling_ = false;

@@ -42,6 +42,9 @@ struct JournalOptions {
   // The largest body that Append takes; a batch holds at least one.
   size_t record_size_max_bytes = 5 * 1024 * 1024 + 64;
   int backup_files = 5;  // journalMaxBackups
+  // Files that are no longer needed are written again instead of being deleted, which spares a
+  // third of the device's writes. Java could not read such a file beyond its last batch.
+  bool reuse_files = false;
   // Above it has_room() is false and the caller stops reading sockets.
   size_t pending_max_bytes = 64 << 20;
   // File ids of this journal are greater: give the mark's, so that ids never repeat even when
@@ -84,7 +87,8 @@ class Journal {
   // The end of the last durable batch.
   virtual JournalMark DurableMark() const = 0;
 
-  // Deletes files that lie before `mark`, but for the newest backup_files of them.
+  // Deletes files that lie before `mark`, or keeps a few to be written again, but for the newest
+  // backup_files of them. One call at a time; the journal must outlive it.
   //   mark    durable in lastMark already
   //   errors  kInvalidArgument (mark is not durable in this journal yet), kIoError: some files may
   //           be gone

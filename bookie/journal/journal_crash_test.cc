@@ -59,6 +59,7 @@ class CrashStory {
     options.batches_in_flight_max = static_cast<int>(1 + random->Below(4));
     options.prealloc_bytes = (64 + random->Below(100)) << 10;
     options.backup_files = static_cast<int>(random->Below(3));
+    options.reuse_files = random->Chance(1, 2);
     return options;
   }
 

@@ -30,12 +30,17 @@ Task<absl::Status> RemoveIfThere(FileSystem* files, std::string path) {
   co_return removed;
 }
 
+std::string PreparedPath(std::string_view directory, int64_t id) {
+  return StrCat(directory, "/", absl::Hex(id), kPreparedSuffix);
+}
+
 // Gives the capacity that was reached.
 Task<absl::StatusOr<uint64_t>> Fill(File* file, PrepareOptions options,
                                     const PrepareControl* control) {
   MutableBuffer block(kJournalBlockSizeBytes, kDirectAlignmentBytes);
   WriteHeaderBlock(options.header, block.data());
   STELE_CO_TRY_OK(co_await file->WriteAt(0, std::move(block).Freeze()));
+  if (options.spare.has_value()) co_return options.spare->capacity_bytes;
   const Buffer zeros = Zeros(std::min(kZeroStepBytes, options.capacity_bytes));
   uint64_t filled = kJournalBlockSizeBytes;
   while (filled < options.capacity_bytes) {
@@ -73,32 +78,45 @@ Task<absl::Status> RemovePreparedJournalFiles(FileSystem* files, std::string dir
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> RemoveJournalFilesBefore(FileSystem* files, std::string directory,
-                                            int64_t first_needed_id, int backups) {
+Task<absl::StatusOr<std::vector<int64_t>>> ListJournalFilesBefore(FileSystem* files,
+                                                                  std::string directory,
+                                                                  int64_t first_needed_id,
+                                                                  int backups) {
   STELE_CO_TRY(std::vector<int64_t> ids, co_await ListJournalFiles(files, directory));
   ids.erase(std::lower_bound(ids.begin(), ids.end(), first_needed_id), ids.end());
   const size_t kept = std::min(ids.size(), static_cast<size_t>(backups));
   ids.resize(ids.size() - kept);
-  for (const int64_t id : ids) {
-    const std::string path = StrCat(directory, "/", JournalFileName(id));
-    STELE_CO_TRY_OK(co_await RemoveIfThere(files, path));
-    STELE_CO_TRY_OK(co_await files->SyncDirectory(directory));
-  }
-  co_return absl::OkStatus();
+  co_return ids;
+}
+
+Task<absl::Status> RemoveJournalFile(FileSystem* files, std::string directory, int64_t id) {
+  STELE_CO_TRY_OK(co_await RemoveIfThere(files, StrCat(directory, "/", JournalFileName(id))));
+  co_return co_await files->SyncDirectory(directory);
+}
+
+Task<absl::StatusOr<SpareFile>> SetAsideJournalFile(FileSystem* files, std::string directory,
+                                                    int64_t id, uint64_t capacity_bytes) {
+  SpareFile spare{PreparedPath(directory, id), capacity_bytes};
+  STELE_CO_TRY_OK(co_await files->Rename(StrCat(directory, "/", JournalFileName(id)), spare.path));
+  STELE_CO_TRY_OK(co_await files->SyncDirectory(directory));
+  co_return spare;
 }
 
 Task<absl::StatusOr<std::unique_ptr<JournalFile>>> PrepareJournalFile(
     FileSystem* files, PrepareOptions options, const PrepareControl* control) {
   const std::string name = JournalFileName(options.header.file_id);
+  const bool is_reused = options.spare.has_value();
+  options.header.is_reused = is_reused;
   const std::string prepared =
-      StrCat(options.directory, "/", absl::Hex(options.header.file_id), kPreparedSuffix);
+      is_reused ? options.spare->path : PreparedPath(options.directory, options.header.file_id);
   auto result = std::make_unique<JournalFile>();
   result->id = options.header.file_id;
   result->path = StrCat(options.directory, "/", name);
-  STELE_CO_TRY_OK(co_await RemoveIfThere(files, prepared));
+  if (!is_reused) STELE_CO_TRY_OK(co_await RemoveIfThere(files, prepared));
+  const auto create = is_reused ? OpenOptions::Create::kNever : OpenOptions::Create::kMustBeNew;
   STELE_CO_TRY(result->file,
                co_await files->Open(prepared, {.access = OpenOptions::Access::kReadWrite,
-                                               .create = OpenOptions::Create::kMustBeNew,
+                                               .create = create,
                                                .sync = OpenOptions::Sync::kEachWrite}));
   const absl::StatusOr<uint64_t> filled = co_await Fill(result->file.get(), options, control);
   if (!filled.ok()) {

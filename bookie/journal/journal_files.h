@@ -11,10 +11,16 @@
 // large, up to the limit; and when the records come faster than the zeros, the next file is taken
 // early, smaller, instead of making the writer wait for all of it. A bookie that writes nothing
 // prepares nothing but its first file.
+//
+// Where Java need not read the journal, a file that is no longer needed can be written again
+// without zeros: it is set aside as `<its hex id>.txn.pre`, gets a header with its next id and the
+// flag "reused", and that id's name. What it held before carries a lower file id in its footers,
+// and no reader takes it for what it holds now.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -33,10 +39,26 @@ Task<absl::StatusOr<std::vector<int64_t>>> ListJournalFiles(FileSystem* files,
 // Deletes what an earlier process left in preparation.
 Task<absl::Status> RemovePreparedJournalFiles(FileSystem* files, std::string directory);
 
-// Deletes files of lower ids than `first_needed_id`, oldest first and each durably, so that a crash
-// leaves no gap; keeps the newest `backups` of them.
-Task<absl::Status> RemoveJournalFilesBefore(FileSystem* files, std::string directory,
-                                            int64_t first_needed_id, int backups);
+// The ids below `first_needed_id`, ascending, but for the newest `backups` of them. They must go in
+// this order, each durably before the next, so that a crash leaves no gap.
+//   errors   as ListJournalFiles
+Task<absl::StatusOr<std::vector<int64_t>>> ListJournalFilesBefore(FileSystem* files,
+                                                                  std::string directory,
+                                                                  int64_t first_needed_id,
+                                                                  int backups);
+
+// Deletes a file, durably.
+Task<absl::Status> RemoveJournalFile(FileSystem* files, std::string directory, int64_t id);
+
+// A file that was set aside to be written again.
+struct SpareFile {
+  std::string path;
+  uint64_t capacity_bytes = 0;
+};
+
+// Takes a file out of the journal, durably. After an error it may be gone from it or not.
+Task<absl::StatusOr<SpareFile>> SetAsideJournalFile(FileSystem* files, std::string directory,
+                                                    int64_t id, uint64_t capacity_bytes);
 
 // One file, ready for batches from kJournalBlockSizeBytes up to its capacity.
 struct JournalFile {
@@ -56,7 +78,8 @@ struct PrepareOptions {
   std::string directory;
   StreamHeader header;
   uint64_t capacity_min_bytes = 0;
-  uint64_t capacity_bytes = 0;  // both are multiples of kJournalBlockSizeBytes
+  uint64_t capacity_bytes = 0;     // both are multiples of kJournalBlockSizeBytes
+  std::optional<SpareFile> spare;  // written again, with its own capacity, instead of a new file
 };
 
 // Makes the file, durable with its name. `control` must outlive the task.

@@ -16,6 +16,7 @@ namespace {
 constexpr std::string_view kFileSuffix = ".txn";
 constexpr std::string_view kFileMagic = "BKLG";
 constexpr std::string_view kStreamMagic = "STLH";
+constexpr uint16_t kReusedFlag = 1;
 constexpr std::string_view kFooterMagic = "STLF";
 constexpr int16_t kStreamVersion = 1;
 constexpr int16_t kFooterVersion = 1;
@@ -71,6 +72,7 @@ absl::StatusOr<StreamHeader> ParseStreamHeader(std::string_view head) {
   stream.batch_size_max_bytes = LoadBigEndian<uint32_t>(at + 20);
   stream.file_id = LoadBigEndian<int64_t>(at + 24);
   stream.previous_file_id = LoadBigEndian<int64_t>(at + 32);
+  stream.is_reused = (LoadBigEndian<uint16_t>(at + 6) & kReusedFlag) != 0;
   if (stream.batch_size_max_bytes > kBatchSizeLimitBytes) {
     return MakeError(ErrorCode::kCorruptData, "the header names an impossible batch size");
   }
@@ -133,6 +135,7 @@ void WriteHeaderBlock(const StreamHeader& stream, char* block) {
   char* const at = block + kStreamOffset;
   std::memcpy(at, kStreamMagic.data(), 4);
   StoreBigEndian<int16_t>(at + 4, kStreamVersion);
+  StoreBigEndian<uint16_t>(at + 6, stream.is_reused ? kReusedFlag : 0);
   StoreBigEndian<uint64_t>(at + 8, stream.stream_uuid);
   StoreBigEndian<int32_t>(at + 16, static_cast<int32_t>(kJournalBlockSizeBytes));
   StoreBigEndian<uint32_t>(at + 20, stream.batch_size_max_bytes);

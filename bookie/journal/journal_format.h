@@ -52,16 +52,18 @@ absl::StatusOr<std::optional<int64_t>> ParseJournalFileName(std::string_view nam
 // ---- File header --------------------------------------------------------------------------------
 
 // Stele's extension, in bytes 8..63 of the header of v6:
-//    8  4  "STLH"            12  2  version 1          14  2  flags, 0
+//    8  4  "STLH"            12  2  version 1          14  2  flags: 1 reused
 //   16  8  stream uuid       24  4  alignment, 4096    28  4  size of the largest batch, bytes
 //   32  8  file id           40  8  previous file's id, 0 in the first file of the stream
 //   48 12  zero              60  4  CRC-32C of bytes 0..59
-// A stream is what one incarnation of a journal writes.
+// A stream is what one incarnation of a journal writes. A reused file was part of a stream before,
+// under a lower id: behind its batches there may be old ones instead of zeros.
 struct StreamHeader {
   uint64_t stream_uuid = 0;
   uint32_t batch_size_max_bytes = 0;
   int64_t file_id = 0;
   int64_t previous_file_id = 0;
+  bool is_reused = false;
   friend bool operator==(const StreamHeader&, const StreamHeader&) = default;
 };
 

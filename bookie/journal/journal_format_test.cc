@@ -99,6 +99,17 @@ TEST(JournalHeaderTest, SteleHeaderByteForByte) {
   EXPECT_EQ(header->stream, kStream);
 }
 
+TEST(JournalHeaderTest, AReusedFileSaysSo) {
+  StreamHeader stream = kStream;
+  stream.is_reused = true;
+  std::string block(4096, 'x');
+  WriteHeaderBlock(stream, block.data());
+  EXPECT_EQ(block.substr(14, 2), Bytes("0001"));
+  const auto header = ParseJournalFileHeader(block);
+  ASSERT_TRUE(header.ok()) << header.status();
+  EXPECT_EQ(header->stream, stream);
+}
+
 TEST(JournalHeaderTest, EveryFlippedByteOfASteleHeaderIsNoticed) {
   std::string block(4096, '\0');
   WriteHeaderBlock(kStream, block.data());

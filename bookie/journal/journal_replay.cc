@@ -285,7 +285,8 @@ class Replay {
             break;
         }
       }
-      pass.has_hole = pass.has_hole || reader.saw_garbage();
+      // In a reused file that is what it held before.
+      pass.has_hole = pass.has_hole || (reader.saw_garbage() && !stream.is_reused);
     }
     co_return pass;
   }

@@ -72,6 +72,7 @@ class ExtentStore final : public IndexStore {
                                                                  ExtentStoreOptions options,
                                                                  LedgerLocks* locks);
 
+  IndexFormat format() const override { return IndexFormat::kExtents; }
   bool Contains(LedgerId ledger) const override { return ledgers_.contains(ledger); }
   std::vector<LedgerId> Ledgers() const override { return {ledgers_.begin(), ledgers_.end()}; }
   size_t ledger_count() const override { return ledgers_.size(); }

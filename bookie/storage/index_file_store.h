@@ -49,6 +49,7 @@ class IndexFileStore final : public IndexStore {
   IndexFileStore(Env env, IndexFileStoreOptions options, LedgerLocks* locks,
                  absl::btree_map<LedgerId, uint8_t> files);
 
+  IndexFormat format() const override { return IndexFormat::kFiles; }
   bool Contains(LedgerId ledger) const override { return directory_of_.contains(ledger); }
   std::vector<LedgerId> Ledgers() const override;
   size_t ledger_count() const override { return directory_of_.size(); }

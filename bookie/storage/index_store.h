@@ -69,6 +69,7 @@ class IndexStore {
  public:
   virtual ~IndexStore() = default;
 
+  virtual IndexFormat format() const = 0;
   virtual bool Contains(LedgerId ledger) const = 0;
   // Ascending.
   virtual std::vector<LedgerId> Ledgers() const = 0;

@@ -268,6 +268,7 @@ class LedgerStorage {
   // disk has with the next flush. Not journalled. Errors: of Load, and of a flush that made room.
   virtual Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) = 0;
 
+  virtual IndexFormat index_format() const = 0;
   virtual StorageStats Stats() const = 0;
 
   // Flushes, seals the entry log and closes. No call may follow.

@@ -121,6 +121,7 @@ class Storage : public LedgerStorage {
   bool HasSeenLoss() const override { return watch_saw_loss_; }
   void SetEntryDamaged(LedgerId ledger, EntryId entry, bool damaged) override;
   Task<absl::Status> ReplaceEntry(LedgerId ledger, EntryId entry, Buffer body) override;
+  IndexFormat index_format() const override { return index_->format(); }
   StorageStats Stats() const override;
   Task<absl::Status> Close() override;
 

@@ -49,6 +49,7 @@ namespace stele {
   X(kReadOnly, "bookie: it becomes read-only")                                                 \
   X(kWritableAgain, "bookie: it becomes writable again")                                       \
   X(kJournalRolls, "journal: a batch goes to the next file")                                   \
+  X(kJournalFileIsReused, "journal: a file is written again")                                  \
   X(kJournalFailed, "journal: a write fails")                                                  \
   X(kJournalDiskFull, "journal: no space for the next file")                                   \
   X(kReplayTornTail, "journal: replay drops a torn tail")                                      \

@@ -451,6 +451,24 @@ std::vector<Script> Storing() {
            s.RunFor(absl::Milliseconds(1'500));
          };
        }},
+      {"journal-reuse", "journal files are written again, since Java need not read them",
+       With(3,
+            [](bookie::BookieOptions* options) {
+              options->journal_backups = 0;
+              options->index_format = bookie::IndexFormat::kExtents;
+            }),
+       "b1",
+       [](Stage& s) -> Played {
+         Actor* writer = s.Connect("writer");
+         LedgerOracle* ledger = s.Create(writer);
+         // Some files are used up, and set aside.
+         for (int i = 0; i < 110; ++i) s.Append(writer, ledger, 8);
+         s.RunFor(absl::Milliseconds(1'500));
+         return [&s, writer, ledger] {
+           for (int i = 0; i < 80; ++i) s.Append(writer, ledger, 8);
+           s.RunFor(absl::Milliseconds(1'500));
+         };
+       }},
       {"two-directories", "two journals, two ledger directories",
        With(3,
             [](bookie::BookieOptions* options) {

@@ -211,6 +211,11 @@ ClusterOptions Run::OptionsOf() {
                  .pause = absl::Seconds(7),
                  .first = absl::Seconds(3),
                  .bytes_per_second = 1 << 20};
+    if (scenario_.extents == 0) return;
+    // Journal files are used up, and written again.
+    to->server.transport.frame_size_max_bytes = 512 << 10;
+    to->journal_size_max_bytes = 640 << 10;
+    to->journal_backups = 0;
   };
   return options;
 }

@@ -1,0 +1,185 @@
+// Files that are written again: JournalOptions::reuse_files.
+#include <string>
+#include <vector>
+
+#include <gtest/gtest.h>
+
+#include "bookie/journal/journal.h"
+#include "bookie/journal/journal_format.h"
+#include "bookie/journal/testing/journal_rig.h"
+#include "common/base/errors.h"
+#include "common/base/strings.h"
+
+namespace stele::bookie {
+namespace {
+
+using simulation::FileOperation;
+using simulation::FileRequest;
+
+constexpr uint64_t kBlock = kJournalBlockSizeBytes;
+
+// A journal that has rolled several times, with one record in each batch, so that each roll leaves
+// a file full of old batches.
+class ReuseTest : public testing::Test {
+ protected:
+  ReuseTest() {
+    options_.reuse_files = true;
+    options_.backup_files = 0;
+    journal_ = rig_.Open(options_);
+  }
+
+  int64_t current() const { return journal_->DurableMark().file_id; }
+
+  void Append() {
+    appended_.push_back(JournalRig::Entry(next_++, std::string(3000, 'p')).ToString());
+    journal_->Append(Buffer::CopyOf(appended_.back()));
+    rig_.RunFor(absl::Milliseconds(1));
+  }
+  // Until the journal writes the file `id`.
+  void AppendInto(int64_t id) {
+    while (current() < id) Append();
+  }
+  // As a checkpoint does.
+  void Trim() {
+    mark_ = journal_->DurableMark();
+    ASSERT_TRUE(rig_.Trim(mark_).ok());
+    appended_.clear();
+  }
+  // The names of files that are set aside.
+  int Spares() {
+    int spares = 0;
+    for (const std::string& name : rig_.FileNames()) spares += name.ends_with(".pre") ? 1 : 0;
+    return spares;
+  }
+  JournalFileHeader HeaderOf(int64_t id) {
+    return *ParseJournalFileHeader(rig_.ReadFile(JournalFileName(id)));
+  }
+
+  JournalRig rig_;
+  JournalOptions options_ = JournalRig::SmallOptions();
+  Journal* journal_ = nullptr;
+  int64_t next_ = 0;
+  JournalMark mark_;
+  std::vector<std::string> appended_;  // behind mark_
+};
+
+TEST_F(ReuseTest, AFileThatIsNoLongerNeededIsWrittenAgainWithoutZeros) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  EXPECT_EQ(Spares(), 2);
+  // One more is prepared already, with zeros; those behind it are the ones that were set aside.
+  AppendInto(first + 4);
+  uint64_t written = 0;
+  uint64_t at_headers = 0;
+  rig_.disk.fail = [&](const FileRequest& request) {
+    if (request.operation == FileOperation::kWrite) {
+      written += request.size;
+      at_headers += request.offset == 0 ? request.size : 0;
+    }
+    return absl::OkStatus();
+  };
+  const size_t before = appended_.size();
+  AppendInto(first + 5);
+  rig_.RunFor(absl::Seconds(1));
+  EXPECT_LE(written, at_headers + (appended_.size() - before + 1) * kBlock);
+  EXPECT_TRUE(HeaderOf(first + 5).stream->is_reused);
+  EXPECT_TRUE(HeaderOf(first + 6).stream->is_reused);
+  EXPECT_FALSE(HeaderOf(first + 4).stream->is_reused);
+}
+
+TEST_F(ReuseTest, WithoutTheOptionNothingIsSetAside) {
+  ASSERT_TRUE(rig_.Close().ok());
+  options_.reuse_files = false;
+  journal_ = rig_.Open(options_);
+  AppendInto(current() + 3);
+  Trim();
+  EXPECT_EQ(Spares(), 0);
+}
+
+TEST_F(ReuseTest, WhatAFileHeldBeforeIsNotReplayed) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  // From the end of one reused file into the middle of the next: behind it lie old batches.
+  AppendInto(first + 5);
+  Trim();
+  AppendInto(first + 6);
+  for (int i = 0; i < 5; ++i) Append();
+  ASSERT_TRUE(HeaderOf(first + 6).stream->is_reused);
+  rig_.PowerCut();
+  const Replayed replayed = rig_.Replay(mark_);
+  ASSERT_TRUE(replayed.status.ok()) << replayed.status;
+  EXPECT_EQ(replayed.bodies, appended_);
+  EXPECT_EQ(replayed.report.torn_tails, 0);
+  EXPECT_TRUE(replayed.report.notes.empty());
+}
+
+// A mark at the beginning of a file into which nothing was written yet: nobody says which batch
+// comes first, so only the file's id tells the old ones from it.
+TEST_F(ReuseTest, AReusedFileWithoutABatchIsEmpty) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  AppendInto(first + 4);
+  rig_.RunFor(absl::Seconds(1));
+  const std::string name = JournalFileName(first + 5);
+  ASSERT_TRUE(HeaderOf(first + 5).stream->is_reused);
+  rig_.Crash();
+  const Replayed replayed = rig_.Replay({first + 5, kBlock});
+  ASSERT_TRUE(replayed.status.ok()) << replayed.status;
+  EXPECT_TRUE(replayed.bodies.empty());
+}
+
+TEST_F(ReuseTest, AnAcknowledgedBatchThatIsDamagedInAReusedFileIsNoticed) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  AppendInto(first + 5);
+  for (int i = 0; i < 5; ++i) Append();
+  const JournalMark end = journal_->DurableMark();
+  ASSERT_TRUE(HeaderOf(end.file_id).stream->is_reused);
+  rig_.RunFor(absl::Seconds(1));
+  rig_.PowerCut();
+  rig_.FlipByte(JournalFileName(end.file_id), static_cast<size_t>(end.offset_bytes) - 2 * kBlock);
+  const Replayed replayed = rig_.Replay(mark_);
+  EXPECT_EQ(CodeOf(replayed.status), ErrorCode::kCorruptData);
+}
+
+// Each step of taking a file again fails once: nothing is believed after that, and what was
+// acknowledged is there.
+class ReuseFailureTest : public ReuseTest, public testing::WithParamInterface<FileOperation> {};
+
+TEST_P(ReuseFailureTest, F24AFailureWhileAFileIsTakenAgainPoisons) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  bool failed = false;
+  // The next file but one is the first that is not prepared yet.
+  rig_.disk.fail = [&](const FileRequest& request) {
+    const bool is_name = GetParam() == FileOperation::kSyncDirectory ||
+                         request.path.find(".pre") != std::string::npos;
+    if (failed || request.operation != GetParam() || !is_name) return absl::OkStatus();
+    failed = true;
+    return MakeError(ErrorCode::kIoError, "EIO");
+  };
+  while (rig_.listener.failures.empty() && current() < first + 6) Append();
+  EXPECT_TRUE(failed);
+  ASSERT_EQ(rig_.listener.failures.size(), 1u);
+  const uint64_t durable = rig_.listener.durable;
+  journal_->Append(JournalRig::Entry(0, "late"));
+  rig_.RunFor(absl::Seconds(10));
+  EXPECT_EQ(rig_.listener.durable, durable);
+  rig_.disk.fail = nullptr;
+  rig_.PowerCut();
+  const Replayed replayed = rig_.Replay(mark_);
+  ASSERT_TRUE(replayed.status.ok()) << replayed.status;
+  EXPECT_GE(replayed.bodies.size() + 1, appended_.size());
+}
+
+INSTANTIATE_TEST_SUITE_P(Steps, ReuseFailureTest,
+                         testing::Values(FileOperation::kOpen, FileOperation::kRename,
+                                         FileOperation::kSyncDirectory));
+
+}  // namespace
+}  // namespace stele::bookie
