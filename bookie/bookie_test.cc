@@ -22,11 +22,6 @@ using wire::ReplyCode;
 constexpr LedgerId kLedger{7};
 const LedgerRequests kRequests{kLedger};
 
-std::string PayloadOf(const wire::Reply& reply, int64_t entry) {
-  const auto* read = std::get_if<wire::ReadReply>(&reply.body);
-  return read == nullptr ? "not a read reply" : kRequests.PayloadOf(read->body, entry);
-}
-
 class BookieTest : public testing::TestWithParam<uint64_t> {
  protected:
   void SetUp() override { ASSERT_TRUE(Started()); }
@@ -39,8 +34,7 @@ class BookieTest : public testing::TestWithParam<uint64_t> {
     EXPECT_EQ(world_.CodeOfCall(kRequests.Add(entry, payload, lac)), ReplyCode::kOk) << entry;
   }
   std::string Read(int64_t entry, ProtocolVersion version = ProtocolVersion::kV3) {
-    const wire::Reply reply = world_.Call(version, kRequests.Read(entry));
-    return reply.code == ReplyCode::kOk ? PayloadOf(reply, entry) : std::string(NameOf(reply.code));
+    return world_.PayloadOfRead(kRequests, entry, version);
   }
 
   BookieWorld world_{GetParam()};
@@ -482,8 +476,7 @@ TEST(BookieFirstStartTest, WhatAFailedStartHasMadeIsMadeDurableByTheNext) {
       world.PowerCut();
       const absl::Status again = world.Start();
       ASSERT_TRUE(again.ok()) << "seed " << seed << ", sync " << failing << ": " << again;
-      const wire::Reply reply = world.Call(ProtocolVersion::kV3, kRequests.Read(0));
-      EXPECT_EQ(PayloadOf(reply, 0), "kept");
+      EXPECT_EQ(world.PayloadOfRead(kRequests, 0), "kept");
     }
   }
 }

@@ -14,7 +14,6 @@
 namespace stele::bookie {
 namespace {
 
-using wire::ProtocolVersion;
 using wire::ReplyCode;
 
 constexpr LedgerId kLedger{7};
@@ -86,10 +85,7 @@ TEST_F(IndexRepairTest, F28ALostIndexFileIsRebuiltOffline) {
   EXPECT_EQ(report->locations_found, 5);
   Start();
   for (int64_t entry = 0; entry < 5; ++entry) {
-    const wire::Reply reply = world_.Call(ProtocolVersion::kV3, kRequests.Read(entry));
-    ASSERT_EQ(reply.code, ReplyCode::kOk) << entry;
-    EXPECT_EQ(kRequests.PayloadOf(std::get<wire::ReadReply>(reply.body).body, entry),
-              StrCat("payload ", entry));
+    EXPECT_EQ(world_.PayloadOfRead(kRequests, entry), StrCat("payload ", entry));
   }
   // What it may have had more, and whether it was fenced, is in no entry log.
   EXPECT_EQ(world_.CodeOfCall(kRequests.Read(5)), ReplyCode::kUnknownLedgerState);

@@ -70,10 +70,7 @@ class LimboTest : public testing::TestWithParam<IndexFormat> {
   int64_t LedgersInLimbo() { return world_.bookie()->Status().limbo.ledgers; }
   void ExpectAll() {
     for (int64_t entry = 0; entry < 5; ++entry) {
-      const wire::Reply reply = world_.Call(wire::ProtocolVersion::kV3, kRequests.Read(entry));
-      ASSERT_EQ(reply.code, wire::ReplyCode::kOk) << entry;
-      EXPECT_EQ(kRequests.PayloadOf(std::get<wire::ReadReply>(reply.body).body, entry),
-                Payload(entry));
+      EXPECT_EQ(world_.PayloadOfRead(kRequests, entry), Payload(entry));
     }
   }
   bool HasLogged(std::string_view text) {

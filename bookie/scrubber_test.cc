@@ -64,10 +64,7 @@ class ScrubberTest : public testing::Test {
   ReplyCode CodeOfRead(int64_t entry) { return world_.CodeOfCall(kRequests.Read(entry)); }
   void ExpectAll() {
     for (int64_t entry = 0; entry < 5; ++entry) {
-      const wire::Reply reply = world_.Call(ProtocolVersion::kV3, kRequests.Read(entry));
-      ASSERT_EQ(reply.code, ReplyCode::kOk) << entry;
-      EXPECT_EQ(kRequests.PayloadOf(std::get<wire::ReadReply>(reply.body).body, entry),
-                Payload(entry));
+      EXPECT_EQ(world_.PayloadOfRead(kRequests, entry), Payload(entry));
     }
   }
   // Where the log has `text`.

@@ -117,4 +117,11 @@ wire::Reply BookieWorld::Call(wire::ProtocolVersion version, wire::Request reque
   return result.ok() ? *std::move(result) : wire::Reply{.code = wire::ReplyCode::kIoError};
 }
 
+std::string BookieWorld::PayloadOfRead(const LedgerRequests& requests, int64_t entry,
+                                       wire::ProtocolVersion version) {
+  const wire::Reply reply = Call(version, requests.Read(entry));
+  if (reply.code != wire::ReplyCode::kOk) return std::string(NameOf(reply.code));
+  return requests.PayloadOf(std::get<wire::ReadReply>(reply.body).body, entry);
+}
+
 }  // namespace stele::bookie

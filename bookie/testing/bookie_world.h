@@ -58,6 +58,9 @@ class BookieWorld {
   wire::ReplyCode CodeOfCall(wire::Request request) {
     return Call(wire::ProtocolVersion::kV3, std::move(request)).code;
   }
+  // The payload of an entry that is served and good; else the name of the code.
+  std::string PayloadOfRead(const LedgerRequests& requests, int64_t entry,
+                            wire::ProtocolVersion version = wire::ProtocolVersion::kV3);
   Endpoint endpoint() const { return {"bookie", 3181}; }
 
  private:
