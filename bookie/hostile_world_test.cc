@@ -22,7 +22,7 @@ int WarningsOfClock(BookieWorld& world) {
   return count;
 }
 
-TEST(HostileWorldTest, AClockBefore1970OrAfter2100IsToldAndChangesNothing) {
+TEST(HostileWorldTest, F43AClockBefore1970OrAfter2100IsToldAndChangesNothing) {
   BookieWorld world(1);
   int64_t entry = 0;
   // Each restart finds the journals of one with another date.
@@ -49,6 +49,30 @@ TEST(HostileWorldTest, ReadsOfLedgersThatAreNotThereLeaveNothing) {
               ReplyCode::kNoSuchLedger);
   }
   EXPECT_EQ(world.bookie()->Status().storage.ledgers, 1);
+}
+
+// F43: the wall clock jumps while somebody waits. Only the other clock counts.
+Task<void> PollOverAJump(BookieWorld* world, absl::Duration jump) {
+  WireClient client(world->peer_env(), wire::ProtocolVersion::kV3);
+  EXPECT_TRUE((co_await client.Connect(world->endpoint())).ok());
+  const Clock* clock = world->peer_env().clock;
+  const MonotonicTime begin = clock->Now();
+  client.Send(kRequests.LongPoll(0, 60'000));
+  co_await SleepFor(world->peer_env().executor, world->peer_env().clock, absl::Seconds(10));
+  world->process()->set_wall_offset(jump);
+  const auto reply = co_await client.Receive();
+  EXPECT_TRUE(reply.ok() && reply->code == ReplyCode::kOk);
+  EXPECT_GE(clock->Now() - begin, absl::Seconds(60));
+  EXPECT_LE(clock->Now() - begin, absl::Seconds(61));
+}
+
+TEST(HostileWorldTest, F43AJumpOfTheClockNeitherEndsALongPollNorKeepsIt) {
+  BookieWorld world(1);
+  ASSERT_TRUE(world.Start().ok());
+  ASSERT_EQ(world.CodeOfCall(kRequests.Add(0, "x")), ReplyCode::kOk);
+  for (const absl::Duration jump : {absl::Hours(24), -absl::Hours(24)}) {
+    world.Run(PollOverAJump(&world, jump));
+  }
 }
 
 }  // namespace

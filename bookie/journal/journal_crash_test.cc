@@ -257,6 +257,44 @@ TEST(JournalDamageTest, F3AFlippedByteOfAnAcknowledgedJournalIsNoticedOrHarmless
   EXPECT_GT(harmless, 3);
 }
 
+// Java's files have no checksums. A payload that changes is for its digest to find. A length that
+// cannot be stops the replay, or ends the file with a note that there is more. What nobody can
+// tell, Java neither, is a length that can be: its record, or padding, has swallowed what followed.
+TEST(JournalDamageTest, F4AFlippedBitOfAJavaJournalIsNoticedUnlessALengthStaysPossible) {
+  JavaFileBuilder file(6);
+  std::vector<std::string> bodies;
+  std::vector<size_t> lengths;  // where they are
+  for (int64_t n = 0; n < 6; ++n) {
+    bodies.push_back(EntryBody(n, std::string(static_cast<size_t>(100 + 70 * n), 'p')));
+    lengths.push_back(file.size());
+    file.Record(bodies.back());
+    if (n % 2 == 0) continue;
+    lengths.push_back(file.size());      // the mark of the padding
+    lengths.push_back(file.size() + 4);  // its length
+    file.Flush();
+  }
+  const std::string content = file.Raw(std::string(4096, '\0')).content();
+  const std::string name = JournalFileName(5);
+  JournalRig rig;
+  int silent = 0;
+  for (const size_t at : lengths) {
+    for (size_t bit = 0; bit < 32; ++bit) {
+      SCOPED_TRACE(StrCat("bit ", bit, " of the length at ", at));
+      std::string damaged = content;
+      damaged[at + bit / 8] = static_cast<char>(damaged[at + bit / 8] ^ (1 << bit % 8));
+      rig.WriteFile(name, damaged);
+      const Replayed replayed = rig.Replay();
+      if (!replayed.status.ok()) {
+        EXPECT_EQ(CodeOf(replayed.status), ErrorCode::kCorruptData);
+        EXPECT_NE(ToStd(replayed.status.message()).find(name), std::string_view::npos);
+      } else if (replayed.bodies.size() != bodies.size() && replayed.report.notes.empty()) {
+        ++silent;
+      }
+    }
+  }
+  EXPECT_LT(silent, static_cast<int>(2 * lengths.size())) << "of 32 bits of each length";
+}
+
 INSTANTIATE_TEST_SUITE_P(Seeds, JournalCrashTest, testing::Range(0, 10));
 
 }  // namespace
