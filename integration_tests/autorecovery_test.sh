@@ -23,8 +23,14 @@ expect 3 "$stele" autorecovery audit
 expect 3 "$stele" autorecovery forget 7
 expect 0 "$stele" autorecovery disable
 expect 8 "$stele" autorecovery disable
+expect 0 "$stele" autorecovery recheck --ledgers
+contains out 'begins *once repair is switched on'
 expect 0 "$stele" autorecovery enable
 expect 8 "$stele" autorecovery enable
+expect 0 "$stele" autorecovery recheck --ledgers
+contains out 'begins *now;'
+expect 0 "$stele" autorecovery recheck --placement
+contains out 'begins *now, if the auditor'
 expect 2 "$stele" autorecovery limit --cluster -5
 expect 0 "$stele" autorecovery limit --cluster 100000000 --json
 contains out '"cluster": ?100000000'

@@ -184,6 +184,13 @@ absl::Status Audit(Session& session) {
 // Older than any interval that is in use: BookKeeper's own tool takes dates back as far.
 constexpr absl::Duration kLongAgo = absl::Hours(24 * 21);
 
+std::string WhenRechecked(const RecheckCommand& command, bool is_enabled) {
+  if (!is_enabled) return "once repair is switched on: stele autorecovery enable";
+  const std::string_view apache = "with Apache's auditor at its next election";
+  if (command.ledgers) return StrCat("now; ", apache);
+  return StrCat(command.placement ? "now, if the auditor has a --placement-check; " : "", apache);
+}
+
 absl::Status Recheck(Session& session, const RecheckCommand& command) {
   if (!command.ledgers && !command.placement && !command.replicas) {
     return MakeError(ErrorCode::kInvalidArgument, "name a check: --ledgers, --placement, ...");
@@ -197,9 +204,10 @@ absl::Status Recheck(Session& session, const RecheckCommand& command) {
   STELE_TRY_OK(take_back(command.ledgers, metadata::CheckKind::kAllLedgers));
   STELE_TRY_OK(take_back(command.placement, metadata::CheckKind::kPlacement));
   STELE_TRY_OK(take_back(command.replicas, metadata::CheckKind::kReplicas));
+  STELE_TRY(const bool is_enabled, session.shard().RunUntil(settings.IsEnabled()));
   PrintRecord(Record()
                   .Set("last_check", absl::FormatTime(absl::RFC3339_sec, date, absl::UTCTimeZone()))
-                  .Set("begins", std::string("now; with Apache's auditor at its next election")),
+                  .Set("begins", WhenRechecked(command, is_enabled)),
               session.options().format);
   return absl::OkStatus();
 }
