@@ -2,6 +2,7 @@
 # Three `stele bookie` processes on the embedded metadata store, driven by `stele bench`. The runner gives PEERS (its
 # folder, with measure.py and lib.sh), PEERS_TMP, OUT, WARMUP, WINDOW, WINDOWS, READ_MB, RATE.
 # STELE_NAME=suffix for the results  STELE_BINARY=a release build of stele that is there already, instead of building one
+# STELE_SET="KEY=VALUE ..." settings of the bookies, as stele.indexFormat=extents
 
 peer_root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../../.." && pwd)
 peer_stele=$PEERS_TMP/stele
@@ -27,12 +28,13 @@ peer_start() {
 }
 
 peer_bookies_start() {
-  local i j
+  local i j setting settings=()
+  for setting in ${STELE_SET:-}; do settings+=(--set "$setting"); done
   peer_pid=()
   for i in 1 2 3; do
     rm -f "$peer_data/$i.ready"
     "$peer_stele" bookie --metadata "$STELE_METADATA" --data "$peer_data/$i" --port 0 --set "bookieId=bookie-$i" \
-      --ready-file "$peer_data/$i.ready" 2>> "$peer_data/$i.log" &
+      "${settings[@]}" --ready-file "$peer_data/$i.ready" 2>> "$peer_data/$i.log" &
     peer_pid[$i]=$!
   done
   for i in 1 2 3; do
