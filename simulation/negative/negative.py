@@ -52,10 +52,11 @@ BUGS = [
     ("M28", "a bookie whose disk was set back answers as if it knew", "G22", 500),
     ("M29", "a merged index run is not synced before what it was made of goes", "G18", 500),
     ("M30", "the oldest header of a ledger in an index of extents wins", "G9", 500),
+    ("M31", "a damaged block is passed over when index runs are merged, and nobody is told", "G8", 2000),
     ("M27", "canary: one seed in a hundred fails", "the machinery", 500),
 ]
 # Bugs of what bookies do only in this profile; the others are hunted in the swarm as it is drawn.
-PROFILES = {"M29": "extents", "M30": "extents"}
+PROFILES = {"M29": "extents", "M30": "extents", "M31": "extents"}
 
 
 def run(command, **options):
