@@ -1,7 +1,6 @@
 // What the client spends on an append, without kernel and network: three copies, digest included,
 // through the handle's state, the window, the codecs and the request tables, against bookies that
 // acknowledge every frame at the end of the turn.
-#include <deque>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,28 +9,11 @@
 
 #include "client/internal/ledger_writer.h"
 #include "client/internal/wire_bookie_client.h"
+#include "common/async/queue_executor.h"
 #include "common/base/endian.h"
 
 namespace stele::client {
 namespace {
-
-class QueueExecutor : public Executor {
- public:
-  void Post(Job job) override { jobs_.push_back(std::move(job)); }
-  void PostFromAnyThread(Job job) override { Post(std::move(job)); }
-  void PostAtTurnEnd(Job job) override { Post(std::move(job)); }
-  bool IsCurrent() const override { return true; }
-  void Run() {
-    while (!jobs_.empty()) {
-      Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      std::move(job)();
-    }
-  }
-
- private:
-  std::deque<Job> jobs_;
-};
 
 class StillClock : public Clock {
  public:

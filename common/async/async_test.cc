@@ -1,5 +1,4 @@
 #include <algorithm>
-#include <deque>
 #include <memory>
 #include <optional>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "common/async/completion.h"
 #include "common/async/notification.h"
+#include "common/async/queue_executor.h"
 #include "common/async/run_concurrently.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
@@ -17,24 +17,6 @@
 
 namespace stele {
 namespace {
-
-class QueueExecutor : public Executor {
- public:
-  void Post(Job job) override { jobs_.push_back(std::move(job)); }
-  void PostFromAnyThread(Job job) override { Post(std::move(job)); }
-  void PostAtTurnEnd(Job job) override { Post(std::move(job)); }
-  bool IsCurrent() const override { return true; }
-  void Run() {
-    while (!jobs_.empty()) {
-      Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      std::move(job)();
-    }
-  }
-
- private:
-  std::deque<Job> jobs_;
-};
 
 struct CountsDestruction {
   int* destroyed;

@@ -1,34 +1,16 @@
 #include "common/async/launch.h"
 
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <string>
 
 #include <gtest/gtest.h>
 
 #include "common/async/completion.h"
+#include "common/async/queue_executor.h"
 
 namespace stele {
 namespace {
-
-class QueueExecutor : public Executor {
- public:
-  void Post(Job job) override { jobs_.push_back(std::move(job)); }
-  void PostFromAnyThread(Job job) override { Post(std::move(job)); }
-  void PostAtTurnEnd(Job job) override { Post(std::move(job)); }
-  bool IsCurrent() const override { return true; }
-  void Run() {
-    while (!jobs_.empty()) {
-      Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      std::move(job)();
-    }
-  }
-
- private:
-  std::deque<Job> jobs_;
-};
 
 Task<absl::StatusOr<int>> Doubled(Completion<int> number) {
   const int value = co_await number;

@@ -1,33 +1,15 @@
 #include "common/async/permits.h"
 
-#include <deque>
 #include <memory>
 #include <vector>
 
 #include <gtest/gtest.h>
 
+#include "common/async/queue_executor.h"
 #include "common/async/task_scope.h"
 
 namespace stele {
 namespace {
-
-class QueueExecutor : public Executor {
- public:
-  void Post(Job job) override { jobs_.push_back(std::move(job)); }
-  void PostFromAnyThread(Job job) override { Post(std::move(job)); }
-  void PostAtTurnEnd(Job job) override { Post(std::move(job)); }
-  bool IsCurrent() const override { return true; }
-  void Run() {
-    while (!jobs_.empty()) {
-      Job job = std::move(jobs_.front());
-      jobs_.pop_front();
-      std::move(job)();
-    }
-  }
-
- private:
-  std::deque<Job> jobs_;
-};
 
 Task<void> Take(Permits* permits, int64_t amount, std::vector<Permits::Hold>* holds) {
   holds->push_back(co_await permits->Acquire(amount));
