@@ -26,6 +26,10 @@ namespace stele::metadata {
 namespace {
 
 constexpr uint16_t kDefaultPort = 2181;
+// The client looks the names of its servers up again before each packet unless it is told to do so
+// less often; after a lost connection it always does.
+constexpr int kNameLifeMilliseconds = 1000;
+
 constexpr std::string_view kNoZooKeeper = "the server does not speak ZooKeeper's protocol";
 
 // A server may ask for another timeout than we did, but one beyond this was read from bytes that
@@ -336,6 +340,8 @@ class CSession : public ZooKeeperSession {
         ZOO_NO_LOG_CLIENTENV, options_.log == nullptr ? &Drop : options_.log);
     if (handle == nullptr) {
       Post([error = errno](CSession* session) { session->OnNotBegun(error); });
+    } else {
+      zoo_set_servers_resolution_delay(handle, kNameLifeMilliseconds);
     }
     {
       const real::MutexLock lock(&mutex_);

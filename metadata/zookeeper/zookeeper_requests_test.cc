@@ -1,6 +1,7 @@
 // What the store's operations cost a real server, and what becomes of requests of two parts when
 // the server dies.
 #include <algorithm>
+#include <atomic>
 #include <cstdint>
 #include <cstdio>
 #include <memory>
@@ -8,7 +9,9 @@
 #include <utility>
 #include <vector>
 
+#include <dlfcn.h>
 #include <gtest/gtest.h>
+#include <netdb.h>
 
 #include "common/async/task_scope.h"
 #include "common/base/errors.h"
@@ -16,6 +19,17 @@
 #include "common/real/shard.h"
 #include "integration_tests/zookeeper_server.h"
 #include "metadata/zookeeper/zookeeper_store.h"
+
+static std::atomic<int64_t> name_lookups = 0;
+
+// Stands before the C library's for everything in this process.
+extern "C" int getaddrinfo(const char* node, const char* service, const addrinfo* hints,
+                           addrinfo** result) {
+  ++name_lookups;
+  static const auto lookup =
+      reinterpret_cast<decltype(&getaddrinfo)>(dlsym(RTLD_NEXT, "getaddrinfo"));
+  return lookup(node, service, hints, result);
+}
 
 namespace stele::metadata {
 namespace {
@@ -80,6 +94,13 @@ TEST_F(ZooKeeperRequestsTest, MarksReadsAndRemovalsTakeOneRequestEach) {
     EXPECT_LE(Received() - before, kMarks + kSlack);
     EXPECT_GE(Received() - before, kMarks - kSlack);
   }
+}
+
+TEST_F(ZooKeeperRequestsTest, TheNamesOfTheServersAreNotLookedUpForEachRequest) {
+  EXPECT_GE(name_lookups, 1);  // the session's beginning
+  const int64_t before = name_lookups;
+  for (int i = 0; i < 200; ++i) EXPECT_TRUE(shard_.RunUntil(store_->Get(MarkOf(0))).ok());
+  EXPECT_LE(name_lookups - before, kSlack);
 }
 
 Task<void> UnmarkWithDirectory(MetadataStore* store, int i, std::vector<absl::Status>* done) {
