@@ -64,6 +64,9 @@ class Cluster:
     def run(self, *arguments, stdin=None):
         return subprocess.run([self.binary, *arguments], env=self.env, stdin=stdin, stdout=subprocess.PIPE, check=True).stdout
 
+    def settings_of(self, bookie):  # a hook
+        return self.settings
+
     def start(self):
         for i in range(BOOKIES):
             ready = f"{self.data}/{i}.ready"
@@ -73,7 +76,7 @@ class Cluster:
                 self.processes.append(subprocess.Popen(
                     [self.binary, "bookie", "--metadata", self.env["STELE_METADATA"], "--data", f"{self.data}/{i}", "--port",
                      "0", "--set", f"bookieId=bookie-{i}", "--ready-file", ready,
-                     *(argument for setting in self.settings for argument in ("--set", setting))], env=self.env, stderr=log))
+                     *(argument for setting in self.settings_of(i) for argument in ("--set", setting))], env=self.env, stderr=log))
         for i in range(BOOKIES):
             deadline = time.monotonic() + 60
             while not os.path.exists(f"{self.data}/{i}.ready"):
