@@ -35,4 +35,12 @@ std::optional<uint64_t> EntryNumbers::Take(EntryId entry) {
   return number;
 }
 
+std::optional<uint64_t> LedgerEntryNumbers::Take(LedgerId ledger, EntryId entry) {
+  const auto numbers = ledgers_.find(ledger);
+  if (numbers == ledgers_.end()) return std::nullopt;
+  const std::optional<uint64_t> number = numbers->second.Take(entry);
+  if (numbers->second.empty()) ledgers_.erase(numbers);
+  return number;
+}
+
 }  // namespace stele::client

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "absl/container/flat_hash_map.h"
 #include "absl/container/inlined_vector.h"
 #include "common/base/ids.h"
 
@@ -32,6 +33,20 @@ class EntryNumbers {
   // By entry, from first_ on; what is before it was taken.
   Slots slots_;
   size_t first_ = 0;
+};
+
+// The same of many ledgers. One for which nothing waits is forgotten: there have been very many
+// when a process has lived for long.
+class LedgerEntryNumbers {
+ public:
+  bool Insert(LedgerId ledger, EntryId entry, uint64_t number) {
+    return ledgers_[ledger].Insert(entry, number);
+  }
+  std::optional<uint64_t> Take(LedgerId ledger, EntryId entry);
+  size_t ledgers() const { return ledgers_.size(); }
+
+ private:
+  absl::flat_hash_map<LedgerId, EntryNumbers> ledgers_;  // none is empty
 };
 
 }  // namespace stele::client

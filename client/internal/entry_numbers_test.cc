@@ -61,5 +61,21 @@ TEST(EntryNumbersTest, AnyOrderIsWhatAMapWouldDo) {
   }
 }
 
+TEST(LedgerEntryNumbersTest, ALedgerForWhichNothingWaitsIsForgotten) {
+  LedgerEntryNumbers numbers;
+  EXPECT_EQ(numbers.Take(LedgerId(1), EntryId(0)), std::nullopt);
+  EXPECT_EQ(numbers.ledgers(), 0u);
+  for (int64_t ledger = 1; ledger <= 1'000; ++ledger) {
+    EXPECT_TRUE(numbers.Insert(LedgerId(ledger), EntryId(0), 10));
+    EXPECT_TRUE(numbers.Insert(LedgerId(ledger), EntryId(1), 11));
+    EXPECT_FALSE(numbers.Insert(LedgerId(ledger), EntryId(1), 12));
+    EXPECT_EQ(numbers.Take(LedgerId(ledger), EntryId(1)), 11);
+    EXPECT_EQ(numbers.Take(LedgerId(ledger), EntryId(1)), std::nullopt);
+    EXPECT_EQ(numbers.ledgers(), 1u);
+    EXPECT_EQ(numbers.Take(LedgerId(ledger), EntryId(0)), 10);
+    EXPECT_EQ(numbers.ledgers(), 0u);
+  }
+}
+
 }  // namespace
 }  // namespace stele::client

@@ -13,7 +13,7 @@ namespace stele::client {
 
 bool V2Lane::Add(const OutgoingAdd& add, AddSink* sink, const AddTag& tag) {
   const Key key{add.entry().ledger, add.entry().entry};
-  if (!add_numbers_[key.ledger].Insert(key.entry, adds_taken_ + adds_.size())) return false;
+  if (!add_numbers_.Insert(key.ledger, key.entry, adds_taken_ + adds_.size())) return false;
   const MonotonicTime deadline = Now() + options().add_timeout;
   adds_.push_back({key, sink, tag, add.size_bytes(), deadline});
   debt_->Owe(add.size_bytes());
@@ -86,7 +86,7 @@ bool V2Lane::OnFrame(const Buffer& frame) {
   bool is_stray = false;
   const ErrorCode code = CodeOfReply(reply->operation, reply->code);
   if (const auto* add = std::get_if<wire::AddReply>(&reply->body)) {
-    const std::optional<uint64_t> number = TakeAddNumber({add->ledger, add->entry});
+    const std::optional<uint64_t> number = add_numbers_.Take(add->ledger, add->entry);
     is_stray = !number.has_value();
     if (!is_stray) AnswerAdd(*number, code);
   } else if (const auto* read = std::get_if<wire::ReadReply>(&reply->body)) {
@@ -104,17 +104,10 @@ bool V2Lane::OnFrame(const Buffer& frame) {
   return true;
 }
 
-std::optional<uint64_t> V2Lane::TakeAddNumber(const Key& key) {
-  const auto ledger = add_numbers_.find(key.ledger);
-  if (ledger == add_numbers_.end()) return std::nullopt;
-  const std::optional<uint64_t> number = ledger->second.Take(key.entry);
-  if (ledger->second.empty()) add_numbers_.erase(ledger);
-  return number;
-}
-
 // The first is never answered: it would have gone with its answer.
 void V2Lane::AnswerFirstAdd(ErrorCode code) {
-  const std::optional<uint64_t> number = TakeAddNumber(adds_.front().key);
+  const Key& key = adds_.front().key;
+  const std::optional<uint64_t> number = add_numbers_.Take(key.ledger, key.entry);
   STELE_CHECK(number == adds_taken_);
   AnswerAdd(*number, code);
 }

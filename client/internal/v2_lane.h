@@ -62,8 +62,6 @@ class V2Lane : public RequestLane {
   void FailAll(ErrorCode code) override;
   bool OnFrame(const Buffer& frame) override;
 
-  // Forgets which add waits for the reply to `key`. None: there is none.
-  std::optional<uint64_t> TakeAddNumber(const Key& key);
   // Of an add whose number was taken.
   void AnswerAdd(uint64_t number, ErrorCode code);
   void AnswerFirstAdd(ErrorCode code);
@@ -73,7 +71,7 @@ class V2Lane : public RequestLane {
   // its place since the beginning.
   std::deque<PendingAdd> adds_;
   uint64_t adds_taken_ = 0;
-  absl::flat_hash_map<LedgerId, EntryNumbers> add_numbers_;  // none is empty
+  LedgerEntryNumbers add_numbers_;
   std::deque<PendingCall> calls_;
   uint64_t calls_taken_ = 0;
   // Several reads of one entry may be outstanding; any answer serves any of them.
