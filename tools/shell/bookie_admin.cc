@@ -3,11 +3,13 @@
 #include <utility>
 
 #include "common/base/errors.h"
+#include "common/base/loopback.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "common/http/console/node_health.h"
 #include "metadata/bookie_service_info.h"
 #include "tools/shell/admin_token.h"
+#include "tools/shell/client_config.h"
 #include "tools/shell/cluster_access.h"
 
 namespace stele::shell {
@@ -19,6 +21,15 @@ absl::StatusOr<Endpoint> FindAdminPort(Session& session, const BookieId& bookie)
 }
 
 }  // namespace
+
+absl::Status CheckTokenStaysHere(const Endpoint& admin_port, bool tls_is_required) {
+  if (!tls_is_required || IsLoopback(admin_port.host)) return absl::OkStatus();
+  return MakeError(ErrorCode::kConfig,
+                   StrCat("--token-file: there is no TLS on the bookie's admin port (",
+                          admin_port.host, ":", admin_port.port,
+                          "), and stele.tlsRequired is on: on the bookie's own machine, PUT "
+                          "/api/v1/bookie/state/readonly at 127.0.0.1 (docs/HTTP.md)"));
+}
 
 BookieAdmin::BookieAdmin(Session& session, Endpoint at, std::string token)
     : session_(&session),
@@ -33,6 +44,10 @@ absl::StatusOr<BookieAdmin> BookieAdmin::Open(Session& session, const BookieId& 
     return MakeError(ErrorCode::kConfig, "give --token-file: the bookie asks for its token");
   }
   STELE_TRY(Endpoint at, FindAdminPort(session, bookie));
+  client::ClientOptions unused;
+  STELE_TRY(const bookie::TlsSettings tls,
+            UseClientConfig(session.shard(), session.options().client_config_path, unused));
+  STELE_TRY_OK(CheckTokenStaysHere(at, tls.is_required));
   return BookieAdmin(session, std::move(at), std::move(token));
 }
 

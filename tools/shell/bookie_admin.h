@@ -13,11 +13,16 @@
 
 namespace stele::shell {
 
+// With stele.tlsRequired in --client-conf a token is sent to a bookie's admin port, which has no
+// TLS, on this machine only: kConfig otherwise. Pure.
+absl::Status CheckTokenStaysHere(const Endpoint& admin_port, bool tls_is_required);
+
 class BookieAdmin {
  public:
   // Finds the port. `session` outlives it.
   //   token_path   of the file with the token that the bookie takes (docs/HTTP.md)
-  //   errors   kConfig        the token file cannot be used, or none is given
+  //   errors   kConfig        the token file cannot be used, or none is given; the token would
+  //                           travel in clear, and must not; what is wrong in --client-conf
   //            kNoSuchKey     the bookie is not registered, or has no admin port
   //            kUnsupported   its admin port is for its own machine only
   static absl::StatusOr<BookieAdmin> Open(Session& session, const BookieId& bookie,
