@@ -348,6 +348,7 @@ Task<absl::Status> Node::Join() {
           .instance_id = cluster_->instance_id,
           .compaction = options_.compaction,
           .ledger_directories = directories_->ledger_currents()},
+      [this] { return limbo_->MayRemove(); },
       [this](LedgerId ledger) { writes_->OnDeleted(ledger); });
   scrubber_ =
       std::make_unique<Scrubber>(ScrubParts{.env = env_,

@@ -95,6 +95,7 @@ void ExportStatus(const BookieStatus& status, MetricsText& into) {
   ExportGarbage(status.garbage, into);
   ExportScrub(status.scrub, into);
   into.Gauge("stele_ledgers_in_limbo", {}, status.limbo.ledgers);
+  into.Gauge("stele_metadata_set_back", {}, status.limbo.is_store_set_back ? 1 : 0);
 }
 
 void ExportEntryLogs(const std::vector<EntryLogUsage>& logs, MetricsText& into) {

@@ -58,7 +58,23 @@ Task<absl::StatusOr<bool>> DataAge::IsBehind() {
 }
 
 Task<absl::Status> DataAge::Raise() {
-  const int64_t next = std::max(stored_, highest_) + 1;
+  STELE_CO_TRY(stored_, co_await ReadStore());
+  if (highest_ > stored_) STELE_CO_TRY_OK(co_await RaiseTo(highest_));
+  co_return co_await RaiseTo(stored_ + 1);
+}
+
+Task<absl::StatusOr<int64_t>> DataAge::ReadStore() {
+  const int64_t highest = highest_;
+  STELE_CO_TRY(const int64_t found, co_await in_store_.Read());
+  if (found + 1 >= highest) co_return found;
+  co_return MakeError(ErrorCode::kCookieMismatch,
+                      StrCat("the metadata store was set back: it has the age ", found,
+                             " of this bookie's data, and the directories have ", highest));
+}
+
+Task<absl::Status> DataAge::CheckStore() { co_return (co_await ReadStore()).status(); }
+
+Task<absl::Status> DataAge::RaiseTo(int64_t next) {
   highest_ = next;
   absl::Status first_error = absl::OkStatus();
   for (const std::string& directory : directories_) {

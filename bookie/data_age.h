@@ -2,8 +2,10 @@
 // store (metadata/bookie_age.h), raised at each start and every so often while it runs: first in
 // the directories, durable, then in the store. A directory that is behind the store was emptied
 // below its cookie, or set back to an older snapshot: it has lost what this bookie has promised.
+// The store is never more than one behind the directories: where it is, it was itself set back, and
+// no longer knows what was made since.
 //
-// Not noticed: that a directory was set back to what it was after the last raise.
+// Not noticed: that a directory, or the store, was set back to what it was after the last raise.
 #pragma once
 
 #include <cstdint>
@@ -38,13 +40,21 @@ class DataAge {
   Task<absl::StatusOr<bool>> IsBehind();
 
   // Raises the age. After IsBehind(), once what was lost is known for good: a raise hides it.
-  //   errors   of the first that failed; then the store's age has not grown
+  //   errors   of the first that failed; then the store's age has not grown. kCookieMismatch: the
+  //            store was set back, and an operator has not set it right; nothing was written
   Task<absl::Status> Raise();
+
+  // Asks the store for its age. Errors: its own; kCookieMismatch: it was set back.
+  Task<absl::Status> CheckStore();
 
   // What the store has, as far as is known.
   int64_t value() const { return stored_; }
 
  private:
+  Task<absl::StatusOr<int64_t>> ReadStore();
+  // Finishes a raise that was begun, or makes a new one.
+  Task<absl::Status> RaiseTo(int64_t next);
+
   FileSystem* files_;
   const std::vector<std::string> directories_;
   metadata::BookieAge in_store_;

@@ -13,9 +13,11 @@ namespace stele::bookie {
 using observe::LogLevel;
 
 GarbageCollector::GarbageCollector(GarbageParts parts, GarbageOptions options,
+                                   absl::AnyInvocable<Task<absl::Status>()> may_remove,
                                    absl::AnyInvocable<void(LedgerId)> on_removed)
     : parts_(parts),
       options_(std::move(options)),
+      may_remove_(std::move(may_remove)),
       on_removed_(std::move(on_removed)),
       plan_(options_.interval),
       compactor_(parts.env, options_.compaction, parts.storage, options_.ledger_directories,
@@ -117,6 +119,7 @@ Task<absl::Status> GarbageCollector::Pass(std::optional<CompactionKind> compact)
 }
 
 Task<absl::Status> GarbageCollector::CheckCluster() {
+  STELE_CO_TRY_OK(co_await may_remove_());
   if (!options_.instance_id.has_value()) co_return absl::OkStatus();
   STELE_CO_TRY(const metadata::Node node, co_await parts_.store->Get(options_.instance_id_path));
   if (node.value == *options_.instance_id) co_return absl::OkStatus();

@@ -4,7 +4,8 @@
 // It never trusts a listing, nor that a ledger is not known here: its index file may have been lost
 // while its entries are in an entry log. What is garbage: GarbagePlan; how much of it at once:
 // GarbageBrake. The cluster's instance id is read before and after the questions: answers of
-// another cluster count for nothing. A tombstone is durable before a ledger's data go.
+// another cluster count for nothing. No more do those of a store that was set back, and a bookie in
+// limbo removes nothing (Limbo::MayRemove). A tombstone is durable before a ledger's data go.
 #pragma once
 
 #include <cstdint>
@@ -61,8 +62,10 @@ struct GarbageStats {
 
 class GarbageCollector {
  public:
-  // on_removed(ledger) comes before the ledger's data go, when its tombstone is durable.
+  //   may_remove   asked in each pass before it looks, and before it removes; an error ends it
+  //   on_removed   comes before the ledger's data go, when its tombstone is durable
   GarbageCollector(GarbageParts parts, GarbageOptions options,
+                   absl::AnyInvocable<Task<absl::Status>()> may_remove,
                    absl::AnyInvocable<void(LedgerId)> on_removed);
 
   // Begins the periodic passes.
@@ -97,6 +100,7 @@ class GarbageCollector {
 
   GarbageParts parts_;
   const GarbageOptions options_;
+  absl::AnyInvocable<Task<absl::Status>()> may_remove_;
   absl::AnyInvocable<void(LedgerId)> on_removed_;
   GarbagePlan plan_;
   GarbageBrake brake_;

@@ -4,6 +4,7 @@
 #include <charconv>
 #include <utility>
 
+#include "common/async/run_concurrently.h"
 #include "common/base/errors.h"
 #include "common/base/sometimes.h"
 #include "common/base/strings.h"
@@ -18,8 +19,10 @@ using observe::LogLevel;
 constexpr absl::Duration kFirstHeal = absl::Seconds(1);
 // Peers that were down may be back.
 constexpr absl::Duration kHealPause = absl::Minutes(1);
+constexpr absl::Duration kAnnouncePause = absl::Seconds(10);
 // Ledgers after which those that are marked are made durable: until then they are held in memory.
-constexpr int kLookedAtATime = 10'000;
+constexpr int64_t kLookedAtATime = 10'000;
+constexpr size_t kReadsInFlightMax = 64;
 constexpr size_t kFileSizeMaxBytes = 32;
 
 bool Names(const metadata::Fragment& fragment, const BookieId& bookie) {
@@ -52,6 +55,7 @@ Limbo::Limbo(LimboParts parts, DataAge age, BookieId self)
       age_(std::move(age)),
       self_(std::move(self)),
       idle_(parts_.env.executor),
+      marking_(parts_.env.executor, 1),
       scope_(parts_.env.executor) {}
 
 // ---- The way in
@@ -65,7 +69,7 @@ Task<absl::Status> Limbo::Open() {
   if (has_lost_data_) {
     STELE_CO_TRY_OK(co_await Enter());
   } else {
-    STELE_CO_TRY_OK(co_await Resume());
+    co_await Resume();
   }
   co_await RaiseAge();
   co_return absl::OkStatus();
@@ -94,19 +98,23 @@ Task<absl::Status> Limbo::Enter() {
 Task<absl::Status> Limbo::MarkAll() {
   metadata::LedgerLister lister = parts_.ledgers->List();
   int64_t seen = 0;
+  int64_t unflushed = 0;
   absl::Status flushed = absl::OkStatus();
   for (;;) {
     STELE_CO_TRY(const std::optional<metadata::LedgerRange> range, co_await lister.Next());
     if (!range.has_value()) break;
-    for (const LedgerId ledger : *range) {
-      STELE_CO_TRY_OK(co_await LookAt(ledger));
-      if (++seen % kLookedAtATime != 0) continue;
-      parts_.log->Write(LogLevel::kInfo, "ledgers are looked at for what this bookie has lost",
-                        {{"ledgers", seen}});
-      if (!flushed.ok()) continue;  // the disk is full
-      flushed = co_await parts_.storage->Flush();
-      if (CodeOf(flushed) != ErrorCode::kDiskFull) STELE_CO_TRY_OK(flushed);
-    }
+    const auto look_at = [&](size_t i) { return LookAt((*range)[i]); };
+    STELE_CO_TRY_OK(
+        co_await RunConcurrently(parts_.env.executor, range->size(), kReadsInFlightMax, look_at));
+    seen += static_cast<int64_t>(range->size());
+    unflushed += static_cast<int64_t>(range->size());
+    if (unflushed < kLookedAtATime) continue;
+    unflushed = 0;
+    parts_.log->Write(LogLevel::kInfo, "ledgers are looked at for what this bookie has lost",
+                      {{"ledgers", seen}});
+    if (!flushed.ok()) continue;  // the disk is full
+    flushed = co_await parts_.storage->Flush();
+    if (CodeOf(flushed) != ErrorCode::kDiskFull) STELE_CO_TRY_OK(flushed);
   }
   if (flushed.ok()) flushed = co_await parts_.storage->Flush();
   co_return flushed;
@@ -160,31 +168,77 @@ Task<absl::Status> Limbo::WriteFiles() {
   co_return absl::OkStatus();
 }
 
-Task<absl::Status> Limbo::Resume() {
+Task<void> Limbo::Resume() {
   for (const std::string& directory : parts_.ledger_directories) {
     const absl::StatusOr<Buffer> time = co_await ReadFile(
         parts_.env.files, StrCat(directory, "/", kLimboFileName), kFileSizeMaxBytes);
     if (CodeOf(time.status()) == ErrorCode::kNoSuchFile) continue;
     since_ = ParseTime(time.ok() ? time->view() : "");
+    is_listed_ = false;
     break;
   }
-  if (!since_.has_value()) co_return absl::OkStatus();
+}
+
+// Each answers by its own state, whether it is listed or not.
+Task<void> Limbo::ListLedgers() {
   for (const LedgerId ledger : parts_.storage->Ledgers()) {
+    if (stopping_) co_return;
     const auto state = co_await parts_.storage->Load(ledger);
     if (CodeOf(state.status()) == ErrorCode::kNoSuchLedger) continue;
     if (!state.ok() || (*state)->uncertain) ledgers_.insert(ledger);
   }
   for (const LedgerId stray : parts_.storage->StrayLedgers()) ledgers_.insert(stray);
+  is_listed_ = true;
   parts_.log->Write(LogLevel::kWarning, "ledgers of this bookie are in limbo",
                     {{"ledgers", static_cast<int64_t>(ledgers_.size())}});
-  co_return absl::OkStatus();
 }
 
 // ---- The way out, and what goes on meanwhile
 
+LimboStatus Limbo::status() const {
+  auto ledgers = static_cast<int64_t>(ledgers_.size());
+  if (!is_listed_) {
+    ledgers = parts_.storage->Stats().ledgers +
+              static_cast<int64_t>(parts_.storage->StrayLedgers().size());
+  }
+  return {ledgers, since_, age_.value(), is_store_set_back_};
+}
+
+Task<absl::Status> Limbo::MayRemove() {
+  if (since_.has_value()) {
+    co_return MakeError(ErrorCode::kUnknownLedgerState,
+                        "ledgers of this bookie are in limbo: nothing is removed meanwhile");
+  }
+  const absl::Status checked = co_await age_.CheckStore();
+  OnStoreSeen(checked);
+  co_return checked;
+}
+
+// For operators.
+void Limbo::OnStoreSeen(const absl::Status& checked) {
+  const bool is_set_back = CodeOf(checked) == ErrorCode::kCookieMismatch;
+  if (!checked.ok() && !is_set_back) return;
+  if (std::exchange(is_store_set_back_, is_set_back) == is_set_back) return;
+  parts_.log->Write(is_set_back ? LogLevel::kError : LogLevel::kInfo,
+                    is_set_back ? "the metadata store knows less than it did: nothing is removed"
+                                : "the metadata store knows again what it knew",
+                    {{"error", ToStd(checked.message())}});
+}
+
+// What could not be written because the disk was full.
+Task<void> Limbo::MakeDurable() {
+  const Permits::Hold hold = co_await marking_.Acquire(1);
+  if (is_durable_) co_return;
+  absl::Status written = co_await WriteFiles();
+  if (written.ok()) written = co_await parts_.storage->Flush();
+  is_durable_ = written.ok();
+}
+
 Task<void> Limbo::RaiseAge() {
+  if (!is_durable_) co_await MakeDurable();
   if (!is_durable_) co_return;  // the next start must see what this one saw
   const absl::Status raised = co_await age_.Raise();
+  OnStoreSeen(raised);
   if (raised.ok() || stopping_) co_return;
   parts_.log->Write(LogLevel::kWarning, "the age of the data is not raised yet; it is tried again",
                     {{"error", ToStd(raised.message())}});
@@ -201,7 +255,9 @@ Task<void> Limbo::RaiseAgeNowAndThen() {
 void Limbo::Start(Scrubber* scrubber) {
   scrubber_ = scrubber;
   scope_.Spawn(RaiseAgeNowAndThen());
-  if (since_.has_value()) scope_.Spawn(HealNowAndThen());
+  if (!since_.has_value()) return;
+  scope_.Spawn(AnnounceNowAndThen());
+  scope_.Spawn(HealNowAndThen());
 }
 
 Task<void> Limbo::Stop() {
@@ -213,8 +269,8 @@ Task<void> Limbo::HealNowAndThen() {
   co_await SleepFor(parts_.env.executor, parts_.env.clock, kFirstHeal);
   while (!stopping_ && since_.has_value()) {
     is_healing_ = true;
-    co_await Announce();
-    co_await HealAll();
+    if (!is_listed_) co_await ListLedgers();
+    if (is_listed_) co_await HealAll();
     is_healing_ = false;
     idle_.NotifyAll();
     if (since_.has_value()) co_await SleepFor(parts_.env.executor, parts_.env.clock, kHealPause);
@@ -222,13 +278,21 @@ Task<void> Limbo::HealNowAndThen() {
 }
 
 // For operators: nothing depends on it.
-Task<void> Limbo::Announce() {
-  if (is_announced_) co_return;
-  const absl::Status announced = co_await parts_.records->SetInLimbo(self_, *since_);
-  is_announced_ = announced.ok();
-  if (is_announced_ || stopping_) co_return;
-  parts_.log->Write(LogLevel::kWarning, "the cluster could not be told of the limbo yet",
-                    {{"error", ToStd(announced.message())}});
+Task<void> Limbo::AnnounceNowAndThen() {
+  co_await SleepFor(parts_.env.executor, parts_.env.clock, kFirstHeal);
+  for (;;) {
+    const absl::Status announced = co_await Announce();
+    if (announced.ok() || stopping_) co_return;
+    parts_.log->Write(LogLevel::kWarning, "the cluster could not be told of the limbo yet",
+                      {{"error", ToStd(announced.message())}});
+    co_await SleepFor(parts_.env.executor, parts_.env.clock, kAnnouncePause);
+  }
+}
+
+Task<absl::Status> Limbo::Announce() {
+  const Permits::Hold hold = co_await marking_.Acquire(1);
+  if (!since_.has_value()) co_return absl::OkStatus();
+  co_return co_await parts_.records->SetInLimbo(self_, *since_);
 }
 
 // Makes those whose index was lost known, uncertain and fenced.
@@ -254,9 +318,8 @@ Task<void> Limbo::HealAll() {
   if (stopping_) co_return;
   const std::vector<LedgerId> all(ledgers_.begin(), ledgers_.end());
   for (const LedgerId ledger : all) {
-    const absl::StatusOr<bool> is_whole = co_await scrubber_->Heal(ledger);
+    co_await HealOne(ledger);
     if (stopping_) co_return;
-    if (is_whole.ok() && *is_whole) ledgers_.erase(ledger);
   }
   if (!ledgers_.empty()) co_return;
   const absl::Status left = co_await Leave();
@@ -265,7 +328,29 @@ Task<void> Limbo::HealAll() {
                     {{"error", ToStd(left.message())}});
 }
 
+Task<void> Limbo::HealOne(LedgerId ledger) {
+  const auto metadata = co_await parts_.ledgers->Read(ledger);
+  if (stopping_) co_return;
+  bool is_healed = CodeOf(metadata.status()) == ErrorCode::kNoSuchLedgerMetadata;  // deleted
+  if (metadata.ok()) {
+    const auto known = open_.find(ledger);
+    if (known != open_.end() && known->second == metadata->version) co_return;
+  }
+  if (!is_healed) {
+    const absl::StatusOr<LedgerProof> proof = co_await scrubber_->Heal(ledger);
+    if (stopping_ || !proof.ok()) co_return;
+    is_healed = *proof == LedgerProof::kWhole;
+    if (*proof == LedgerProof::kOpen && metadata.ok()) {
+      open_.insert_or_assign(ledger, metadata->version);
+    }
+  }
+  if (!is_healed) co_return;
+  ledgers_.erase(ledger);
+  open_.erase(ledger);
+}
+
 Task<absl::Status> Limbo::Leave() {
+  const Permits::Hold hold = co_await marking_.Acquire(1);
   STELE_CO_TRY_OK(co_await parts_.storage->Flush());  // that they are whole
   STELE_CO_TRY_OK(co_await parts_.records->ClearInLimbo(self_));
   for (const std::string& directory : parts_.ledger_directories) {

@@ -7,6 +7,7 @@
 // A ledger leaves limbo when it is whole (Scrubber::Heal): what it lacks comes from peers. One of
 // which the index was lost is looked for in the entry logs before. One that is open, with this
 // bookie in its last ensemble, stays until its writer or a recovery closes it.
+// Nothing is removed before the last one has left: metadata is not all that counts then.
 //
 // The cluster is told (metadata/autorecovery_records.h), so that operators see it.
 // On disk: the ledgers' own state bits, and a file in each ledger directory for as long as there
@@ -14,6 +15,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <set>
 #include <string>
@@ -25,6 +27,7 @@
 #include "bookie/scrubber.h"
 #include "bookie/storage/ledger_storage.h"
 #include "common/async/notification.h"
+#include "common/async/permits.h"
 #include "common/async/task.h"
 #include "common/async/task_scope.h"
 #include "common/base/ids.h"
@@ -34,6 +37,7 @@
 #include "metadata/autorecovery_records.h"
 #include "metadata/ledger_manager.h"
 #include "metadata/ledger_metadata.h"
+#include "metadata/metadata_store.h"
 
 namespace stele::bookie {
 
@@ -41,9 +45,11 @@ namespace stele::bookie {
 inline constexpr char kLimboFileName[] = "limbo";
 
 struct LimboStatus {
-  int64_t ledgers = 0;              // that are in limbo
+  // That are in limbo. After a restart all that there are, until it is known which.
+  int64_t ledgers = 0;
   std::optional<absl::Time> since;  // nothing: there is none
   int64_t data_age = 0;             // that the metadata store knows
+  bool is_store_set_back = false;   // as far as was seen
 };
 
 // What a bookie that has lost something cannot know about a ledger with this metadata. Pure.
@@ -83,13 +89,19 @@ class Limbo {
   // Ends that; after Scrubber::Stop(). Await before destroying it while the storage lives on.
   Task<void> Stop();
 
-  LimboStatus status() const {
-    return {static_cast<int64_t>(ledgers_.size()), since_, age_.value()};
-  }
+  // Whether what metadata does not know may be removed. kUnknownLedgerState: not while ledgers are
+  // in limbo. kCookieMismatch: not while the metadata store knows less than it did. Errors of the
+  // store.
+  Task<absl::Status> MayRemove();
+
+  LimboStatus status() const;
 
  private:
   Task<absl::Status> Enter();
-  Task<absl::Status> Resume();
+  Task<void> Resume();
+  Task<void> ListLedgers();
+  void OnStoreSeen(const absl::Status& checked);
+  Task<void> MakeDurable();
   Task<void> RaiseAge();
   Task<void> RaiseAgeNowAndThen();
   Task<absl::Status> MarkAll();
@@ -97,9 +109,11 @@ class Limbo {
   Task<absl::Status> Mark(LedgerId ledger, Doubt doubt, std::optional<wire::MasterKey> key);
   Task<absl::Status> WriteFiles();
   Task<void> HealNowAndThen();
-  Task<void> Announce();
+  Task<void> AnnounceNowAndThen();
+  Task<absl::Status> Announce();
   Task<void> HealStrays();
   Task<void> HealAll();
+  Task<void> HealOne(LedgerId ledger);
   Task<absl::Status> Leave();
 
   LimboParts parts_;
@@ -108,12 +122,17 @@ class Limbo {
   Scrubber* scrubber_ = nullptr;
   bool has_lost_data_ = false;
   std::set<LedgerId> ledgers_;
+  // Of these, the open ones of which nothing is missing that must be there, as of this metadata.
+  std::map<LedgerId, metadata::Version> open_;
+  bool is_listed_ = true;  // ledgers_ has them all
   std::optional<absl::Time> since_;
   bool is_durable_ = true;  // what is marked survives a crash
-  bool is_announced_ = false;
+  bool is_store_set_back_ = false;
   bool stopping_ = false;
   bool is_healing_ = false;
   Notification idle_;
+  Permits
+      marking_;  // one at a time changes what says that there is limbo, on disk and in the store
   TaskScope scope_;
 };
 

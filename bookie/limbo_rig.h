@@ -40,6 +40,7 @@ class LimboTest : public testing::TestWithParam<IndexFormat> {
     Start();
     operator_ = std::make_unique<BookieOperator>(&world_);
     first_day_ = disk().TakeSnapshot();
+    store_of_first_day_ = world_.world().metadata().TakeBackup();
     Restart();
     operator_->CreateLedger(kLedger);
     for (int64_t entry = 0; entry < 5; ++entry) {
@@ -67,6 +68,10 @@ class LimboTest : public testing::TestWithParam<IndexFormat> {
     ASSERT_TRUE(world_.world().scheduler().RunFor(duration).ok());
   }
   wire::ReplyCode CodeOfRead(int64_t entry) { return world_.CodeOfCall(kRequests.Read(entry)); }
+  // Where the metadata store has something of this bookie.
+  std::string PathOf(std::string_view what) {
+    return StrCat("/stele/", operator_->ReadNode("/ledgers/INSTANCEID"), "/", what, "/bookie:3181");
+  }
   int64_t LedgersInLimbo() { return world_.bookie()->Status().limbo.ledgers; }
   void ExpectAll() {
     for (int64_t entry = 0; entry < 5; ++entry) {
@@ -83,6 +88,7 @@ class LimboTest : public testing::TestWithParam<IndexFormat> {
   BookieWorld world_{1, Options(&peers_)};
   std::unique_ptr<BookieOperator> operator_;
   std::shared_ptr<const simulation::Inode> first_day_;
+  simulation::SimMetadataTree store_of_first_day_;
 };
 
 }  // namespace stele::bookie

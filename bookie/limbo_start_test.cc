@@ -190,9 +190,63 @@ TEST_P(LimboStartTest, OnAFullDiskItIsFoundAgainByTheNextStart) {
     RunFor(2 * kRaiseInterval);
     world_.PowerCut();
   }
-  disk().set_faults(nullptr);
   Start();
   EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+  // There is room again: no need to wait for the end of limbo.
+  disk().set_faults(nullptr);
+  const int64_t age = world_.bookie()->Status().limbo.data_age;
+  RunFor(2 * kRaiseInterval);
+  EXPECT_GT(world_.bookie()->Status().limbo.data_age, age);
+  EXPECT_EQ(LedgersInLimbo(), 1);
+  world_.PowerCut();
+  Start();
+  EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+  EXPECT_EQ(LedgersInLimbo(), 1);
+}
+
+// The mark of the last checkpoint, in the ledgers' directory, names a file that it lacks.
+TEST_P(LimboStartTest, AJournalThatWasEmptiedAloneIsRefused) {
+  RunFor(absl::Seconds(3));
+  world_.Kill();
+  operator_->EmptyBelowCookie("/data/journal/current");
+  const absl::Status refused = world_.Start();
+  EXPECT_EQ(CodeOf(refused), ErrorCode::kCorruptData) << refused;
+}
+
+// There may be millions.
+TEST_P(LimboStartTest, ARestartInLimboDoesNotLookAtItsLedgersBeforeItServes) {
+  class CountIndexFiles final : public simulation::FileFaults {
+   public:
+    absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+      opened += request.path.ends_with(".idx") ? 1 : 0;
+      return absl::OkStatus();
+    }
+    int opened = 0;
+  };
+  SetBack();
+  world_.Kill();
+  CountIndexFiles count;
+  disk().set_faults(&count);
+  Start();
+  EXPECT_EQ(count.opened, 0);
+  EXPECT_EQ(LedgersInLimbo(), 1);
+  EXPECT_EQ(CodeOfRead(0), ReplyCode::kUnknownLedgerState);
+  operator_->CloseLedger(kLedger, EntryId(4));
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(LedgersInLimbo(), 0);
+  ExpectAll();
+  disk().set_faults(nullptr);
+}
+
+// Metadata is asked for many of them at the same time.
+TEST_P(LimboStartTest, TheWayIntoLimboDoesNotWaitForOneLedgerAfterTheOther) {
+  constexpr int kLedgers = 200;
+  for (int i = 0; i < kLedgers; ++i) operator_->CreateLedger(LedgerId(100 + i));
+  world_.world().metadata().set_slowness(100);
+  const MonotonicTime begun = world_.peer_env().clock->Now();
+  SetBack();
+  EXPECT_EQ(LedgersInLimbo(), kLedgers + 1);
+  EXPECT_LT(world_.peer_env().clock->Now() - begun, absl::Seconds(10));
 }
 
 // The file with the ledger's key went with a checkpoint, and the ledgers' disk was emptied since.

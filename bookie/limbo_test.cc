@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include "bookie/data_age.h"
 #include "bookie/limbo_rig.h"
 #include "common/base/strings.h"
 
@@ -15,13 +16,15 @@ using metadata::LedgerMetadata;
 using wire::ProtocolVersion;
 using wire::ReplyCode;
 
-BookieId Bookie(int number) { return BookieId("b" + std::to_string(number) + ":3181"); }
+Task<void> ScrubTask(Bookie* bookie, absl::Status* status) { *status = co_await bookie->Scrub(); }
+
+BookieId BookieOf(int number) { return BookieId("b" + std::to_string(number) + ":3181"); }
 
 LedgerMetadata TwoFragments(int first, int second, bool is_closed) {
   metadata::LedgerMetadataFields fields{
       .replication = {.ensemble_size = 1, .write_quorum_size = 1, .ack_quorum_size = 1},
-      .fragments = {{.first_entry = EntryId(0), .ensemble = {Bookie(first)}},
-                    {.first_entry = EntryId(5), .ensemble = {Bookie(second)}}}};
+      .fragments = {{.first_entry = EntryId(0), .ensemble = {BookieOf(first)}},
+                    {.first_entry = EntryId(5), .ensemble = {BookieOf(second)}}}};
   if (is_closed) {
     fields.state = metadata::LedgerState::kClosed;
     fields.last_entry = EntryId(9);
@@ -34,10 +37,10 @@ LedgerMetadata TwoFragments(int first, int second, bool is_closed) {
 
 TEST(DoubtTest, AFenceCountsInTheLastEnsembleOnly) {
   for (const bool is_closed : {false, true}) {
-    EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), Bookie(2)), Doubt::kEntriesAndFence);
-    EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), Bookie(1)), Doubt::kEntries);
-    EXPECT_EQ(DoubtAbout(TwoFragments(1, 1, is_closed), Bookie(1)), Doubt::kEntriesAndFence);
-    EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), Bookie(3)), Doubt::kNone);
+    EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), BookieOf(2)), Doubt::kEntriesAndFence);
+    EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), BookieOf(1)), Doubt::kEntries);
+    EXPECT_EQ(DoubtAbout(TwoFragments(1, 1, is_closed), BookieOf(1)), Doubt::kEntriesAndFence);
+    EXPECT_EQ(DoubtAbout(TwoFragments(1, 2, is_closed), BookieOf(3)), Doubt::kNone);
   }
 }
 
@@ -76,6 +79,9 @@ TEST_P(LimboTest, LedgersThatAreMadeLaterAreAsEver) {
   EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Read(1)), ReplyCode::kNoSuchEntry);
   EXPECT_EQ(world_.CodeOfCall(LedgerRequests{LedgerId(9)}.Read(0)), ReplyCode::kNoSuchLedger);
   Restart();
+  EXPECT_EQ(LedgersInLimbo(), 2) << "it has not looked which";
+  EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Read(1)), ReplyCode::kNoSuchEntry);
+  RunFor(absl::Seconds(2));
   EXPECT_EQ(LedgersInLimbo(), 1);
   EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Read(1)), ReplyCode::kNoSuchEntry);
 }
@@ -91,9 +97,7 @@ TEST_P(LimboTest, AClosedLedgerIsHealedFromPeersAndLeavesLimbo) {
   SetBack();
   RunFor(absl::Minutes(3));
   EXPECT_EQ(LedgersInLimbo(), 1) << "it is open: what it had is not known";
-  const std::string record =
-      StrCat("/stele/", operator_->ReadNode("/ledgers/INSTANCEID"), "/limbo/bookie:3181");
-  EXPECT_NE(operator_->ReadNode(record), "");
+  EXPECT_NE(operator_->ReadNode(PathOf("limbo")), "");
   operator_->CloseLedger(kLedger, EntryId(4));
   RunFor(absl::Minutes(3));
   EXPECT_EQ(LedgersInLimbo(), 0);
@@ -143,6 +147,86 @@ TEST_P(LimboTest, ADeletedLedgerLeavesLimbo) {
   RunFor(absl::Minutes(10));
   EXPECT_EQ(LedgersInLimbo(), 0);
   EXPECT_FALSE(operator_->Exists(kMark));
+}
+
+TEST_P(LimboTest, NothingIsRemovedInLimbo) {
+  world_.options().gc_interval = absl::Seconds(10);
+  SetBack();
+  operator_->CreateLedger(kLater);
+  EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Add(0, "zero")), ReplyCode::kOk);
+  operator_->DeleteLedger(kLater);
+  RunFor(absl::Minutes(10));
+  EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Read(0)), ReplyCode::kOk);
+  operator_->CloseLedger(kLedger, EntryId(4));
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(LedgersInLimbo(), 0);
+  EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Read(0)), ReplyCode::kNoSuchLedger);
+}
+
+// The metadata store was set back to a backup without the ledger.
+TEST_P(LimboTest, NothingIsRemovedThatAStoreHasForgotten) {
+  world_.options().gc_interval = absl::Seconds(10);
+  Restart();
+  RunFor(2 * kRaiseInterval);
+  world_.world().metadata().RestoreBackup(store_of_first_day_);
+  for (int round = 0; round < 3; ++round) {
+    RunFor(absl::Minutes(10));
+    EXPECT_TRUE(world_.bookie()->Status().limbo.is_store_set_back) << round;
+    EXPECT_EQ(world_.bookie()->Status().limbo.since, std::nullopt) << round;
+    EXPECT_EQ(CodeOfRead(4), ReplyCode::kOk) << round;
+    Restart();
+  }
+  EXPECT_TRUE(HasLogged("the metadata store knows less than it did"));
+  // An operator means it.
+  operator_->PutNode(PathOf("ages"), operator_->ReadFile(kLedgersAge));
+  RunFor(absl::Minutes(10));
+  EXPECT_FALSE(world_.bookie()->Status().limbo.is_store_set_back);
+  EXPECT_EQ(CodeOfRead(4), ReplyCode::kNoSuchLedger);
+}
+
+// The first word is lost; the next does not wait for the end of a round that takes minutes.
+TEST_P(LimboTest, TheClusterIsToldWhileALedgerIsHealed) {
+  world_.options().scrub.bytes_per_second = 100;
+  SetBack();
+  operator_->CloseLedger(kLedger, EntryId(4));
+  world_.world().metadata().LoseRequests(world_.process(), 1);
+  RunFor(absl::Seconds(50));
+  EXPECT_TRUE(HasLogged("the cluster could not be told of the limbo yet"));
+  EXPECT_EQ(LedgersInLimbo(), 1);
+  EXPECT_NE(operator_->ReadNode(PathOf("limbo")), "");
+}
+
+TEST_P(LimboTest, WhatHasEndedOfAnOpenLedgerIsReadOnce) {
+  operator_->BeginFragment(kLedger, EntryId(5));
+  SetBack();
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(CodeOfRead(4), ReplyCode::kOk);
+  const int64_t entries = world_.bookie()->Status().scrub.entries;
+  EXPECT_GE(entries, 5);
+  RunFor(absl::Hours(1));
+  EXPECT_EQ(world_.bookie()->Status().scrub.entries, entries);
+  EXPECT_EQ(LedgersInLimbo(), 1);
+  operator_->CloseLedger(kLedger, EntryId(4));
+  RunFor(absl::Minutes(3));
+  EXPECT_EQ(LedgersInLimbo(), 0);
+}
+
+// It begins after the ledger that is healed, not after all of them.
+TEST_P(LimboTest, APassOfTheScrubberIsNotKeptWaiting) {
+  constexpr int kLedgers = 20;
+  for (int i = 0; i < kLedgers; ++i) {
+    operator_->CreateLedger(LedgerId(100 + i));
+    operator_->CloseLedger(LedgerId(100 + i), EntryId(0));
+  }
+  world_.options().scrub.bytes_per_second = kReadCostBytes;
+  SetBack();
+  RunFor(absl::Seconds(3));
+  const MonotonicTime begun = world_.peer_env().clock->Now();
+  absl::Status scrubbed = absl::UnknownError("did not end");
+  world_.Run(ScrubTask(world_.bookie(), &scrubbed));
+  EXPECT_TRUE(scrubbed.ok()) << scrubbed;
+  const absl::Duration took = world_.peer_env().clock->Now() - begun;
+  EXPECT_LT(took, absl::Seconds(50));
 }
 
 // All is there, but for the number.

@@ -63,7 +63,9 @@ Task<absl::Status> Scrubber::Spend(uint64_t bytes) {
 }
 
 Task<absl::Status> Scrubber::Run() {
+  ++passes_waiting_;
   while (running_) co_await idle_.Wait();
+  --passes_waiting_;
   running_ = true;
   const MonotonicTime begun = parts_.env.clock->Now();
   const absl::Status status = co_await Pass();
@@ -149,29 +151,29 @@ Task<absl::Status> Scrubber::ScrubLedger(LedgerId id) {
   const auto state = co_await parts_.storage->Load(id);
   const bool uncertain = state.ok() && (*state)->uncertain;
   if (!uncertain) co_return co_await CheckAll(&ledger);
-  STELE_CO_TRY(const bool is_whole, co_await Prove(&ledger));
-  if (!is_whole) ++stats_.ledgers_uncertain;
+  STELE_CO_TRY(const LedgerProof proof, co_await Prove(&ledger));
+  if (proof != LedgerProof::kWhole) ++stats_.ledgers_uncertain;
   co_return absl::OkStatus();
 }
 
-Task<absl::StatusOr<bool>> Scrubber::Heal(LedgerId ledger) {
-  while (running_) co_await idle_.Wait();
+Task<absl::StatusOr<LedgerProof>> Scrubber::Heal(LedgerId ledger) {
+  while (running_ || passes_waiting_ > 0) co_await idle_.Wait();
   running_ = is_healing_ = true;
   damaged_in_pass_ = 0;
-  const absl::StatusOr<bool> is_whole = co_await HealLedger(ledger);
+  const absl::StatusOr<LedgerProof> proof = co_await HealLedger(ledger);
   running_ = is_healing_ = false;
   idle_.NotifyAll();
-  co_return is_whole;
+  co_return proof;
 }
 
-Task<absl::StatusOr<bool>> Scrubber::HealLedger(LedgerId id) {
+Task<absl::StatusOr<LedgerProof>> Scrubber::HealLedger(LedgerId id) {
   STELE_CO_TRY_OK(co_await Spend(0));
   Ledger ledger{.id = id};
   const absl::Status opened = co_await Open(&ledger);
-  if (IsGone(opened)) co_return true;
+  if (IsGone(opened)) co_return LedgerProof::kWhole;
   STELE_CO_TRY_OK(opened);
   const LedgerState* state = parts_.storage->FindLoaded(id);
-  if (state != nullptr && !state->uncertain) co_return true;
+  if (state != nullptr && !state->uncertain) co_return LedgerProof::kWhole;
   co_return co_await Prove(&ledger);
 }
 
@@ -207,22 +209,25 @@ Task<absl::Status> Scrubber::CheckAll(Ledger* ledger) {
 }
 
 // What is missing cannot be told from what never was, unless metadata says where the fragment ends.
-Task<absl::StatusOr<bool>> Scrubber::Prove(Ledger* ledger) {
-  if (!ledger->metadata.has_value()) co_return false;
+Task<absl::StatusOr<LedgerProof>> Scrubber::Prove(Ledger* ledger) {
+  if (!ledger->metadata.has_value()) co_return LedgerProof::kLacking;
   const ExpectedEntries expected(&*ledger->metadata, self_);
   bool complete = false;
   // Index files tell on the way of what is brought back then: once more.
   for (int tries = 0; tries < 2 && !complete; ++tries) {
     parts_.storage->WatchForLosses(ledger->id);
     STELE_CO_TRY(complete, co_await LookForAll(ledger, &expected));
-    if (!complete || !expected.are_all()) co_return false;
+    if (!complete) co_return LedgerProof::kLacking;
+    if (!expected.are_all()) co_return LedgerProof::kOpen;
     complete = !parts_.storage->HasSeenLoss();
   }
-  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) co_return false;
+  if (!complete || parts_.storage->FindLoaded(ledger->id) == nullptr) {
+    co_return LedgerProof::kLacking;
+  }
   parts_.storage->SetCertain(ledger->id);
   ++stats_.ledgers_proven;
   parts_.log->Write(LogLevel::kInfo, "a ledger is whole again", {{"ledger", ledger->id.value()}});
-  co_return true;
+  co_return LedgerProof::kWhole;
 }
 
 Task<absl::StatusOr<bool>> Scrubber::LookForAll(Ledger* ledger, const ExpectedEntries* expected) {

@@ -53,6 +53,13 @@ struct ScrubParts {
   observe::Log* log;
 };
 
+// What is known of a ledger of which something was lost.
+enum class LedgerProof {
+  kWhole,    // what is not found in it was never there; or it is gone
+  kOpen,     // what must be there is; the rest shows when the ledger is closed
+  kLacking,  // something is missing
+};
+
 // What an entry that could not be read counts for.
 inline constexpr uint64_t kReadCostBytes = 4096;
 // Repaired entries that are flushed and read back together.
@@ -68,10 +75,10 @@ class Scrubber final : private BackgroundPace {
   void Start();
   // One pass now, after one that runs.
   Task<absl::Status> Run();
-  // Proves one ledger now, after a pass that runs. True: what is not found in it was never there,
-  // or it is gone. kStopped, kOverloaded, and errors of reading. Damage that it meets does not
-  // count: a bookie that has lost data lacks much, and its disks may be sound.
-  Task<absl::StatusOr<bool>> Heal(LedgerId ledger);
+  // Proves one ledger now, after a pass that runs or waits. kStopped, kOverloaded, and errors of
+  // reading. Damage that it meets does not count: a bookie that has lost data lacks much, and its
+  // disks may be sound.
+  Task<absl::StatusOr<LedgerProof>> Heal(LedgerId ledger);
   // Searches the entry logs for ledgers whose index was lost, after a pass that runs. Those that
   // are strays afterwards metadata does not know. kStopped, errors of reading.
   Task<absl::Status> RecoverStrays();
@@ -100,11 +107,11 @@ class Scrubber final : private BackgroundPace {
   Task<absl::Status> ScrubLedger(LedgerId ledger);
   Task<absl::Status> Open(Ledger* ledger);
   Task<absl::Status> CheckAll(Ledger* ledger);
-  // True: it is whole, and counts as that from now on.
-  Task<absl::StatusOr<bool>> Prove(Ledger* ledger);
+  // One that is whole counts as that from now on.
+  Task<absl::StatusOr<LedgerProof>> Prove(Ledger* ledger);
   // True: all that is expected of it is there, and good.
   Task<absl::StatusOr<bool>> LookForAll(Ledger* ledger, const ExpectedEntries* expected);
-  Task<absl::StatusOr<bool>> HealLedger(LedgerId ledger);
+  Task<absl::StatusOr<LedgerProof>> HealLedger(LedgerId ledger);
   // True: the entry is there and good.
   Task<absl::StatusOr<bool>> IsGood(Ledger* ledger, EntryId entry);
   Task<bool> Repair(Ledger* ledger, EntryId entry);
@@ -118,6 +125,7 @@ class Scrubber final : private BackgroundPace {
   ByteRate rate_;
   bool stopping_ = false;
   bool running_ = false;
+  int passes_waiting_ = 0;  // they come before what would heal a ledger
   Notification idle_;
   bool is_healing_ = false;      // one ledger, instead of a pass
   int64_t damaged_in_pass_ = 0;  // or in the ledger that is healed
