@@ -2,14 +2,13 @@
 
 #include <algorithm>
 #include <optional>
-#include <set>
 #include <utility>
 
+#include "bookie/bookie_disks.h"
 #include "bookie/bookie_metrics.h"
 #include "bookie/checkpointer.h"
 #include "bookie/data_age.h"
 #include "bookie/directories.h"
-#include "bookie/disk_watch.h"
 #include "bookie/garbage_collector.h"
 #include "bookie/journal/last_mark.h"
 #include "bookie/limbo.h"
@@ -54,7 +53,6 @@ class Node final : public Bookie {
         options_(std::move(options)),
         log_(log),
         on_fatal_(std::move(on_fatal)),
-        disk_rules_(options_.disk_rules),
         scope_(env.executor) {}
 
   Task<absl::Status> Open();
@@ -83,9 +81,7 @@ class Node final : public Bookie {
   Task<absl::Status> Join();
   Task<void> WatchDisks();
   Task<void> CheckDisks();
-  Task<std::vector<DirectorySpace>> SpaceOf(std::vector<std::string> directories);
   Task<void> ProbeNowAndThen();
-  void LookAtProbes();
   Task<void> SetMode(bool read_only);
   Task<void> ChangeMode(Completer<bool> admitted);
   void OnTooMuchDamage();
@@ -115,12 +111,7 @@ class Node final : public Bookie {
   std::vector<std::unique_ptr<DurableLog>> logs_;
   RecoveredJournals recovered_;
   WriteAdmission admission_;
-  DiskRules disk_rules_;
-  DiskTotals disk_totals_;
-  std::unique_ptr<DiskWatch> disk_watch_;
-  std::set<std::string> failed_directories_;
-  std::vector<std::string> full_directories_;
-  std::vector<DirectorySpace> ledger_spaces_;
+  std::unique_ptr<BookieDisks> disks_;
   bool damaged_ = false;  // the scrubber found too much
   bool operator_wants_read_only_ = false;
   int full_journals_ = 0;  // journals that could not prepare their next file
@@ -142,13 +133,18 @@ Task<absl::Status> Node::Open() {
                co_await metadata::OpenCluster(store_, options_.ledgers_root, std::nullopt));
   STELE_CO_TRY(directories_,
                co_await OpenDirectories(env_, store_, &options_, cluster_->instance_id));
+  disks_ = std::make_unique<BookieDisks>(
+      env_, directories_.get(),
+      BookieDiskOptions{.rules = options_.disk_rules,
+                        .check_interval = options_.disk_check_interval,
+                        .hang_max = options_.disk_hang_max},
+      log_, [this](absl::Status why) { Fail(std::move(why)); });
   STELE_CO_TRY_OK(co_await OpenStorage());
   MakeLimbo();
   STELE_CO_TRY(const bool ledgers_lost, co_await limbo_->LookForLosses());
   STELE_CO_TRY_OK(co_await RecoverJournals(ledgers_lost));
   STELE_CO_TRY_OK(co_await limbo_->Open());
   STELE_CO_TRY_OK(co_await OpenJournals());
-  disk_watch_ = std::make_unique<DiskWatch>(env_, directories_->all_currents());
   co_await CheckDisks();
   STELE_CO_TRY_OK(co_await Join());
   checkpointer_->Start();
@@ -306,7 +302,7 @@ Task<absl::Status> Node::OpenJournals() {
       [this](bool overloaded) { server_->OnOverload(overloaded); });
   reads_ = std::make_unique<ReadService>(env_, storage_.get(), writes_.get(), options_.reads);
   server_ = std::make_unique<Server>(env_, writes_.get(), reads_.get(), options_.server,
-                                     options_.peers, log_, [this] { return disk_totals_; });
+                                     options_.peers, log_, [this] { return disks_->totals(); });
   checkpointer_ = std::make_unique<Checkpointer>(
       env_, options_.flush_interval, storage_.get(), std::move(marked), [this](absl::Status why) {
         log_->Write(LogLevel::kError, "checkpoint failed; it is tried again",
@@ -399,14 +395,14 @@ BookieStatus Node::Status() const {
       .takes_high_priority_writes = admission_.high_priority_allowed,
       .is_forced_read_only = options_.force_read_only,
       .is_read_only_by_operator = operator_wants_read_only_,
-      .full_directories = full_directories_,
-      .ledger_directories = ledger_spaces_,
+      .full_directories = disks_->full(),
+      .ledger_directories = disks_->ledgers(),
       .journals = static_cast<int>(logs_.size()),
       .journal_marks = std::move(marks),
       .directories = {.journals = directories_->journal_currents(),
                       .ledgers = directories_->ledger_currents(),
                       .indexes = directories_->index_currents()},
-      .disk = disk_totals_,
+      .disk = disks_->totals(),
       .storage = storage_->Stats(),
       .memtable_max_bytes = 2 * options_.memtable_max_bytes,
       .connections = server_->connections(),
@@ -485,70 +481,18 @@ Task<void> Node::WatchDisks() {
 // Beside WatchDisks, which asks a disk for its space and hangs with it.
 Task<void> Node::ProbeNowAndThen() {
   while (!stopping_) {
-    disk_watch_->BeginRound();
+    disks_->BeginProbes();
     co_await SleepFor(env_.executor, env_.clock, options_.disk_check_interval);
-    LookAtProbes();
+    disks_->LookAtProbes();
   }
-}
-
-// A disk that does not answer is given up together with the process: what waits for it would wait
-// for ever, and clients go to other bookies. One that fails may be one of several.
-void Node::LookAtProbes() {
-  for (const DirectoryHealth& health : disk_watch_->health()) {
-    if (health.rounds_without_answer * options_.disk_check_interval >= options_.disk_hang_max) {
-      return Fail(MakeError(ErrorCode::kIoError,
-                            StrCat(health.directory, ": the disk has not answered for ",
-                                   absl::FormatDuration(options_.disk_hang_max))));
-    }
-    const std::string_view directory = health.directory;
-    if (health.status.ok() && failed_directories_.erase(health.directory) > 0) {
-      log_->Write(LogLevel::kWarning, "a directory works again", {{"directory", directory}});
-    }
-    if (!health.status.ok() && failed_directories_.insert(health.directory).second) {
-      log_->Write(LogLevel::kError, "a directory fails: it counts as full",
-                  {{"directory", directory}, {"error", ToStd(health.status.message())}});
-    }
-  }
-}
-
-// What fails has no space.
-Task<std::vector<DirectorySpace>> Node::SpaceOf(std::vector<std::string> directories) {
-  std::vector<DirectorySpace> spaces;
-  for (std::string& directory : directories) {
-    const absl::StatusOr<DiskSpace> space = co_await env_.files->Space(directory);
-    const bool fails = !space.ok() || failed_directories_.contains(directory);
-    spaces.push_back({std::move(directory), fails ? DiskSpace{} : *space});
-  }
-  co_return spaces;
 }
 
 Task<void> Node::CheckDisks() {
-  std::vector<std::string> data = directories_->ledger_currents();
-  for (const std::string& index : directories_->index_currents()) {
-    // By default the indexes are in the ledger directories.
-    if (std::find(data.begin(), data.end(), index) == data.end()) data.push_back(index);
-  }
-  const auto ledgers = co_await SpaceOf(directories_->ledger_currents());
-  const auto all = co_await SpaceOf(std::move(data));
-  const auto journals = co_await SpaceOf(directories_->journal_currents());
-  const auto works = [](const DirectorySpace& ledger) { return ledger.space.total_bytes > 0; };
-  if (std::none_of(ledgers.begin(), ledgers.end(), works)) {
-    co_return Fail(MakeError(ErrorCode::kIoError, "no ledger directory can be used"));
-  }
-  ledger_spaces_ = ledgers;
-  disk_totals_ = {};
-  std::set<uint64_t> devices;
-  for (const DirectorySpace& directory : ledgers) {
-    if (!devices.insert(directory.space.device).second) continue;
-    disk_totals_.total_bytes += directory.space.total_bytes;
-    disk_totals_.free_bytes += directory.space.free_bytes;
-  }
+  const std::optional<DiskDecision> decision = co_await disks_->Look();
   // It takes nothing and is not registered any more, whatever the disks say.
-  if (stopping_) co_return;
-  const DiskDecision decision = disk_rules_.Decide(all, journals);
-  full_directories_ = decision.full;
-  admission_.high_priority_allowed = decision.high_priority_allowed && full_journals_ == 0;
-  admission_.read_only = decision.read_only || options_.force_read_only || full_journals_ > 0 ||
+  if (!decision.has_value() || stopping_) co_return;
+  admission_.high_priority_allowed = decision->high_priority_allowed && full_journals_ == 0;
+  admission_.read_only = decision->read_only || options_.force_read_only || full_journals_ > 0 ||
                          damaged_ || operator_wants_read_only_;
 }
 
@@ -557,7 +501,7 @@ Task<void> Node::SetMode(bool read_only) {
   STELE_SOMETIMES(kReadOnly, read_only);
   STELE_SOMETIMES(kWritableAgain, !read_only);
   std::string full;
-  for (const std::string& directory : full_directories_)
+  for (const std::string& directory : disks_->full())
     full += (full.empty() ? "" : ", ") + directory;
   const char* why = damaged_                                    ? "disks lose data: read-only"
                     : !read_only                                ? "writable again"
