@@ -4,6 +4,7 @@
 // below its cookie, or set back to an older snapshot: it has lost what this bookie has promised.
 // The store is never more than one behind the directories: where it is, it was itself set back, and
 // no longer knows what was made since.
+// One whose index is damaged in a way that hides what is missing gives its number up (ForgetAge).
 //
 // Not noticed: that a directory, or the store, was set back to what it was after the last raise.
 #pragma once
@@ -27,6 +28,9 @@ inline constexpr absl::Duration kRaiseInterval = absl::Minutes(1);
 // The highest that any of these `current` directories has; 0: none has one. What is no number, or
 // cannot be read, counts as 0.
 Task<int64_t> HighestAge(FileSystem* files, std::vector<std::string> directories);
+
+// Makes the data of these directories count as behind, for good: a part of them was lost.
+Task<absl::Status> ForgetAge(FileSystem* files, std::vector<std::string> directories);
 
 class DataAge {
  public:
