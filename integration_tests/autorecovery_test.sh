@@ -16,6 +16,33 @@ expect 0 "$stele" cluster fsck --json
 contains out '"copies": ?918'
 contains out '"copies_proven": ?918'
 
+# --- A bookie whose directories are set back to a copy says of what it has lost that it does not know, until it is whole.
+is_in_limbo() { "$stele" node status bookie-1 | grep -qE "^in_limbo +$1$"; }
+stop_bookie 1
+cp -r bookie-1 old-1
+start_bookie 1
+wait_for "bookie 1 after the copy" test -s ready-1
+seq 20 | "$stele" ledger append --create -E 5 -W 5 -A 3 --id-file closed > /dev/null 2>> log-append
+seq 20 | "$stele" ledger append --create --keep-open -E 5 -W 5 -A 3 --id-file open > /dev/null 2>> log-append
+stop_bookie 1
+rm -r bookie-1
+mv old-1 bookie-1
+start_bookie 1
+wait_for "bookie 1 as it was" test -s ready-1
+contains log-1 'this bookie has lost data'
+wait_for "bookie 1 to be in limbo" is_in_limbo yes
+expect 1 "$stele" ledger read "$(cat open)" --bookie bookie-1 --last 9  # 3 would be: there is none
+contains err 'bookie-1 does not give ledger'
+expect 0 "$stele" ledger recover "$(cat open)"
+wait_for "bookie 1 to be whole" is_in_limbo no
+contains log-1 'has left limbo'
+for file in closed open; do
+  expect 0 "$stele" ledger read "$(cat $file)" --bookie bookie-1 --lines
+  cp out entries
+  expect 0 diff entries <(seq 20)
+  expect 0 "$stele" ledger delete "$(cat $file)"
+done
+
 # --- Without anybody who repairs.
 expect 4 "$stele" autorecovery status
 expect 0 "$stele" autorecovery list
