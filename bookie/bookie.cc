@@ -10,6 +10,7 @@
 #include "bookie/data_age.h"
 #include "bookie/directories.h"
 #include "bookie/garbage_collector.h"
+#include "bookie/journal/journal_files.h"
 #include "bookie/journal/last_mark.h"
 #include "bookie/limbo.h"
 #include "bookie/server/durable_log.h"
@@ -140,6 +141,10 @@ Task<absl::Status> Node::Open() {
                         .check_interval = options_.disk_check_interval,
                         .hang_max = options_.disk_hang_max},
       log_, [this](absl::Status why) { Fail(std::move(why)); });
+  // Nobody reads it, and the replay may need its space.
+  for (const std::string& current : directories_->journal_currents()) {
+    STELE_CO_TRY_OK(co_await RemovePreparedJournalFiles(env_.files, current));
+  }
   STELE_CO_TRY_OK(co_await OpenStorage());
   MakeLimbo();
   STELE_CO_TRY(const bool ledgers_lost, co_await limbo_->LookForLosses());

@@ -144,9 +144,7 @@ class GroupCommitJournal : public Journal {
       const auto own = own_files_.find(id);
       const uint64_t capacity = own == own_files_.end() ? 0 : own->second;
       own_files_.erase(id);
-      // A smaller one is of the time when this journal began.
-      if (!options_.reuse_files || spares_.size() >= kSpareFiles ||
-          capacity < file_->capacity_bytes) {
+      if (!WantsSpare(capacity)) {
         STELE_CO_TRY_OK(co_await RemoveJournalFile(env_.files, options_.directory, id));
         continue;
       }
@@ -228,6 +226,13 @@ class GroupCommitJournal : public Journal {
     } else if (MakeSpace(BatchSize(0))) {
       Submit(TakeBuffer(0));
     }
+  }
+
+  bool WantsSpare(uint64_t capacity) const {
+    // On a full disk one gets the writer on, and the space of the others is wanted.
+    const size_t places = disk_is_full_ ? 1 : kSpareFiles;
+    // A smaller one is of the time when this journal began.
+    return options_.reuse_files && spares_.size() < places && capacity >= file_->capacity_bytes;
   }
 
   bool HasPlaceInFlight() const {
@@ -336,14 +341,15 @@ class GroupCommitJournal : public Journal {
                    .file_id = file_->id + 1,
                    .previous_file_id = file_->id},
         .capacity_bytes = std::min(2 * file_->capacity_bytes, sizes_.file_capacity_max_bytes)};
-    if (!spares_.empty()) {
-      STELE_SOMETIMES(kJournalFileIsReused, true);
-      next.spare = std::move(spares_.back());
-      spares_.pop_back();
-    }
     next.capacity_min_bytes =
         std::min(next.capacity_bytes, std::max(sizes_.file_capacity_min_bytes, kSmallFileBytes));
     for (;;) {
+      // A checkpoint may have left one while the disk was full.
+      if (!spares_.empty()) {
+        STELE_SOMETIMES(kJournalFileIsReused, true);
+        next.spare = std::move(spares_.back());
+        spares_.pop_back();
+      }
       is_filling_ = true;
       const MonotonicTime begun = env_.clock->Now();
       absl::StatusOr<std::unique_ptr<JournalFile>> file =
@@ -359,12 +365,16 @@ class GroupCommitJournal : public Journal {
         SchedulePump();
         break;
       }
+      // Somebody has tidied up.
+      const bool is_spare_gone =
+          next.spare.has_value() && CodeOf(file.status()) == ErrorCode::kNoSuchFile;
+      next.spare.reset();
+      if (is_spare_gone) continue;
       // Only this error leaves the disk as it was. The writer goes on while the current file lasts.
       if (CodeOf(file.status()) != ErrorCode::kDiskFull || prepare_.take_early) {
         Fail(file.status());
         break;
       }
-      next.spare.reset();
       SetDiskFull(true);
       co_await SleepFor(env_.executor, env_.clock, kDiskFullRetryDelay);
       if (prepare_.stop) break;

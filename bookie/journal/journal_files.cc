@@ -98,7 +98,11 @@ Task<absl::StatusOr<SpareFile>> SetAsideJournalFile(FileSystem* files, std::stri
                                                     int64_t id, uint64_t capacity_bytes) {
   SpareFile spare{PreparedPath(directory, id), capacity_bytes};
   STELE_CO_TRY_OK(co_await files->Rename(StrCat(directory, "/", JournalFileName(id)), spare.path));
-  STELE_CO_TRY_OK(co_await files->SyncDirectory(directory));
+  if (const absl::Status synced = co_await files->SyncDirectory(directory); !synced.ok()) {
+    // If this fails too, the next start does it.
+    (co_await RemoveIfThere(files, spare.path)).IgnoreError();
+    co_return synced;
+  }
   co_return spare;
 }
 
@@ -125,7 +129,11 @@ Task<absl::StatusOr<std::unique_ptr<JournalFile>>> PrepareJournalFile(
     co_return WithContext(filled.status(), StrCat("preparing ", prepared));
   }
   result->capacity_bytes = *filled;
-  STELE_CO_TRY_OK(co_await files->Rename(prepared, result->path));
+  const absl::Status renamed = co_await files->Rename(prepared, result->path);
+  if (!renamed.ok()) {
+    (co_await RemoveIfThere(files, prepared)).IgnoreError();
+    co_return renamed;
+  }
   STELE_CO_TRY_OK(co_await files->SyncDirectory(options.directory));
   co_return result;
 }

@@ -16,7 +16,6 @@ namespace {
 constexpr std::string_view kFileSuffix = ".txn";
 constexpr std::string_view kFileMagic = "BKLG";
 constexpr std::string_view kStreamMagic = "STLH";
-constexpr uint16_t kReusedFlag = 1;
 constexpr std::string_view kFooterMagic = "STLF";
 constexpr int16_t kStreamVersion = 1;
 constexpr int16_t kFooterVersion = 1;
@@ -72,7 +71,6 @@ absl::StatusOr<StreamHeader> ParseStreamHeader(std::string_view head) {
   stream.batch_size_max_bytes = LoadBigEndian<uint32_t>(at + 20);
   stream.file_id = LoadBigEndian<int64_t>(at + 24);
   stream.previous_file_id = LoadBigEndian<int64_t>(at + 32);
-  stream.is_reused = (LoadBigEndian<uint16_t>(at + 6) & kReusedFlag) != 0;
   if (stream.batch_size_max_bytes > kBatchSizeLimitBytes) {
     return MakeError(ErrorCode::kCorruptData, "the header names an impossible batch size");
   }
@@ -111,8 +109,10 @@ absl::StatusOr<JournalFileHeader> ParseJournalFileHeader(std::string_view head) 
   header.version = LoadBigEndian<int32_t>(head.data() + 4);
   if (has_stream_magic) {
     STELE_TRY(header.stream, ParseStreamHeader(head));
+    header.stream->is_reused = header.version == kReusedJournalVersion;
   }
-  if (header.version < 1 || header.version > kJournalVersion) {
+  const int highest = has_stream_magic ? kReusedJournalVersion : kJournalVersion;
+  if (header.version < 1 || header.version > highest) {
     return MakeError(ErrorCode::kCorruptData,
                      StrCat("journal version ", header.version, " does not exist"));
   }
@@ -131,11 +131,10 @@ absl::StatusOr<JournalFileHeader> ParseJournalFileHeader(std::string_view head) 
 void WriteHeaderBlock(const StreamHeader& stream, char* block) {
   std::memset(block, 0, kJournalHeaderSizeBytes);
   std::memcpy(block, kFileMagic.data(), 4);
-  StoreBigEndian<int32_t>(block + 4, kJournalVersion);
+  StoreBigEndian<int32_t>(block + 4, stream.is_reused ? kReusedJournalVersion : kJournalVersion);
   char* const at = block + kStreamOffset;
   std::memcpy(at, kStreamMagic.data(), 4);
   StoreBigEndian<int16_t>(at + 4, kStreamVersion);
-  StoreBigEndian<uint16_t>(at + 6, stream.is_reused ? kReusedFlag : 0);
   StoreBigEndian<uint64_t>(at + 8, stream.stream_uuid);
   StoreBigEndian<int32_t>(at + 16, static_cast<int32_t>(kJournalBlockSizeBytes));
   StoreBigEndian<uint32_t>(at + 20, stream.batch_size_max_bytes);

@@ -1,5 +1,6 @@
 // The bytes of journal files: pure codecs, no I/O. The reader takes what Java wrote in versions 1
-// to 6; the writer writes version 6 with Stele's additions hidden where Java does not look.
+// to 6; the writer writes version 6 with Stele's additions hidden where Java does not look, and
+// version 7, which Java refuses, when it writes a file again.
 //
 //   file     header of 512 bytes (0 in v1, 8 in v2..v4), then records
 //   record   i32 length (> 0), then so many bytes: i64 ledger, i64 entry, ...
@@ -27,6 +28,7 @@
 namespace stele::bookie {
 
 inline constexpr int kJournalVersion = 6;               // what we write
+inline constexpr int kReusedJournalVersion = 7;         // the same, in a reused file
 inline constexpr size_t kJournalHeaderSizeBytes = 512;  // v5 and v6
 inline constexpr size_t kJournalBlockSizeBytes = 4096;  // batches begin and end on multiples of it
 inline constexpr size_t kBatchFooterSizeBytes = 64;
@@ -52,12 +54,13 @@ absl::StatusOr<std::optional<int64_t>> ParseJournalFileName(std::string_view nam
 // ---- File header --------------------------------------------------------------------------------
 
 // Stele's extension, in bytes 8..63 of the header of v6:
-//    8  4  "STLH"            12  2  version 1          14  2  flags: 1 reused
+//    8  4  "STLH"            12  2  version 1          14  2  flags, 0
 //   16  8  stream uuid       24  4  alignment, 4096    28  4  size of the largest batch, bytes
 //   32  8  file id           40  8  previous file's id, 0 in the first file of the stream
 //   48 12  zero              60  4  CRC-32C of bytes 0..59
-// A stream is what one incarnation of a journal writes. A reused file was part of a stream before,
-// under a lower id: behind its batches there may be old ones instead of zeros.
+// A stream is what one incarnation of a journal writes. A reused file was part of it before, under
+// a lower id: behind its batches there may be old ones instead of zeros. Java would read on into
+// these, so the file has a version that it refuses (kReusedJournalVersion).
 struct StreamHeader {
   uint64_t stream_uuid = 0;
   uint32_t batch_size_max_bytes = 0;

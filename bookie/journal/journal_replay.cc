@@ -75,14 +75,15 @@ class Replay {
       if (i > 0 && ids[i] != ids[i - 1] + 1) {
         STELE_CO_TRY_OK(Damage(PathOf(ids[i - 1] + 1), 0, "a file is missing in the sequence"));
       }
-      STELE_CO_TRY(Candidate file, co_await Examine(ids[i]));
+      STELE_CO_TRY(Candidate file, co_await Examine(ids[i], ids.back()));
       STELE_CO_TRY_OK(CheckChain(files_.empty() ? nullptr : &files_.back(), file));
       files_.push_back(std::move(file));
     }
     co_return absl::OkStatus();
   }
 
-  Task<absl::StatusOr<Candidate>> Examine(int64_t id) {
+  //   last   id of the last file
+  Task<absl::StatusOr<Candidate>> Examine(int64_t id, int64_t last) {
     Candidate result{.id = id, .path = PathOf(id)};
     STELE_CO_TRY(const std::unique_ptr<File> file,
                  co_await env_.files->Open(result.path, OpenOptions{}));
@@ -90,21 +91,28 @@ class Replay {
     STELE_CO_TRY(result.size_bytes, co_await file->Size());
     STELE_CO_TRY(const Buffer head, co_await file->ReadAt(0, kJournalHeaderSizeBytes));
     absl::StatusOr<JournalFileHeader> header = ParseJournalFileHeader(head.view());
-    if (header.ok() && header->stream.has_value() && header->stream->file_id != id) {
-      STELE_CO_TRY_OK(
-          Damage(result.path, 0,
-                 StrCat("the header belongs to ", JournalFileName(header->stream->file_id))));
-      result.is_unreadable = true;
-      co_return result;
-    }
-    // A head that was never written, or is lost, looks like version 1. Footers tell.
-    if (!header.ok() || header->version == 1) {
+    const bool is_foreign =
+        header.ok() && header->stream.has_value() && header->stream->file_id != id;
+    // A head that was never written, or is lost, looks like version 1, or, in a file that is
+    // written again, like that of its former life. Footers tell.
+    if (!header.ok() || header->version == 1 || is_foreign) {
       BatchReader reader(file.get(), {.file_id = id});
       STELE_CO_TRY(const std::optional<FoundBatch> found, co_await reader.Next());
-      if (!header.ok() || found.has_value()) {
-        STELE_CO_TRY_OK(Damage(
-            result.path, 0,
-            header.ok() ? "the header is lost" : std::string(ToStd(header.status().message()))));
+      if (is_foreign && !found.has_value() && id == last &&
+          header->stream->file_id < options_.mark.file_id && id != options_.mark.file_id) {
+        // Prepared, and never written to.
+        Note(StrCat(result.path, ": the header belongs to ",
+                    JournalFileName(header->stream->file_id), ", and no batch to this file"));
+        result.is_unreadable = true;
+        co_return result;
+      }
+      if (!header.ok() || found.has_value() || is_foreign) {
+        std::string what = "the header is lost";
+        if (!header.ok()) what = ToStd(header.status().message());
+        if (is_foreign) {
+          what = StrCat("the header belongs to ", JournalFileName(header->stream->file_id));
+        }
+        STELE_CO_TRY_OK(Damage(result.path, 0, what));
         result.is_unreadable = !found.has_value();
         if (result.is_unreadable) co_return result;
         header =

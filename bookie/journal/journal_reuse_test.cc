@@ -37,7 +37,7 @@ class ReuseTest : public testing::Test {
   }
   // Until the journal writes the file `id`.
   void AppendInto(int64_t id) {
-    while (current() < id) Append();
+    while (current() < id && rig_.listener.failures.empty()) Append();
   }
   // As a checkpoint does.
   void Trim() {
@@ -129,6 +129,87 @@ TEST_F(ReuseTest, AReusedFileWithoutABatchIsEmpty) {
   const Replayed replayed = rig_.Replay({first + 5, kBlock});
   ASSERT_TRUE(replayed.status.ok()) << replayed.status;
   EXPECT_TRUE(replayed.bodies.empty());
+}
+
+// The disk is full when a checkpoint leaves files behind: one gets the writer on, the others give
+// their space back.
+TEST_F(ReuseTest, F15ACheckpointOnAFullDiskGetsTheWriterOn) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  const std::string next = StrCat(JournalFileName(first + 5), ".pre");
+  rig_.disk.fail = [&](const FileRequest& request) {
+    const bool is_fill = request.operation == FileOperation::kWrite && request.offset > 0;
+    if (!is_fill || !request.path.ends_with(next)) return absl::OkStatus();
+    return MakeError(ErrorCode::kDiskFull, "ENOSPC");
+  };
+  AppendInto(first + 4);
+  rig_.RunFor(absl::Seconds(3));
+  EXPECT_EQ(rig_.listener.disk_full, std::vector<bool>{true});
+  Trim();
+  rig_.RunFor(absl::Seconds(3));
+  EXPECT_EQ(rig_.listener.disk_full, (std::vector<bool>{true, false}));
+  EXPECT_EQ(rig_.FileNames(),
+            (std::vector<std::string>{JournalFileName(first + 4), JournalFileName(first + 5)}));
+  AppendInto(first + 5);
+  EXPECT_TRUE(rig_.listener.failures.empty());
+}
+
+TEST_F(ReuseTest, ASpareThatSomebodyRemovedIsDoneWithout) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  for (const std::string& name : rig_.FileNames()) {
+    if (name.ends_with(".pre")) rig_.RemoveFile(name);
+  }
+  AppendInto(first + 6);
+  EXPECT_TRUE(rig_.listener.failures.empty());
+}
+
+// The write of a new header was acknowledged, and is lost.
+TEST_F(ReuseTest, AHeaderOfAFormerLifeIsNoDamageWhereNothingWasWritten) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  AppendInto(first + 4);
+  rig_.RunFor(absl::Seconds(1));
+  const std::string name = JournalFileName(first + 5);
+  ASSERT_TRUE(HeaderOf(first + 5).stream->is_reused);
+  rig_.Crash();
+  std::string content = rig_.ReadFile(name);
+  StreamHeader before = *HeaderOf(first + 5).stream;
+  before.is_reused = false;
+  before.file_id = first + 1;
+  before.previous_file_id = first;
+  WriteHeaderBlock(before, content.data());
+  rig_.WriteFile(name, content);
+  const Replayed replayed = rig_.Replay(mark_);
+  ASSERT_TRUE(replayed.status.ok()) << replayed.status;
+  EXPECT_EQ(replayed.bodies, appended_);
+  EXPECT_EQ(replayed.report.notes.size(), 1u);
+  // What is needed may have been there.
+  EXPECT_EQ(CodeOf(rig_.Replay({first + 1, kBlock}).status), ErrorCode::kCorruptData);
+}
+
+TEST_F(ReuseTest, BatchesBehindAHeaderOfAFormerLifeAreDamageAndAreFound) {
+  const int64_t first = current();
+  AppendInto(first + 3);
+  Trim();
+  AppendInto(first + 5);
+  for (int i = 0; i < 5; ++i) Append();
+  const std::string name = JournalFileName(first + 5);
+  rig_.Crash();
+  std::string content = rig_.ReadFile(name);
+  StreamHeader before = *HeaderOf(first + 5).stream;
+  before.is_reused = false;
+  before.file_id = first + 1;
+  WriteHeaderBlock(before, content.data());
+  rig_.WriteFile(name, content);
+  EXPECT_EQ(CodeOf(rig_.Replay(mark_).status), ErrorCode::kCorruptData);
+  const Replayed replayed = rig_.Replay({.directory = kJournalDirectory,
+                                         .mark = mark_,
+                                         .on_damage = ReplayOptions::OnDamage::kReport});
+  ASSERT_TRUE(replayed.status.ok()) << replayed.status;
+  EXPECT_EQ(replayed.bodies, appended_);
 }
 
 TEST_F(ReuseTest, AnAcknowledgedBatchThatIsDamagedInAReusedFileIsNoticed) {

@@ -2,6 +2,7 @@
 #include <utility>
 
 #include "absl/strings/escaping.h"
+#include "bookie/journal/batch_reader.h"
 #include "bookie/journal/journal_format.h"
 #include "common/base/endian.h"
 #include "common/base/errors.h"
@@ -40,6 +41,9 @@ class JournalDump {
     STELE_CO_TRY(const bookie::JournalFileHeader header,
                  bookie::ParseJournalFileHeader(head.view()));
     EmitHeader(header);
+    if (header.stream.has_value() && header.stream->is_reused) {
+      co_return co_await RunBatches(*header.stream);
+    }
     position_ = header.first_record_offset;
     for (;;) {
       STELE_CO_TRY(const Buffer window, co_await file_->ReadAt(position_, window_bytes_));
@@ -49,6 +53,38 @@ class JournalDump {
   }
 
  private:
+  // Of a file that was written again: what lies behind its own batches is older.
+  Task<absl::StatusOr<int64_t>> RunBatches(bookie::StreamHeader stream) {
+    bookie::BatchReader reader(file_, {.stream_uuid = stream.stream_uuid,
+                                       .file_id = stream.file_id,
+                                       .batch_size_max_bytes = stream.batch_size_max_bytes});
+    position_ = bookie::kJournalBlockSizeBytes;
+    for (;;) {
+      STELE_CO_TRY(const std::optional<bookie::FoundBatch> found, co_await reader.Next());
+      if (!found.has_value()) break;
+      position_ = found->footer.start_offset;
+      if (found->is_intact) {
+        WalkBatch(found->records.view());
+      } else {
+        EmitDamage("the batch is damaged");
+      }
+      position_ = found->end_offset;
+    }
+    Finish("end of the last batch: what follows is what the file held before");
+    co_return damages_;
+  }
+
+  void WalkBatch(std::string_view rest) {
+    while (!rest.empty()) {
+      const RecordScan scan =
+          bookie::ScanRecord(rest, bookie::kReusedJournalVersion, kRecordSizeMaxBytes);
+      if (scan.kind != RecordScan::Kind::kRecord) return EmitDamage("the records are damaged");
+      EmitRecord(scan.body);
+      position_ += scan.size_bytes;
+      rest.remove_prefix(scan.size_bytes);
+    }
+  }
+
   // Walks the records that lie wholly in the window.
   void Walk(const Buffer& window, int version) {
     std::string_view bytes = window.view();
@@ -99,16 +135,19 @@ class JournalDump {
     emit_(record);
   }
 
+  void EmitDamage(std::string_view note) {
+    ++damages_;
+    emit_(shell::Record()
+              .Set("offset", static_cast<int64_t>(position_))
+              .Set("kind", std::string("damaged"))
+              .Set("note", std::string(note)));
+  }
+
   void EmitRecord(std::string_view body) {
     const auto parsed = bookie::ParseJournalRecord(body);
     shell::Record record;
     record.Set("offset", static_cast<int64_t>(position_));
-    if (!parsed.ok()) {
-      ++damages_;
-      record.Set("kind", std::string("damaged"))
-          .Set("note", std::string(parsed.status().message()));
-      return emit_(record);
-    }
+    if (!parsed.ok()) return EmitDamage(ToStd(parsed.status().message()));
     if (options_.ledger.has_value() && parsed->ledger != *options_.ledger) return;
     record.Set("kind", std::string(NameOf(parsed->kind))).Set("ledger", parsed->ledger.value());
     if (parsed->kind == JournalRecord::Kind::kEntry) {
