@@ -71,7 +71,7 @@ TEST(RunTest, ADiskThatIsSetBackIsNoticedAndItsLedgersAreHealed) {
 
 // Apache's bookies, and writers of its kind that recoverers come between.
 constexpr std::string_view kMixed =
-    "seed 2\nprofile mixed\nbookies 3\nduration 60000\njava 3\n"
+    "seed 61\nprofile mixed\nbookies 3\nduration 60000\njava 3\n"
     "actor writer 101 at=0 operations=200 window=2 size=100 flags=1184\n"
     "actor writer 102 at=0 operations=200 window=2 size=100 flags=1184\n"
     "actor recoverer 103 at=500 operations=100\n"
