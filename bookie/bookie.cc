@@ -124,6 +124,7 @@ class Node final : public Bookie {
   std::unique_ptr<metadata::LedgerManager> ledgers_;
   std::unique_ptr<metadata::AutorecoveryRecords> records_;
   std::unique_ptr<GarbageCollector> collector_;
+  std::unique_ptr<JournalScrubber> journal_scrubber_;
   std::unique_ptr<Scrubber> scrubber_;
   std::unique_ptr<Limbo> limbo_;
   std::unique_ptr<metadata::BookieRegistration> registration_;
@@ -291,6 +292,7 @@ void Node::MakeLimbo() {
 Task<absl::Status> Node::OpenJournals() {
   std::vector<DurableLog*> logs;
   std::vector<MarkedLog> marked;
+  std::vector<JournalToScrub> to_scrub;
   for (const std::string& directory : directories_->journal_currents()) {
     logs_.push_back(std::make_unique<DurableLog>(
         env_.executor, [this] { writes_->OnRoom(); },
@@ -308,6 +310,7 @@ Task<absl::Status> Node::OpenJournals() {
     };
     STELE_CO_TRY_OK(co_await logs_.back()->Open(env_, std::move(journal)));
     marked.push_back({logs_.back().get(), marks_[logs.size()].get()});
+    to_scrub.push_back({marked.back(), directory});
     logs.push_back(logs_.back().get());
   }
   writes_ = std::make_unique<WriteService>(
@@ -321,6 +324,8 @@ Task<absl::Status> Node::OpenJournals() {
         log_->Write(LogLevel::kError, "checkpoint failed; it is tried again",
                     {{"error", ToStd(why.message())}});
       });
+  journal_scrubber_ = std::make_unique<JournalScrubber>(
+      env_.files, std::move(to_scrub), [this] { return Checkpoint(); }, log_);
   storage_->SetJournalWait([this] { return WhenAllDurable(); });
   storage_->SetFlushListener([this] { checkpointer_->Wake(); });
   storage_->SetRoomListener([this] { env_.executor->Post([this] { writes_->OnRoom(); }); });
@@ -362,6 +367,7 @@ Task<absl::Status> Node::Join() {
   scrubber_ =
       std::make_unique<Scrubber>(ScrubParts{.env = env_,
                                             .storage = storage_.get(),
+                                            .journals = journal_scrubber_.get(),
                                             .ledgers = ledgers_.get(),
                                             .source = options_.entry_source,
                                             .log = log_},

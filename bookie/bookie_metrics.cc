@@ -71,6 +71,7 @@ void ExportScrub(const ScrubStats& scrub, MetricsText& into) {
   into.Counter("scrubber_detectedScrubErrors", {}, scrub.damaged);
   into.Counter("stele_scrub_passes_total", {}, scrub.passes);
   into.Counter("stele_scrub_bytes_total", {}, Signed(scrub.bytes));
+  into.Counter("stele_scrub_journal_damaged_total", {}, scrub.journal_damaged);
   into.Counter("stele_scrub_repaired_total", {}, scrub.repaired);
   into.Gauge("stele_ledgers_uncertain", {}, scrub.ledgers_uncertain);
 }

@@ -88,6 +88,7 @@ Task<absl::Status> Scrubber::Pass() {
   STELE_CO_TRY_OK(co_await Spend(0));  // also says whether it was told to stop
   damaged_in_pass_ = 0;
   stats_.ledgers_uncertain = 0;
+  STELE_CO_TRY_OK(co_await CheckJournals());
   STELE_CO_TRY_OK(co_await RecoverIndexes());
   for (const LedgerId ledger : parts_.storage->Ledgers()) {
     STELE_CO_TRY_OK(co_await ScrubLedger(ledger));
@@ -98,6 +99,13 @@ Task<absl::Status> Scrubber::Pass() {
         LogLevel::kWarning, "scrub pass ended",
         {{"damaged", damaged_in_pass_}, {"uncertain_ledgers", stats_.ledgers_uncertain}});
   }
+  co_return absl::OkStatus();
+}
+
+Task<absl::Status> Scrubber::CheckJournals() {
+  STELE_CO_TRY(const int64_t damaged, co_await parts_.journals->Run(this));
+  stats_.journal_damaged += damaged;
+  for (int64_t i = 0; i < damaged; ++i) CountDamage();
   co_return absl::OkStatus();
 }
 
@@ -311,15 +319,18 @@ Task<absl::Status> Scrubber::ReadBack(Ledger* ledger) {
 }
 
 void Scrubber::OnDamage(LedgerId ledger, EntryId entry, const absl::Status& why) {
-  ++damaged_in_pass_;
-  if (!is_healing_) {
-    ++stats_.damaged;
-    if (damaged_in_pass_ == options_.damage_max) on_too_much_();
-  }
+  CountDamage();
   if (damaged_in_pass_ > options_.damage_max) return;  // the counter tells the rest
   parts_.log->Write(
       LogLevel::kError, "damage on disk",
       {{"ledger", ledger.value()}, {"entry", entry.value()}, {"error", ToStd(why.message())}});
+}
+
+void Scrubber::CountDamage() {
+  ++damaged_in_pass_;
+  if (is_healing_) return;
+  ++stats_.damaged;
+  if (damaged_in_pass_ == options_.damage_max) on_too_much_();
 }
 
 }  // namespace stele::bookie

@@ -1,6 +1,7 @@
 // Scrubber: reads what this bookie stores, entry by entry, at a bounded rate, before somebody needs
 // it. An entry that cannot be read, is another one, or fails its digest is damage: from then on it
-// is answered as damage, never as "no such entry", and a copy from a peer replaces it.
+// is answered as damage, never as "no such entry", and a copy from a peer replaces it. What only
+// the journals hold comes first (journal_scrubber.h).
 //
 // It also ends uncertainty. A ledger of which a part of the index was lost gets back what the entry
 // logs have; then each entry that this bookie must have, by the ledger's metadata, is looked for,
@@ -19,6 +20,7 @@
 #include "bookie/byte_rate.h"
 #include "bookie/entry_source.h"
 #include "bookie/expected_entries.h"
+#include "bookie/journal_scrubber.h"
 #include "bookie/scrub_options.h"
 #include "bookie/storage/ledger_storage.h"
 #include "common/async/notification.h"
@@ -37,8 +39,9 @@ struct ScrubStats {
   int64_t passes = 0;
   int64_t entries = 0;
   uint64_t bytes = 0;
-  int64_t damaged = 0;            // found so far
+  int64_t damaged = 0;            // found so far, also in journals
   int64_t repaired = 0;           // of these: replaced by a peer's copy, written, read again
+  int64_t journal_damaged = 0;    // times that a journal was
   int64_t locations_found = 0;    // in entry logs, for index files that had lost them
   int64_t ledgers_proven = 0;     // uncertain ones that are certain again
   int64_t ledgers_uncertain = 0;  // in the last pass
@@ -48,6 +51,7 @@ struct ScrubStats {
 struct ScrubParts {
   Env env;
   LedgerStorage* storage;
+  JournalScrubber* journals;
   metadata::LedgerManager* ledgers;
   EntrySource source;  // empty: damage is found and told, and not repaired
   observe::Log* log;
@@ -102,6 +106,7 @@ class Scrubber final : private BackgroundPace {
   Task<void> Loop();
   Task<absl::Status> Pass();
   Task<absl::Status> Spend(uint64_t bytes) override;
+  Task<absl::Status> CheckJournals();
   Task<absl::Status> RecoverIndexes();
   Task<absl::Status> SearchLogs(std::vector<LedgerId> lost);
   Task<absl::Status> ScrubLedger(LedgerId ledger);
@@ -117,6 +122,7 @@ class Scrubber final : private BackgroundPace {
   Task<bool> Repair(Ledger* ledger, EntryId entry);
   Task<absl::Status> ReadBack(Ledger* ledger);
   void OnDamage(LedgerId ledger, EntryId entry, const absl::Status& why);
+  void CountDamage();
 
   ScrubParts parts_;
   const BookieId self_;

@@ -1,6 +1,7 @@
 // What a scrub finds in a whole bookie, how it is answered, and what a peer's copy repairs.
 #include "bookie/scrubber.h"
 
+#include <algorithm>
 #include <memory>
 #include <string>
 
@@ -219,6 +220,78 @@ TEST_F(ScrubberTest, AStopEndsThePassThatRuns) {
   const MonotonicTime asked = world_.world().scheduler().Now();
   ASSERT_TRUE(world_.Stop().ok());
   EXPECT_LT(world_.world().scheduler().Now() - asked, absl::Seconds(5));
+}
+
+// Entries that only the journal has, and memory.
+class JournalScrubTest : public ScrubberTest {
+ protected:
+  void SetUp() override {
+    world_.options().flush_interval = absl::Hours(1);
+    ScrubberTest::SetUp();
+    for (int64_t entry = 5; entry < 10; ++entry) Add(entry);
+    for (const std::string& name : operator_->List(kJournals)) {
+      if (name.ends_with(".txn")) file_ = StrCat(kJournals, "/", name);
+    }
+  }
+  bool HasLogged(std::string_view text) {
+    return std::ranges::any_of(world_.log().lines(), [text](const std::string& line) {
+      return line.find(text) != std::string::npos;
+    });
+  }
+  void ExpectAllAfterACrash() {
+    world_.PowerCut();
+    Start();
+    for (int64_t entry = 0; entry < 10; ++entry) EXPECT_EQ(CodeOfRead(entry), ReplyCode::kOk);
+  }
+
+  static constexpr char kJournals[] = "/data/journal/current";
+  std::string file_;  // that is written
+};
+
+TEST_F(JournalScrubTest, WhatIsGoodIsReadAndLeftAlone) {
+  Scrub();
+  EXPECT_EQ(Stats().journal_damaged, 0);
+  ExpectAllAfterACrash();
+  EXPECT_EQ(world_.bookie()->Status().recovered.records, 6) << "five entries and their key";
+}
+
+TEST_F(JournalScrubTest, F50RotIsFollowedByACheckpointBeforeACrashComes) {
+  const size_t at = operator_->ReadFile(file_).find(Payload(7));
+  ASSERT_NE(at, std::string::npos);
+  operator_->Overwrite(file_, at, "#");
+  Scrub();
+  EXPECT_EQ(Stats().journal_damaged, 1);
+  EXPECT_EQ(Stats().damaged, 1);
+  EXPECT_TRUE(HasLogged("damage in the journal"));
+  EXPECT_TRUE(HasLogged("needed no more"));
+  Scrub();
+  EXPECT_EQ(Stats().journal_damaged, 1) << "nothing looks there any more";
+  Add(10);
+  ExpectAllAfterACrash();
+  EXPECT_EQ(CodeOfRead(10), ReplyCode::kOk);
+}
+
+TEST_F(JournalScrubTest, F50ALostHeaderIsWrittenAnew) {
+  operator_->Overwrite(file_, 0, std::string(512, '\0'));
+  Scrub();
+  EXPECT_EQ(Stats().journal_damaged, 1);
+  Add(10);
+  ExpectAllAfterACrash();
+  EXPECT_EQ(CodeOfRead(10), ReplyCode::kOk);
+}
+
+TEST_F(JournalScrubTest, WhileTheDiskTakesNoCheckpointEachPassSaysSo) {
+  operator_->Overwrite(file_, operator_->ReadFile(file_).find(Payload(7)), "#");
+  world_.machine()->disk().set_size_bytes(world_.machine()->disk().used_bytes());
+  Scrub();
+  EXPECT_TRUE(HasLogged("the damaged journal is still needed"));
+  Scrub();
+  EXPECT_EQ(Stats().journal_damaged, 2);
+  world_.machine()->disk().set_size_bytes(uint64_t{1} << 40);
+  Scrub();
+  Scrub();
+  EXPECT_EQ(Stats().journal_damaged, 3);
+  ExpectAllAfterACrash();
 }
 
 TEST_F(ScrubberTest, TooMuchDamageMakesItReadOnly) {

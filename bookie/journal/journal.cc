@@ -80,10 +80,10 @@ class GroupCommitJournal : public Journal {
       : env_(env),
         options_(std::move(options)),
         sizes_(sizes),
-        stream_uuid_(stream_uuid),
         listener_(listener),
         file_(std::move(first_file)),
-        durable_mark_{file_->id, kJournalBlockSizeBytes},
+        stream_{stream_uuid, {file_->id, kJournalBlockSizeBytes}},
+        durable_mark_(stream_.begin),
         changed_(env.executor),
         link_(std::make_shared<GroupCommitJournal*>(this)),
         scope_(env.executor) {
@@ -131,6 +131,17 @@ class GroupCommitJournal : public Journal {
   }
 
   JournalMark DurableMark() const override { return durable_mark_; }
+
+  JournalStream Stream() const override { return stream_; }
+
+  Task<absl::Status> RewriteHeader() override {
+    const std::shared_ptr<JournalFile> file = file_;
+    MutableBuffer block(kJournalBlockSizeBytes, kDirectAlignmentBytes);
+    WriteHeaderBlock(file->header, block.data());
+    absl::Status written = co_await file->file->WriteAt(0, std::move(block).Freeze());
+    if (!written.ok()) Fail(WithContext(written, StrCat("writing the header of ", file->path)));
+    co_return written;
+  }
 
   Task<absl::Status> Trim(JournalMark mark) override {
     if (mark > durable_mark_) {
@@ -273,7 +284,7 @@ class GroupCommitJournal : public Journal {
     const uint64_t offset = file_offset_;
     file_offset_ += batch->size_bytes();
     submitted.end = {file_->id, static_cast<int64_t>(file_offset_)};
-    Buffer bytes = batch->Seal({.stream_uuid = stream_uuid_,
+    Buffer bytes = batch->Seal({.stream_uuid = stream_.uuid,
                                 .sequence = submitted.sequence,
                                 .start_offset = offset,
                                 .durable_sequence = submitted.durable_sequence,
@@ -336,7 +347,7 @@ class GroupCommitJournal : public Journal {
   Task<void> PrepareNextFile() {
     PrepareOptions next = {
         .directory = options_.directory,
-        .header = {.stream_uuid = stream_uuid_,
+        .header = {.stream_uuid = stream_.uuid,
                    .batch_size_max_bytes = static_cast<uint32_t>(sizes_.batch_size_max_bytes),
                    .file_id = file_->id + 1,
                    .previous_file_id = file_->id},
@@ -422,7 +433,6 @@ class GroupCommitJournal : public Journal {
   const Env env_;
   const JournalOptions options_;
   const Sizes sizes_;
-  const uint64_t stream_uuid_;
   JournalListener* const listener_;
 
   absl::Status failure_;  // not ok: poisoned
@@ -447,6 +457,7 @@ class GroupCommitJournal : public Journal {
 
   std::shared_ptr<JournalFile> file_;
   uint64_t file_offset_ = kJournalBlockSizeBytes;
+  const JournalStream stream_;
   JournalMark durable_mark_;
   std::unique_ptr<JournalFile> next_file_;
   std::map<int64_t, uint64_t> own_files_;  // capacity of those that were or are in use, by id

@@ -87,6 +87,12 @@ class Journal {
   // The end of the last durable batch.
   virtual JournalMark DurableMark() const = 0;
 
+  // What this journal writes; files in front of it are an earlier process's.
+  virtual JournalStream Stream() const = 0;
+
+  // Writes the header of the current file anew: it was found damaged. An error poisons the journal.
+  virtual Task<absl::Status> RewriteHeader() = 0;
+
   // Deletes files that lie before `mark`, or keeps a few to be written again, but for the newest
   // backup_files of them. One call at a time; the journal must outlive it.
   //   mark    durable in lastMark already

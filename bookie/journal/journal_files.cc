@@ -115,6 +115,7 @@ Task<absl::StatusOr<std::unique_ptr<JournalFile>>> PrepareJournalFile(
       is_reused ? options.spare->path : PreparedPath(options.directory, options.header.file_id);
   auto result = std::make_unique<JournalFile>();
   result->id = options.header.file_id;
+  result->header = options.header;
   result->path = StrCat(options.directory, "/", name);
   if (!is_reused) STELE_CO_TRY_OK(co_await RemoveIfThere(files, prepared));
   const auto create = is_reused ? OpenOptions::Create::kNever : OpenOptions::Create::kMustBeNew;

@@ -63,6 +63,7 @@ Task<absl::StatusOr<SpareFile>> SetAsideJournalFile(FileSystem* files, std::stri
 // One file, ready for batches from kJournalBlockSizeBytes up to its capacity.
 struct JournalFile {
   int64_t id = 0;
+  StreamHeader header;
   std::string path;
   uint64_t capacity_bytes = 0;
   std::unique_ptr<File> file;  // Sync::kEachWrite

@@ -94,8 +94,8 @@ Task<std::string> FindMissingCopy(Env env, const WireWatch* watch, const Hazards
       if (hazards->is_gone(host)) {
         co_return StrCat("ledger ", ledger.value(), " names ", host, ", which is gone");
       }
-      if (hazards->is_excused(host) || watch->Has(host, ledger, entry)) continue;
-      // It may have got it and never said so.
+      if (hazards->is_excused(host)) continue;
+      // What it was seen to have may be damaged since, until a scrub has repaired it.
       if (!asked.contains(host)) asked[host] = co_await AskWhatItHas(env, host, ledger);
       if (asked[host].has_value() && asked[host]->Contains(entry)) continue;
       co_return StrCat("ledger ", ledger.value(), " entry ", entry.value(), " is not on ", host);

@@ -57,6 +57,13 @@ Task<void> WriteWhole(Env env, std::string path, std::string content) {
   STELE_CO_ASSERT_OK(co_await env.files->SyncDirectory(kJournalDirectory));
 }
 
+Task<void> Overwrite(Env env, std::string path, uint64_t offset, std::string bytes) {
+  STELE_CO_ASSIGN(const std::unique_ptr<File> file,
+                  co_await env.files->Open(path, {.access = OpenOptions::Access::kReadWrite}));
+  STELE_CO_ASSERT_OK(co_await file->WriteAt(offset, Buffer::FromString(std::move(bytes))));
+  STELE_CO_ASSERT_OK(co_await file->Sync());
+}
+
 }  // namespace
 
 void RecordingListener::OnDurable(uint64_t sequence) {
@@ -184,10 +191,9 @@ void JournalRig::RemoveFile(std::string name) {
 }
 
 void JournalRig::FlipByte(std::string name, size_t offset) {
-  std::string content = ReadFile(name);
+  const std::string content = ReadFile(name);
   ASSERT_LT(offset, content.size());
-  content[offset] = static_cast<char>(content[offset] ^ 0x40);
-  WriteFile(name, std::move(content));
+  Run(Overwrite(env, PathOf(name), offset, std::string(1, content[offset] ^ 0x40)));
 }
 
 }  // namespace stele::bookie

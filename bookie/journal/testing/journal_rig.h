@@ -87,7 +87,7 @@ class JournalRig {
   // Replaces or makes the file, durable.
   void WriteFile(std::string name, std::string content);
   void RemoveFile(std::string name);
-  // Changes one byte, durable.
+  // Changes one byte, durable, also of a file that is being written.
   void FlipByte(std::string name, size_t offset);
 
   simulation::World world;
