@@ -12,6 +12,11 @@ constexpr absl::Duration kBurst = absl::Milliseconds(100);
 constexpr absl::Duration kLookAgain = absl::Milliseconds(200);
 // Of one charge: more than any entry, and no product overflows.
 constexpr int64_t kChargeMaxBytes = int64_t{1} << 32;
+// So long a request counts as being on its way, however long it takes: one to a bookie that hangs
+// must not keep others from finding that out.
+constexpr absl::Duration kTurnMax = absl::Milliseconds(500);
+// A request costs as much as so many bytes, at least.
+constexpr int64_t kRequestMinBytes = 4096;
 
 }  // namespace
 
@@ -39,39 +44,58 @@ void RepairThrottle::SetLimits(const metadata::RepairLimits& limits, int64_t wor
                             : std::max<int64_t>(limits.cluster / std::max<int64_t>(workers, 1), 1);
   cluster_.SetRate(share, now);
   check_.SetRate(limits.check, now);
-  for (auto& [bookie, bucket] : sources_) bucket.SetRate(limits.source, now);
-  for (auto& [bookie, bucket] : targets_) bucket.SetRate(limits.target, now);
+  for (auto& [bookie, lane] : sources_) lane.bucket.SetRate(limits.source, now);
+  for (auto& [bookie, lane] : targets_) lane.bucket.SetRate(limits.target, now);
 }
 
-TokenBucket& RepairThrottle::BucketOf(std::map<BookieId, TokenBucket>* buckets,
-                                      const BookieId& bookie, int64_t rate) {
-  TokenBucket& bucket = (*buckets)[bookie];
-  bucket.SetRate(rate, env_.clock->Now());
-  return bucket;
+RepairThrottle::Lane& RepairThrottle::LaneOf(Lanes* lanes, const BookieId& bookie, int64_t rate) {
+  Lane& lane = lanes->try_emplace(bookie, env_.executor).first->second;
+  lane.bucket.SetRate(rate, env_.clock->Now());
+  return lane;
 }
 
-Task<void> RepairThrottle::AcquireRead(BookieId source, int64_t bytes) {
+Task<RepairThrottle::Turn> RepairThrottle::Enter(Lane* lane, int64_t bytes) {
+  Turn turn;
+  turn.lane_ = lane;
+  turn.bytes_ = std::max(bytes, kRequestMinBytes);
+  turn.place_ = std::make_shared<Permits::Hold>(co_await lane->on_their_way.Acquire(turn.bytes_));
+  turn.since_ = env_.clock->Now();
+  turn.patience_ = env_.clock->CallAt(turn.since_ + kTurnMax,
+                                      [place = turn.place_] { *place = Permits::Hold(); });
+  co_return turn;
+}
+
+Task<void> RepairThrottle::Answered(Turn turn) {
+  const MonotonicTime now = env_.clock->Now();
+  const absl::Duration took = now - turn.since_;
+  turn.lane_->window.OnAnswer(turn.bytes_, took, now);
+  turn.lane_->on_their_way.Resize(turn.lane_->window.bytes());
+  const absl::Duration pause = turn.lane_->window.PauseAfter(turn.bytes_, took);
+  if (pause > absl::ZeroDuration()) co_await SleepFor(env_.executor, env_.clock, pause);
+}
+
+Task<RepairThrottle::Turn> RepairThrottle::AcquireRead(BookieId source, int64_t bytes) {
   for (;;) {
     const MonotonicTime now = env_.clock->Now();
-    TokenBucket& bucket = BucketOf(&sources_, source, limits_.source);
-    const MonotonicTime ready = bucket.ReadyAt(now);
+    Lane& lane = LaneOf(&sources_, source, limits_.source);
+    const MonotonicTime ready = lane.bucket.ReadyAt(now);
     if (ready <= now) {
-      bucket.Charge(bytes, now);
-      co_return;
+      lane.bucket.Charge(bytes, now);
+      co_return co_await Enter(&lane, bytes);
     }
     co_await SleepUntil(env_.executor, env_.clock, std::min(ready, now + kLookAgain));
   }
 }
 
-Task<void> RepairThrottle::AcquireWrite(BookieId target, int64_t bytes) {
+Task<RepairThrottle::Turn> RepairThrottle::AcquireWrite(BookieId target, int64_t bytes) {
   for (;;) {
     const MonotonicTime now = env_.clock->Now();
-    TokenBucket& bucket = BucketOf(&targets_, target, limits_.target);
-    const MonotonicTime ready = std::max(bucket.ReadyAt(now), cluster_.ReadyAt(now));
+    Lane& lane = LaneOf(&targets_, target, limits_.target);
+    const MonotonicTime ready = std::max(lane.bucket.ReadyAt(now), cluster_.ReadyAt(now));
     if (ready <= now) {
-      bucket.Charge(bytes, now);
+      lane.bucket.Charge(bytes, now);
       cluster_.Charge(bytes, now);
-      co_return;
+      co_return co_await Enter(&lane, bytes);
     }
     co_await SleepUntil(env_.executor, env_.clock, std::min(ready, now + kLookAgain));
   }
@@ -90,12 +114,12 @@ Task<void> RepairThrottle::AcquireCheck(int64_t bytes) {
 }
 
 void RepairThrottle::CorrectRead(const BookieId& source, int64_t more) {
-  BucketOf(&sources_, source, limits_.source).Charge(more, env_.clock->Now());
+  LaneOf(&sources_, source, limits_.source).bucket.Charge(more, env_.clock->Now());
 }
 
 void RepairThrottle::CorrectWrite(const BookieId& target, int64_t more) {
   const MonotonicTime now = env_.clock->Now();
-  BucketOf(&targets_, target, limits_.target).Charge(more, now);
+  LaneOf(&targets_, target, limits_.target).bucket.Charge(more, now);
   cluster_.Charge(more, now);
 }
 

@@ -1,14 +1,20 @@
 // RepairThrottle: how fast repair may move bytes: for all workers of the cluster, from one source,
-// to one target. Limits may change at any time.
+// to one target. Limits may change at any time. Besides, each bookie is asked only for what it does
+// beside its clients' work (repair_window.h).
 #pragma once
 
 #include <cstdint>
 #include <map>
+#include <memory>
 
 #include "absl/time/time.h"
+#include "autorecovery/repair_window.h"
+#include "common/async/executor.h"
+#include "common/async/permits.h"
 #include "common/async/task.h"
 #include "common/base/ids.h"
 #include "common/base/time.h"
+#include "common/seams/clock.h"
 #include "common/seams/env.h"
 #include "metadata/autorecovery_records.h"
 
@@ -39,10 +45,17 @@ class RepairThrottle {
   //   workers   of the cluster, which share limits.cluster evenly; at least 1
   void SetLimits(const metadata::RepairLimits& limits, int64_t workers);
 
+  // A request that may be sent: to be given back when it is answered, or destroyed when it fails.
+  // One that takes very long holds up nobody behind it.
+  class Turn;
+
   // Waits until about `bytes` may be read from `source`, and counts them.
-  Task<void> AcquireRead(BookieId source, int64_t bytes);
+  Task<Turn> AcquireRead(BookieId source, int64_t bytes);
   // The same for bytes written to `target`, which count for the cluster as well.
-  Task<void> AcquireWrite(BookieId target, int64_t bytes);
+  Task<Turn> AcquireWrite(BookieId target, int64_t bytes);
+  // The bookie has done it. Leaves it alone for a moment where it should be. What failed says
+  // nothing of how busy it is: destroy its turn.
+  Task<void> Answered(Turn turn);
   // For the auditor's checks.
   Task<void> AcquireCheck(int64_t bytes);
 
@@ -52,15 +65,33 @@ class RepairThrottle {
   void CorrectCheck(int64_t more);
 
  private:
-  TokenBucket& BucketOf(std::map<BookieId, TokenBucket>* buckets, const BookieId& bookie,
-                        int64_t rate);
+  // What one bookie is asked for in one direction, and how much of it is on its way.
+  struct Lane {
+    explicit Lane(Executor* executor) : on_their_way(executor, window.bytes()) {}
+    TokenBucket bucket;
+    RepairWindow window;
+    Permits on_their_way;
+  };
+  using Lanes = std::map<BookieId, Lane>;
+  Lane& LaneOf(Lanes* lanes, const BookieId& bookie, int64_t rate);
+  Task<Turn> Enter(Lane* lane, int64_t bytes);
 
   Env env_;
   metadata::RepairLimits limits_;
   TokenBucket cluster_;
   TokenBucket check_;
-  std::map<BookieId, TokenBucket> sources_;
-  std::map<BookieId, TokenBucket> targets_;
+  Lanes sources_;
+  Lanes targets_;
+};
+
+class RepairThrottle::Turn {
+ private:
+  friend class RepairThrottle;
+  Lane* lane_ = nullptr;
+  int64_t bytes_ = 0;
+  MonotonicTime since_;
+  std::shared_ptr<Permits::Hold> place_;
+  std::unique_ptr<Timer> patience_;  // gives the place back
 };
 
 }  // namespace stele::autorecovery

@@ -1,5 +1,8 @@
 #include "autorecovery/repair_throttle.h"
 
+#include <algorithm>
+#include <utility>
+
 #include <gtest/gtest.h>
 
 #include "common/async/task_scope.h"
@@ -72,6 +75,62 @@ TEST(RepairThrottleTest, LimitsHoldAndChangeWhileAllRuns) {
   bytes = 0;
   run_for(absl::Seconds(10));
   EXPECT_NEAR(static_cast<double>(bytes), 500'000, 50'000);
+}
+
+struct Traffic {
+  absl::Duration answer_takes = absl::Milliseconds(1);
+  bool is_hanging = false;
+  int64_t on_their_way = 0;
+  int64_t most = 0;
+  int64_t sent = 0;
+};
+
+// Copies of 64 KiB, for ever, to a bookie that answers as `traffic` says.
+Task<void> CopyTo(Env env, RepairThrottle* throttle, Traffic* traffic) {
+  for (;;) {
+    auto turn = co_await throttle->AcquireWrite(BookieId("b:1"), 64 << 10);
+    ++traffic->sent;
+    traffic->most = std::max(traffic->most, ++traffic->on_their_way);
+    co_await SleepFor(env.executor, env.clock,
+                      traffic->is_hanging ? absl::Hours(1) : traffic->answer_takes);
+    --traffic->on_their_way;
+    co_await throttle->Answered(std::move(turn));
+  }
+}
+
+TEST(RepairThrottleTest, HowMuchIsOnItsWayFollowsFromHowLongAnswersTake) {
+  simulation::World world({.seed = 1});
+  simulation::SimProcess* const process = world.AddProcess(world.AddMachine("host"), "process");
+  const Env env = world.env(process);
+  const auto run_for = [&](absl::Duration duration) {
+    EXPECT_TRUE(world.scheduler().RunFor(duration).ok());
+  };
+  RepairThrottle throttle(env);
+  Traffic traffic;
+  TaskScope scope(env.executor);
+  for (int i = 0; i < 100; ++i) scope.Spawn(CopyTo(env, &throttle, &traffic));
+  run_for(absl::Microseconds(500));
+  EXPECT_EQ(traffic.most, 1);
+  run_for(absl::Seconds(5));
+  EXPECT_EQ(traffic.most, 100) << "all that there are";
+  traffic.answer_takes = absl::Milliseconds(8);
+  run_for(absl::Seconds(2));
+  traffic.sent = 0;
+  run_for(absl::Seconds(2));
+  EXPECT_NEAR(static_cast<double>(traffic.sent) * (64 << 10), 2.0 * RepairWindow::kRateMin,
+              0.2 * RepairWindow::kRateMin);
+}
+
+TEST(RepairThrottleTest, ABookieThatHangsKeepsNobodyWaitingForLong) {
+  simulation::World world({.seed = 1});
+  simulation::SimProcess* const process = world.AddProcess(world.AddMachine("host"), "process");
+  const Env env = world.env(process);
+  RepairThrottle throttle(env);
+  Traffic traffic{.is_hanging = true};
+  TaskScope scope(env.executor);
+  for (int i = 0; i < 10; ++i) scope.Spawn(CopyTo(env, &throttle, &traffic));
+  EXPECT_TRUE(world.scheduler().RunFor(absl::Seconds(5)).ok());
+  EXPECT_EQ(traffic.sent, 10);
 }
 
 }  // namespace

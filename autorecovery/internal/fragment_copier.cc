@@ -111,8 +111,10 @@ class Copier : private client::AddSink {
 
   Task<bool> IsThere(size_t target_index, EntryId entry) {
     const BookieId bookie = targets_[target_index].repair.new_bookie;
-    co_await context_->throttle->AcquireRead(bookie, entry_size_);
-    co_return (co_await ReadCopy(context_->client, keys_, bookie, ledger_, entry)).ok();
+    RepairThrottle::Turn turn = co_await context_->throttle->AcquireRead(bookie, entry_size_);
+    const bool is_there = (co_await ReadCopy(context_->client, keys_, bookie, ledger_, entry)).ok();
+    if (is_there) co_await context_->throttle->Answered(std::move(turn));
+    co_return is_there;
   }
 
   // A good copy from any member that is up and is not itself waiting for the entry.
@@ -129,13 +131,14 @@ class Copier : private client::AddSink {
         evidence.emplace_back(bookie, "is not registered");
         continue;
       }
-      co_await context_->throttle->AcquireRead(bookie, entry_size_);
+      RepairThrottle::Turn turn = co_await context_->throttle->AcquireRead(bookie, entry_size_);
       const MonotonicTime begun = Now();
       absl::StatusOr<wire::VerifiedEntry> copy =
           co_await ReadCopy(context_->client, keys_, bookie, ledger_, entry);
       CopyMeters& meters = context_->meters;
       meters.reads.Record(copy.ok(), begun, Now());
       if (copy.ok()) {
+        co_await context_->throttle->Answered(std::move(turn));
         const auto size = static_cast<int64_t>(copy->payload.size());
         ++meters.entries_read;
         meters.bytes_read.Record(Now(), size);
@@ -161,7 +164,8 @@ class Copier : private client::AddSink {
     const MemberRepair& repair = targets_[target_index].repair;
     const BookieId bookie = repair.new_bookie;
     const auto size = static_cast<int64_t>(copy.payload.size());
-    co_await context_->throttle->AcquireWrite(bookie, size);
+    RepairThrottle::Turn turn = co_await context_->throttle->AcquireWrite(bookie, size);
+    if (!result_.status.ok()) co_return MakeError(ErrorCode::kStopped, "the fragment has failed");
     const EntryId entry = copy.header.entry;
     // A member may have become read-only; what belongs to it, it takes all the same.
     const auto priority = repair.IsInPlace() ? client::OutgoingAdd::Priority::kHigh
@@ -192,6 +196,7 @@ class Copier : private client::AddSink {
     if (back->payload != copy.payload || back->header.length_bytes != copy.header.length_bytes) {
       co_return MakeError(ErrorCode::kDigestMismatch, "it gives back another entry");
     }
+    co_await context_->throttle->Answered(std::move(turn));
     co_return absl::OkStatus();
   }
 

@@ -46,7 +46,7 @@ class Permits {
   // as all that there is.
   Task<Hold> Acquire(int64_t amount) {
     amount = std::clamp<int64_t>(amount, 0, count_);
-    if (!waiting_.empty() || amount > free_) {
+    if (!waiting_.empty() || !Fits(amount)) {
       Completion<bool> turn(executor_);
       const auto place = waiting_.insert(waiting_.end(), {amount, turn.GetCompleter()});
       // A waiter that is destroyed leaves the queue, or gives back what it was given.
@@ -57,6 +57,13 @@ class Permits {
       free_ -= amount;
     }
     co_return Hold(this, amount);
+  }
+
+  // There are so many from now on. What is held beyond that is not taken away.
+  void Resize(int64_t count) {
+    free_ += count - count_;
+    count_ = count;
+    Release(0);
   }
 
   int64_t free() const { return free_; }
@@ -79,9 +86,12 @@ class Permits {
     }
   };
 
+  // Whoever asked when there was more gets it alone.
+  bool Fits(int64_t amount) const { return amount <= free_ || free_ == count_; }
+
   void Release(int64_t amount) {
     free_ += amount;
-    while (!waiting_.empty() && waiting_.front().amount <= free_) {
+    while (!waiting_.empty() && Fits(waiting_.front().amount)) {
       Waiter& next = waiting_.front();
       free_ -= next.amount;
       next.is_given = true;
@@ -91,7 +101,7 @@ class Permits {
   }
 
   Executor* executor_;
-  const int64_t count_;
+  int64_t count_;
   int64_t free_;
   std::list<Waiter> waiting_;
   std::list<Waiter> given_;  // have theirs, and have not run since

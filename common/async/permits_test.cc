@@ -60,6 +60,51 @@ TEST(PermitsTest, MoreThanThereIsIsAllThatThereIs) {
   EXPECT_EQ(permits.free(), 0);
 }
 
+TEST(PermitsTest, ANewCountHoldsAtOnceForThoseWhoWait) {
+  QueueExecutor executor;
+  Permits permits(&executor, 10);
+  std::vector<Permits::Hold> holds;
+  TaskScope scope(&executor);
+  scope.Spawn(Take(&permits, 10, &holds));
+  scope.Spawn(Take(&permits, 8, &holds));
+  scope.Spawn(Take(&permits, 2, &holds));
+  executor.Run();
+  EXPECT_EQ(holds.size(), 1u);
+  permits.Resize(18);
+  executor.Run();
+  EXPECT_EQ(holds.size(), 2u);
+  permits.Resize(4);
+  EXPECT_EQ(permits.free(), 4 - 18);
+  holds.erase(holds.begin());
+  executor.Run();
+  EXPECT_EQ(holds.size(), 1u) << "what is held is still more than there is";
+  holds.clear();
+  executor.Run();
+  EXPECT_EQ(holds.size(), 1u);
+  EXPECT_EQ(permits.free(), 2);
+}
+
+TEST(PermitsTest, WhoAskedWhenThereWasMoreGetsItWhenNobodyHoldsAny) {
+  QueueExecutor executor;
+  Permits permits(&executor, 10);
+  std::vector<Permits::Hold> holds;
+  TaskScope scope(&executor);
+  scope.Spawn(Take(&permits, 1, &holds));
+  scope.Spawn(Take(&permits, 10, &holds));
+  scope.Spawn(Take(&permits, 1, &holds));
+  executor.Run();
+  permits.Resize(3);
+  executor.Run();
+  EXPECT_EQ(holds.size(), 1u);
+  holds.clear();
+  executor.Run();
+  EXPECT_EQ(holds.size(), 1u);
+  holds.clear();
+  executor.Run();
+  EXPECT_EQ(holds.size(), 1u);
+  EXPECT_EQ(permits.free(), 2);
+}
+
 TEST(PermitsTest, WaitersThatAreDestroyedHoldNothingUp) {
   QueueExecutor executor;
   Permits permits(&executor, 10);

@@ -111,6 +111,22 @@ def bytes_below(directory):
                if name.endswith(".log"))
 
 
+class Usage:
+    """Of the processes that run: seconds of processors, bytes from and to the device, so far."""
+
+    def __init__(self, cluster):
+        ticks = self.read = self.written = 0
+        for process in cluster.processes.values():
+            if process.poll() is None:
+                with open(f"/proc/{process.pid}/stat", encoding="utf-8") as stat:
+                    ticks += sum(int(field) for field in stat.read().rpartition(")")[2].split()[11:13])
+                with open(f"/proc/{process.pid}/io", encoding="utf-8") as io:
+                    counts = dict(line.split(": ") for line in io.read().splitlines())
+                self.read += int(counts["read_bytes"])
+                self.written += int(counts["write_bytes"])
+        self.processors = ticks / os.sysconf("SC_CLK_TCK")
+
+
 def device_rate(directory):
     """Bytes per second of one direct sequential stream of a gigabyte."""
     path = f"{directory}/dd"
@@ -199,14 +215,19 @@ def large(cluster, on_each_bytes=5 << 30):
     device = device_rate(cluster.data)
     cluster.start_autorecovery()
     killed = cluster.kill("b1")
+    before = Usage(cluster)
     line = cluster.wait_repaired()
     repaired = time.monotonic() - killed
+    used = Usage(cluster)
     proof = cluster.run("cluster", "fsck", "--mode", "availability", "--json").stdout.strip()
     proven = time.monotonic() - killed
     copied = number("bytes_since_start", line)
     print_figures(stored_on_the_bookie_bytes=stored, said=line, seconds_until_repaired=repaired, seconds_until_proven=proven,
                   copied_bytes_per_second=copied / repaired, device_bytes_per_second=device,
-                  share_of_the_device=copied / repaired / device, share_with_the_journal=2 * copied / repaired / device,
+                  share_of_the_device=copied / repaired / device,
+                  processor_ns_per_copied_byte=(used.processors - before.processors) / copied * 1e9,
+                  device_reads_per_copied_byte=(used.read - before.read) / copied,
+                  device_writes_per_copied_byte=(used.written - before.written) / copied,
                   fsck=proof)
 
 
