@@ -25,7 +25,8 @@ struct DumpOptions {
 // Gets one record after the other: what was found, in the order of the file.
 using Emit = std::function<void(const shell::Record&)>;
 
-// Each gives the number of damaged places. Errors: the file cannot be read, or is no such file.
+// Each gives the number of damaged places. Errors: the file cannot be read, or is no such file; of
+// an extent run a place that cannot be read is a damaged one.
 Task<absl::StatusOr<int64_t>> DumpJournal(Env env, DumpOptions options, Emit emit);
 Task<absl::StatusOr<int64_t>> DumpEntryLog(Env env, DumpOptions options, Emit emit);
 // An index file, whose ledger is taken from its name, or an extent run.

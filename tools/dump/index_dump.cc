@@ -96,6 +96,8 @@ class ExtentRunDump {
   Task<absl::StatusOr<int64_t>> Run();
 
  private:
+  // nullopt: the disk does not give them, and that is shown.
+  Task<absl::StatusOr<std::optional<Buffer>>> Read(uint64_t offset, size_t size);
   Task<absl::Status> ReadFooter(uint64_t offset);
   Task<absl::Status> DumpTail(uint64_t size);
   Task<absl::Status> DumpBlock(uint32_t number);
@@ -126,9 +128,21 @@ Task<absl::StatusOr<int64_t>> ExtentRunDump::Run() {
   co_return damages_;
 }
 
+Task<absl::StatusOr<std::optional<Buffer>>> ExtentRunDump::Read(uint64_t offset, size_t size) {
+  absl::StatusOr<Buffer> bytes = co_await file_->ReadAt(offset, size);
+  if (CodeOf(bytes.status()) == ErrorCode::kIoError) {
+    OnDamage(offset, bytes.status());
+    co_return std::nullopt;
+  }
+  STELE_CO_TRY_OK(bytes.status());
+  co_return *std::move(bytes);
+}
+
 Task<absl::Status> ExtentRunDump::ReadFooter(uint64_t offset) {
-  STELE_CO_TRY(const Buffer bytes, co_await file_->ReadAt(offset, bookie::kExtentFooterBytes));
-  const auto footer = bookie::ParseExtentFooter(bytes.view());
+  STELE_CO_TRY(const std::optional<Buffer> bytes,
+               co_await Read(offset, bookie::kExtentFooterBytes));
+  if (!bytes.has_value()) co_return absl::OkStatus();
+  const auto footer = bookie::ParseExtentFooter(bytes->view());
   if (CodeOf(footer.status()) == ErrorCode::kUnsupported) co_return footer.status();
   if (!footer.ok()) {
     OnDamage(offset, footer.status());
@@ -151,16 +165,18 @@ Task<absl::Status> ExtentRunDump::DumpTail(uint64_t size) {
     OnDamage(at, MakeError(ErrorCode::kCorruptData, "the file ends before its tail does"));
     co_return absl::OkStatus();
   }
-  STELE_CO_TRY(const Buffer bytes, co_await file_->ReadAt(at, footer_->tail_bytes));
-  const auto tail = bookie::ParseExtentTail(bytes.view(), *footer_);
+  STELE_CO_TRY(const std::optional<Buffer> bytes, co_await Read(at, footer_->tail_bytes));
+  if (!bytes.has_value()) co_return absl::OkStatus();
+  const auto tail = bookie::ParseExtentTail(bytes->view(), *footer_);
   if (!tail.ok()) OnDamage(at, tail.status());
   co_return absl::OkStatus();
 }
 
 Task<absl::Status> ExtentRunDump::DumpBlock(uint32_t number) {
   const uint64_t at = bookie::ExtentBlockOffset(number);
-  STELE_CO_TRY(Buffer bytes, co_await file_->ReadAt(at, bookie::kExtentBlockBytes));
-  const auto block = bookie::ExtentBlock::Parse(std::move(bytes), numbers_, number);
+  STELE_CO_TRY(std::optional<Buffer> bytes, co_await Read(at, bookie::kExtentBlockBytes));
+  if (!bytes.has_value()) co_return absl::OkStatus();
+  const auto block = bookie::ExtentBlock::Parse(*std::move(bytes), numbers_, number);
   if (!block.ok()) {
     OnDamage(at, block.status());
     co_return absl::OkStatus();

@@ -1,4 +1,5 @@
 // What the dump of an extent run shows, of a good one and of damaged ones.
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <vector>
@@ -6,6 +7,7 @@
 #include <gtest/gtest.h>
 
 #include "bookie/storage/extent_format.h"
+#include "common/base/errors.h"
 #include "common/base/strings.h"
 #include "common/base/try.h"
 #include "simulation/world.h"
@@ -37,11 +39,29 @@ std::string MakeRun() {
   return builder.FirstPage() + rest;
 }
 
+// The disk does not give one place.
+struct BadPlace final : simulation::FileFaults {
+  absl::Status BeforeOperation(const simulation::FileRequest& request) override {
+    const bool strikes = request.operation == simulation::FileOperation::kRead &&
+                         request.offset <= offset && offset < request.offset + request.size;
+    return strikes ? MakeError(ErrorCode::kIoError, "injected") : absl::OkStatus();
+  }
+  uint64_t offset = UINT64_MAX;
+};
+
 struct IndexDumpTest : testing::Test {
   IndexDumpTest()
       : world({.seed = 1}),
         machine(world.AddMachine("machine")),
-        process(world.AddProcess(machine, "stele")) {}
+        process(world.AddProcess(machine, "stele")) {
+    machine->disk().set_faults(&bad_place);
+  }
+  // Is that shown once?
+  bool ShowsDamageAt(uint64_t offset) const {
+    const std::string begin = StrCat("kind=damaged offset=", offset, " ");
+    return std::count_if(lines.begin(), lines.end(),
+                         [&](const std::string& line) { return line.starts_with(begin); }) == 1;
+  }
 
   static Task<void> Dump(Env env, std::string content, DumpOptions options,
                          std::vector<std::string>* lines,
@@ -66,6 +86,7 @@ struct IndexDumpTest : testing::Test {
     return *damaged;
   }
 
+  BadPlace bad_place;
   simulation::World world;
   simulation::SimMachine* machine;
   simulation::SimProcess* process;
@@ -103,17 +124,28 @@ TEST_F(IndexDumpTest, ShowsEachDamageWhereItLies) {
     const auto damaged = Dump(content);
     ASSERT_TRUE(damaged.ok()) << damaged.status();
     EXPECT_EQ(*damaged, 1);
-    int shown = 0;
-    for (const std::string& line : lines) {
-      shown += line.starts_with(StrCat("kind=damaged offset=", offset, " ")) ? 1 : 0;
-    }
-    EXPECT_EQ(shown, 1);
+    EXPECT_TRUE(ShowsDamageAt(offset));
   }
   // Without a footer the blocks are shown all the same.
   std::string content = run;
   content[0] = content[run.size() - 40] = 'x';
   EXPECT_EQ(*Dump(content), 3);
   EXPECT_EQ(lines.size(), 2u + 4u + 1u);
+}
+
+TEST_F(IndexDumpTest, GoesOnBehindAPlaceThatCannotBeRead) {
+  const std::string run = MakeRun();
+  const uint64_t tail_at = ExtentBlockOffset(1);
+  for (const uint64_t offset : {uint64_t{0}, ExtentBlockOffset(0), tail_at, run.size() - 40}) {
+    SCOPED_TRACE(offset);
+    bad_place.offset = offset;
+    const auto damaged = Dump(run);
+    ASSERT_TRUE(damaged.ok()) << damaged.status();
+    EXPECT_EQ(*damaged, 1);
+    EXPECT_TRUE(ShowsDamageAt(offset));
+    const bool is_block = offset == ExtentBlockOffset(0);
+    EXPECT_EQ(lines.size(), is_block ? 3u : offset == tail_at ? 7u : 6u);
+  }
 }
 
 }  // namespace
