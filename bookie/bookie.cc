@@ -74,6 +74,7 @@ class Node final : public Bookie {
 
  private:
   Task<absl::Status> OpenStorage();
+  Task<absl::Status> OnLedgersLost();
   void MakeLimbo();
   Task<absl::Status> RecoverJournals(bool ledgers_lost);
   Task<absl::Status> CheckpointReplayed();
@@ -176,6 +177,7 @@ Task<absl::Status> Node::OpenStorage() {
             log_->Write(LogLevel::kInfo, "the index is being converted to stele.indexFormat",
                         {{"ledgers", ledgers}, {"of", of}});
           },
+      .on_ledgers_lost = [this] { return OnLedgersLost(); },
       .entry_log_size_max_bytes = options_.entry_log_size_max_bytes,
       .memtable_max_bytes = options_.memtable_max_bytes,
       .open_index_files_max = options_.open_index_files_max,
@@ -197,6 +199,12 @@ Task<absl::Status> Node::OpenStorage() {
     if (CodeOf(deleted) != ErrorCode::kDiskFull) STELE_CO_TRY_OK(deleted);
   }
   co_return absl::OkStatus();
+}
+
+// They must not be taken for new ones: as after any loss, metadata is asked which there are.
+Task<absl::Status> Node::OnLedgersLost() {
+  log_->Write(LogLevel::kError, "the index is damaged so that ledgers may have been lost with it");
+  co_return co_await ForgetAge(env_.files, directories_->index_currents());
 }
 
 // Everything that was acknowledged and not checkpointed comes back, and is checkpointed before the

@@ -42,6 +42,16 @@ Task<int64_t> HighestAge(FileSystem* files, std::vector<std::string> directories
   co_return highest;
 }
 
+Task<absl::Status> ForgetAge(FileSystem* files, std::vector<std::string> directories) {
+  for (const std::string& directory : directories) {
+    const absl::Status removed =
+        co_await files->Remove(StrCat(directory, "/", metadata::kAgeFileName));
+    if (CodeOf(removed) != ErrorCode::kNoSuchFile) STELE_CO_TRY_OK(removed);
+    STELE_CO_TRY_OK(co_await files->SyncDirectory(directory));
+  }
+  co_return absl::OkStatus();
+}
+
 DataAge::DataAge(FileSystem* files, std::vector<std::string> directories,
                  metadata::BookieAge in_store)
     : files_(files), directories_(std::move(directories)), in_store_(std::move(in_store)) {}

@@ -1,7 +1,8 @@
 // DataAge: how old a bookie's data are: a number in each of its directories and in the metadata
 // store (metadata/bookie_age.h), raised at each start and every so often while it runs: first in
 // the directories, durable, then in the store. A directory that is behind the store was emptied
-// below its cookie, or set back to an older snapshot: it has lost what this bookie has promised.
+// below its cookie, or set back to an older snapshot: it has lost what this bookie has promised. So
+// has one whose index is damaged in a way that hides what is missing (ForgetAge).
 //
 // Not noticed: that a directory was set back to what it was after the last raise.
 #pragma once
@@ -25,6 +26,9 @@ inline constexpr absl::Duration kRaiseInterval = absl::Minutes(1);
 // The highest that any of these `current` directories has; 0: none has one. What is no number, or
 // cannot be read, counts as 0.
 Task<int64_t> HighestAge(FileSystem* files, std::vector<std::string> directories);
+
+// Makes the data of these directories count as behind, for good: a part of them was lost.
+Task<absl::Status> ForgetAge(FileSystem* files, std::vector<std::string> directories);
 
 class DataAge {
  public:

@@ -6,6 +6,7 @@
 #include <gtest/gtest.h>
 
 #include "bookie/limbo_rig.h"
+#include "bookie/storage/extent_format.h"
 #include "common/base/strings.h"
 
 namespace stele::bookie {
@@ -161,6 +162,42 @@ TEST_P(LimboTest, ADirectoryWithoutAnAgeIsBehindAndWhatItHasIsServed) {
     EXPECT_EQ(CodeOfRead(5), ReplyCode::kNoSuchEntry);
   }
   EXPECT_EQ(peers_.asked, 0);
+}
+
+class LimboOfExtentsTest : public LimboTest {
+ protected:
+  // So that nothing of its rows is left.
+  void DamageRuns() {
+    const std::string directory = "/data/ledgers/current/extents";
+    for (const std::string& name : operator_->List(directory)) {
+      if (!name.ends_with(kExtentRunSuffix)) continue;
+      const std::string path = StrCat(directory, "/", name);
+      const std::string run = operator_->ReadFile(path);
+      const auto footer = ParseExtentFooter(run.substr(0, kExtentFooterBytes));
+      ASSERT_TRUE(footer.ok()) << footer.status();
+      for (uint32_t block = 0; block <= footer->blocks; ++block) {  // the last is the tail
+        operator_->Overwrite(path, ExtentBlockOffset(block), "\xff");
+      }
+    }
+  }
+};
+INSTANTIATE_TEST_SUITE_P(Formats, LimboOfExtentsTest, testing::Values(IndexFormat::kExtents));
+
+// Metadata knows it, and no entry log does.
+TEST_P(LimboOfExtentsTest, AFenceThatLayInADamagedPartOfTheIndexIsNotForgotten) {
+  operator_->CreateLedger(kLater);
+  EXPECT_NE(world_.CodeOfCall(kLaterRequests.FencingRead(0)), ReplyCode::kFenced);
+  EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Add(0, "zero")), ReplyCode::kFenced);
+  ASSERT_TRUE(world_.Stop().ok());
+  DamageRuns();
+  for (int round = 0; round < 3; ++round) {
+    Start();
+    EXPECT_TRUE(HasLogged("ledgers may have been lost"));
+    EXPECT_EQ(LedgersInLimbo(), 2) << round;
+    EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Read(0)), ReplyCode::kUnknownLedgerState);
+    EXPECT_EQ(world_.CodeOfCall(kLaterRequests.Add(0, "zero")), ReplyCode::kFenced);
+    round == 0 ? world_.Kill() : world_.PowerCut();
+  }
 }
 
 class LimboOfIndexFilesTest : public LimboTest {};

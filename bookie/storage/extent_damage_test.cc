@@ -284,8 +284,7 @@ TEST_F(ExtentStoreTest, ARemovalWhoseBlockIsDamagedStaysOne) {
       SCOPED_TRACE(is_merged);
       MustOpenStore();
       if (is_merged) {
-        WriteOthers(6);
-        ASSERT_EQ(store->run_count(), 1u);
+        WriteUntilAllIsMerged();
         MustOpenStore();
       }
       EXPECT_EQ(store->Contains(kLedger), is_tail_damaged);

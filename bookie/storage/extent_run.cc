@@ -145,9 +145,10 @@ Task<absl::StatusOr<std::shared_ptr<const ExtentRun>>> ExtentRun::OpenDamaged(En
       co_await ReadBlocks(env, &*run, numbers, std::move(others));
   if (!blocks.ok()) co_return WithContext(blocks.status(), path);
   ExtentRunTail tail = blocks->Finish();
+  ExtentRunLosses lost{.blocks = blocks->damaged(), .may_hide_ledgers = blocks->may_hide_ledgers()};
   co_return std::make_shared<const ExtentRun>(env, std::move(path), std::move(run->file),
                                               run->size_bytes, numbers, std::move(tail),
-                                              blocks->damaged());
+                                              std::move(lost));
 }
 
 std::optional<uint8_t> ExtentRun::FlagsOf(LedgerId ledger) const {
@@ -170,7 +171,7 @@ std::pair<uint32_t, uint32_t> ExtentRun::BlocksOf(LedgerId ledger) const {
 
 Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ExtentRun::ReadBlock(
     uint32_t block, bool patiently) const {
-  if (lost_blocks_.contains(block)) {
+  if (lost_.blocks.contains(block)) {
     co_return MakeError(ErrorCode::kCorruptData, StrCat(path_, ": block ", block, " was lost"));
   }
   absl::StatusOr<Buffer> bytes;

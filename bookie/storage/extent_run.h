@@ -29,6 +29,12 @@ struct OtherRuns {
   std::vector<std::shared_ptr<const ExtentRun>> newer;
 };
 
+// What a run has lost that was opened all the same.
+struct ExtentRunLosses {
+  std::set<uint32_t> blocks;  // are not read any more: what is known of the others counts on that
+  bool may_hide_ledgers = false;  // nothing else is left of some, perhaps
+};
+
 // Immutable, and shared by those that read it: it may be replaced, and its file removed, meanwhile.
 class ExtentRun {
  public:
@@ -44,16 +50,15 @@ class ExtentRun {
                                                                             RunNumbers numbers,
                                                                             OtherRuns others);
 
-  // lost_blocks: are not read any more: what is known of the others counts on that.
   ExtentRun(Env env, std::string path, std::unique_ptr<File> file, uint64_t size_bytes,
-            RunNumbers numbers, ExtentRunTail tail, std::set<uint32_t> lost_blocks = {})
+            RunNumbers numbers, ExtentRunTail tail, ExtentRunLosses lost = {})
       : env_(env),
         path_(std::move(path)),
         file_(std::move(file)),
         size_bytes_(size_bytes),
         numbers_(numbers),
         tail_(std::move(tail)),
-        lost_blocks_(std::move(lost_blocks)) {}
+        lost_(std::move(lost)) {}
 
   const std::string& path() const { return path_; }
   uint64_t size_bytes() const { return size_bytes_; }
@@ -63,7 +68,7 @@ class ExtentRun {
 
   // Do the two have the same ledgers and blocks?
   bool IsSame(const ExtentRun& other) const {
-    return tail_ == other.tail_ && lost_blocks_ == other.lost_blocks_;
+    return tail_ == other.tail_ && lost_.blocks == other.lost_.blocks;
   }
 
   // nullopt: the run has nothing of the ledger.
@@ -82,6 +87,8 @@ class ExtentRun {
   // After ReadBlock has failed: the disk did not give it, and not for long enough to call it lost
   // for ever. What makes that final waits.
   bool MayComeBack(uint32_t block) const;
+  // It may have had something of ledgers that are not known any more.
+  bool may_hide_ledgers() const { return lost_.may_hide_ledgers; }
   // The last read of some block failed on the disk.
   bool has_unreadable_blocks() const { return !unreadable_since_.empty(); }
 
@@ -92,7 +99,7 @@ class ExtentRun {
   uint64_t size_bytes_;
   RunNumbers numbers_;
   ExtentRunTail tail_;
-  std::set<uint32_t> lost_blocks_;
+  ExtentRunLosses lost_;
   // Could not be read in all the time that ReadPatiently takes: one try is enough from then on.
   mutable std::map<uint32_t, MonotonicTime> unreadable_since_;
 };

@@ -70,14 +70,17 @@ void TailFromBlocks::CloseHole(std::optional<LedgerId> next) {
     if (goes_on || first.value() == INT64_MAX) return;
     first = LedgerId(first.value() + 1);
   }
-  AddOthers(first, next);
+  const int64_t known = AddOthers(first, next);
+  if (!next.has_value() || known < next->value() - std::max<int64_t>(first.value(), 0)) {
+    may_hide_ledgers_ = true;
+  }
   if (!next.has_value()) return;
   AddLedger(*next);
   tail_.flags.back() |= kRowLostSome;
 }
 
-// Those in [first, end) that were there before this run, or right behind it.
-void TailFromBlocks::AddOthers(LedgerId first, std::optional<LedgerId> end) {
+// Those in [first, end) that were there before this run, or right behind it. Gives their number.
+int64_t TailFromBlocks::AddOthers(LedgerId first, std::optional<LedgerId> end) {
   absl::btree_map<LedgerId, bool> is_there;
   for (const auto& run : others_.older) {
     VisitLedgers(*run, first, end, [&](LedgerId ledger, uint8_t flags) {
@@ -91,11 +94,14 @@ void TailFromBlocks::AddOthers(LedgerId first, std::optional<LedgerId> end) {
     });
   }
   for (const auto& [ledger, does] : goes_on) is_there[ledger] |= does;
+  int64_t known = 0;
   for (const auto& [ledger, there] : is_there) {
     if (!there) continue;
     AddLedger(ledger);
     tail_.flags.back() |= kStateIsLost;
+    ++known;
   }
+  return known;
 }
 
 }  // namespace stele::bookie

@@ -18,6 +18,7 @@ namespace stele::bookie {
 // of gets flags that say so: some of it is lost, its state with it, unless that was found. Those
 // ledgers are the ones that other blocks show, those that older runs leave, and those that newer
 // runs go on with; of one that nobody else knows nothing is left, but for what the entry logs have.
+// That there may be such a one is told (ExtentStoreOptions::on_ledgers_lost).
 class TailFromBlocks {
  public:
   explicit TailFromBlocks(OtherRuns others) : others_(std::move(others)) {}
@@ -28,11 +29,14 @@ class TailFromBlocks {
   ExtentRunTail Finish();
   // Numbers of those that are damaged.
   const std::set<uint32_t>& damaged() const { return damaged_; }
+  // A damaged one may have had all that there was of a ledger, as when it was fenced and has no
+  // entries.
+  bool may_hide_ledgers() const { return may_hide_ledgers_; }
 
  private:
   void AddLedger(LedgerId ledger);
   void CloseHole(std::optional<LedgerId> next);
-  void AddOthers(LedgerId first, std::optional<LedgerId> end);
+  int64_t AddOthers(LedgerId first, std::optional<LedgerId> end);
 
   OtherRuns others_;
   ExtentRunTail tail_;
@@ -41,6 +45,7 @@ class TailFromBlocks {
   // none.
   std::optional<LedgerId> hole_;
   std::set<uint32_t> damaged_;
+  bool may_hide_ledgers_ = false;
 };
 
 }  // namespace stele::bookie

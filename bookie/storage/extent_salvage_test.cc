@@ -91,8 +91,7 @@ struct DamagedRunTest : ExtentStoreTest {
     return damaged;
   }
   void Merge() {
-    WriteOthers(6);
-    EXPECT_LE(store->run_count(), 2u);
+    WriteUntilAllIsMerged();
     MustOpenStore();
   }
 
@@ -250,8 +249,7 @@ struct HoleTest : ExtentStoreTest {
     const int damaged = Verify(entries, step);
     EXPECT_GT(damaged, 5);
     EXPECT_LT(damaged, kLedgers / step / 2);
-    WriteOthers(6);
-    EXPECT_LE(store->run_count(), 4u);
+    WriteUntilAllIsMerged();
     MustOpenStore();
     EXPECT_EQ(Verify(entries, step), damaged);
   }
@@ -299,6 +297,49 @@ TEST_F(HoleTest, ToTheStorageALedgerIsUnknownThatOnlyTheEntryLogsHave) {
   for (int64_t i = 0; i < kLedgers; ++i) {
     EXPECT_EQ(CodeOfRead(LedgerId(i), EntryId(i % 7)), ErrorCode::kOk) << i;
   }
+}
+
+// Of a ledger that was fenced and has no entries nothing is left.
+TEST_F(HoleTest, ThatLedgersMayHaveBeenInItIsToldUntilItIsNoted) {
+  MustOpenStore();
+  Write(0, 2);
+  Damage(1, 2);
+  for (const bool is_noted : {false, true}) {
+    notes_lost_ledgers = is_noted;
+    for (int round = 0; round < 2; ++round) {
+      MustOpenStore();
+      EXPECT_EQ(ledgers_lost, is_noted ? 1 : 0);
+      EXPECT_TRUE(Exists(PathOfRun(1)));
+    }
+    WriteOthers(is_noted ? 1 : 9);
+    EXPECT_EQ(Exists(PathOfRun(1)), !is_noted);
+  }
+  MustOpenStore();
+  EXPECT_EQ(ledgers_lost, 0) << "it was merged away";
+}
+
+// What cannot be noted now must not be forgotten.
+TEST_F(HoleTest, AStoreThatCannotTellOfItDoesNotOpen) {
+  MustOpenStore();
+  Write(0, 2);
+  Damage(1, 2);
+  note_result = MakeError(ErrorCode::kIoError, "injected");
+  EXPECT_EQ(CodeOf(OpenStore()), ErrorCode::kIoError);
+  note_result = absl::OkStatus();
+  MustOpenStore();
+  EXPECT_EQ(ledgers_lost, 1);
+}
+
+TEST_F(HoleTest, NoLedgerIsLostWhereAllThatMayHaveBeenInItAreKnown) {
+  MustOpenStore();
+  Write(0, 1);
+  Write(30, 1);
+  Damage(2, 2);
+  MustOpenStore();
+  EXPECT_EQ(ledgers_lost, 0);
+  Damage(1, 2);  // and now the older run has no word of some
+  MustOpenStore();
+  EXPECT_EQ(ledgers_lost, 1);
 }
 
 // ---- Runs

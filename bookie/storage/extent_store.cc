@@ -226,11 +226,23 @@ void ExtentStore::StartMerging() {
   if (!std::exchange(is_merging_, true)) background_.Spawn(MergeWhileDue());
 }
 
+// How many of the newest runs should become one. A run that may hide ledgers is the only sign of
+// these: it goes as soon as somebody has noted it, and not before.
+size_t ExtentStore::CountDue() const {
+  std::vector<uint64_t> sizes;
+  size_t with_hidden_ones = 0;
+  for (const Run& run : *runs_) {
+    if (run->may_hide_ledgers() && !options_.on_ledgers_lost) break;
+    sizes.push_back(run->size_bytes());
+    if (run->may_hide_ledgers() && sizes.size() > 1) with_hidden_ones = sizes.size();
+  }
+  return std::max(RunsToMerge(sizes), with_hidden_ones);
+}
+
 Task<void> ExtentStore::MergeWhileDue() {
   for (;;) {
-    std::vector<uint64_t> sizes;
-    for (const Run& run : *runs_) sizes.push_back(run->size_bytes());
-    const size_t count = RunsToMerge(sizes);
+    const size_t count = CountDue();
+    if (count == 0) break;
     // After a failure the next write tries again.
     if (count == 0 || !(co_await MergeNewest(count)).ok()) break;
     merged_.NotifyAll();

@@ -50,6 +50,10 @@ struct ExtentStoreOptions {
   std::vector<std::string> directories;
   uint32_t disk_usage_max_ppm = 950'000;
   uint64_t cache_max_bytes = 32ull << 20;
+  // Notes for good that ledgers may have been lost that nothing shows any more. Called by Open
+  // before anything is written, if a run is damaged so; that run is merged away afterwards, so
+  // nobody is told of it again. Empty: such runs stay.
+  std::function<Task<absl::Status>()> on_ledgers_lost;
 };
 
 class ExtentStore final : public IndexStore {
@@ -137,6 +141,7 @@ class ExtentStore final : public IndexStore {
   Task<absl::StatusOr<Run>> WriteRows(ExtentRunWriter* writer, std::vector<Prepared>* updates);
   Task<absl::Status> AddRows(ExtentRunWriter* writer, Prepared* update);
 
+  size_t CountDue() const;
   void StartMerging();
   Task<void> MergeWhileDue();
   Task<absl::Status> MergeNewest(size_t count);

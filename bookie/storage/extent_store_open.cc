@@ -175,6 +175,11 @@ Task<absl::StatusOr<std::unique_ptr<ExtentStore>>> ExtentStore::Open(Env env,
   STELE_CO_TRY(FoundRuns found, co_await FindRuns(env.files, options.directories));
   STELE_CO_TRY(const ChosenRuns chosen, co_await ChooseRuns(env, std::move(found)));
   STELE_CO_TRY(Runs runs, co_await OpenDamagedOnes(env, &chosen.runs));
+  const bool have_lost_ledgers = std::any_of(
+      runs.begin(), runs.end(), [](const auto& run) { return run->may_hide_ledgers(); });
+  if (have_lost_ledgers && options.on_ledgers_lost) {
+    STELE_CO_TRY_OK(co_await options.on_ledgers_lost());
+  }
   for (const std::string& path : chosen.superfluous)
     STELE_CO_TRY_OK(co_await env.files->Remove(path));
   co_return std::unique_ptr<ExtentStore>(

@@ -77,8 +77,10 @@ struct ExtentStoreTest : testing::Test, StorageRig {
   absl::Status OpenStore() {
     const Env env = world.env(process);
     locks = process->Own(std::make_unique<LedgerLocks>(env.executor));
-    auto opened = Await(
-        ExtentStore::Open(env, {.directories = roots, .cache_max_bytes = cache_max_bytes}, locks));
+    ledgers_lost = 0;
+    ExtentStoreOptions store_options{.directories = roots, .cache_max_bytes = cache_max_bytes};
+    if (notes_lost_ledgers) store_options.on_ledgers_lost = [this] { return OnLedgersLost(); };
+    auto opened = Await(ExtentStore::Open(env, std::move(store_options), locks));
     if (!opened.ok()) return opened.status();
     store = process->Own(*std::move(opened));
     store->SetLossListener([this](LedgerId ledger) {
@@ -87,6 +89,10 @@ struct ExtentStoreTest : testing::Test, StorageRig {
     });
     lost.clear();
     return absl::OkStatus();
+  }
+  Task<absl::Status> OnLedgersLost() {
+    ++ledgers_lost;
+    co_return note_result;
   }
   void MustOpenStore() {
     const absl::Status opened = OpenStore();
@@ -201,12 +207,20 @@ struct ExtentStoreTest : testing::Test, StorageRig {
     AwaitMerges();
   }
 
+  void WriteUntilAllIsMerged() {
+    for (int i = 0; i < 20 && (i == 0 || store->run_count() > 1); ++i) WriteOthers(1);
+    ASSERT_EQ(store->run_count(), 1u);
+  }
+
   std::vector<std::string> roots;
   uint64_t cache_max_bytes = 0;
   LedgerLocks* locks = nullptr;
   ExtentStore* store = nullptr;
   std::set<LedgerId> lost;
   bool is_heard = true;  // by whoever writes headers
+  bool notes_lost_ledgers = true;
+  int ledgers_lost = 0;      // how often the store has told of it
+  absl::Status note_result;  // of noting it
 };
 
 }  // namespace stele::bookie

@@ -153,7 +153,8 @@ Task<absl::StatusOr<std::unique_ptr<IndexStore>>> OpenIndex(Env env, IndexOption
                co_await ExtentStore::Open(env,
                                           {.directories = options.directories,
                                            .disk_usage_max_ppm = options.disk_usage_max_ppm,
-                                           .cache_max_bytes = options.cache_max_bytes},
+                                           .cache_max_bytes = options.cache_max_bytes,
+                                           .on_ledgers_lost = options.on_ledgers_lost},
                                           locks));
   const bool is_in_extents = extents->run_count() > 0;
   const IndexFormat as_it_is = is_in_extents ? IndexFormat::kExtents : IndexFormat::kFiles;

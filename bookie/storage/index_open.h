@@ -22,6 +22,7 @@ namespace stele::bookie {
 struct IndexOptions {
   std::optional<IndexFormat> format;  // nullopt: as it is; of an empty bookie: kFiles
   std::function<void(int64_t ledgers, int64_t of)> on_converted;  // may be empty
+  std::function<Task<absl::Status>()> on_ledgers_lost;            // may be empty (extent_store.h)
   std::vector<std::string> directories;
   uint32_t disk_usage_max_ppm = 950'000;
   size_t open_files_max = 512;

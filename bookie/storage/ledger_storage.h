@@ -55,6 +55,10 @@ struct StorageOptions {
   std::optional<IndexFormat> index_format;
   // Called while that goes on: so many ledgers are done, of so many. Empty: nobody wants to know.
   std::function<void(int64_t ledgers, int64_t of)> on_index_converted;
+  // Called when the storage is opened, before anything is written: the index is damaged so that of
+  // some ledgers nothing may be left, fenced ones without entries for instance. What it notes must
+  // be durable when it returns. Empty: nobody notes it now, and the damage stays.
+  std::function<Task<absl::Status>()> on_ledgers_lost;
   uint64_t entry_log_size_max_bytes = 1ull << 30;  // logSizeLimit
   // Asks for a flush when the active generation has so much. Two generations exist while one is
   // flushed; together they never exceed twice this, but for one entry.
