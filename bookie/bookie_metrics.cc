@@ -88,6 +88,8 @@ void ExportStatus(const BookieStatus& status, MetricsText& into) {
   into.Gauge("stele_mem_budget_bytes", {{"pool", "memtable"}}, Signed(status.memtable_max_bytes));
   into.Counter("stele_failed_flushes_total", {}, status.storage.failed_flushes);
   into.Counter("stele_lost_indexes_total", {}, status.storage.lost_indexes);
+  into.Gauge("stele_index_runs", {}, status.storage.index_runs);
+  into.Counter("stele_failed_index_merges_total", {}, status.storage.failed_index_merges);
   into.Gauge("stele_replayed_records", {}, status.recovered.records);
   into.Gauge("stele_replayed_torn_tails", {}, status.recovered.torn_tails);
   into.Gauge("stele_was_unclean", {}, status.was_unclean ? 1 : 0);

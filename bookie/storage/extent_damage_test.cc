@@ -14,6 +14,17 @@
 namespace stele::bookie {
 namespace {
 
+struct LossTest : ExtentStoreTest {
+  // To the store, and to one that is opened after it.
+  void ExpectThatItIsLost(int64_t entry) {
+    for (int round = 0; round < 2; ++round) {
+      EXPECT_EQ(CodeOfFind(entry), ErrorCode::kCorruptData);
+      EXPECT_FALSE(Await(store->Load(kLedger))->last_entry_is_certain);
+      MustOpenStore();
+    }
+  }
+};
+
 // ---- Blocks
 
 TEST_F(ExtentStoreTest, WhatLayInADamagedBlockIsLostAndNotAbsent) {
@@ -303,7 +314,7 @@ TEST_F(ExtentStoreTest, ARemovalWhoseBlockIsDamagedStaysOne) {
 
 // Whoever writes a ledger holds its lock, perhaps for long; a loss that a merge has passed over is
 // seen by nobody else from then on.
-TEST_F(ExtentStoreTest, AMergeThatWaitsForALedgerDoesNotBuryALoss) {
+TEST_F(LossTest, AMergeThatWaitsForALedgerDoesNotBuryALoss) {
   MustOpenStore();
   for (const int64_t first : {0, 10}) {
     Model changes;
@@ -325,16 +336,12 @@ TEST_F(ExtentStoreTest, AMergeThatWaitsForALedgerDoesNotBuryALoss) {
   ASSERT_TRUE(world.scheduler().RunUntil([&] { return written.has_value(); }).ok());
   ASSERT_TRUE(written->ok()) << *written;
   AwaitMerges();
-  for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(CodeOfFind(15), ErrorCode::kCorruptData);
-    EXPECT_FALSE(Await(store->Load(kLedger))->last_entry_is_certain);
-    MustOpenStore();
-  }
+  ExpectThatItIsLost(15);
 }
 
 // A header that was certain before a merge met a loss proves nothing about it, although the ledger
 // had lost something before, and that was known.
-TEST_F(ExtentStoreTest, AProofFromBeforeAMergeDoesNotCoverItsLoss) {
+TEST_F(LossTest, AProofFromBeforeAMergeDoesNotCoverItsLoss) {
   MustOpenStore();
   for (const int64_t first : {0, 10}) {
     Model changes;
@@ -354,11 +361,7 @@ TEST_F(ExtentStoreTest, AProofFromBeforeAMergeDoesNotCoverItsLoss) {
   MustWrite({}, 0);
   held.reset();
   AwaitMerges();
-  for (int round = 0; round < 2; ++round) {
-    EXPECT_EQ(CodeOfFind(15), ErrorCode::kCorruptData);
-    EXPECT_FALSE(Await(store->Load(kLedger))->last_entry_is_certain);
-    MustOpenStore();
-  }
+  ExpectThatItIsLost(15);
 }
 
 // ---- What the storage makes of it

@@ -244,11 +244,22 @@ Task<void> ExtentStore::MergeWhileDue() {
     const size_t count = CountDue();
     if (count == 0) break;
     // After a failure the next write tries again.
-    if (count == 0 || !(co_await MergeNewest(count)).ok()) break;
+    if (!(co_await MergeAsManyAsFit(count)).ok()) break;
     merged_.NotifyAll();
   }
   is_merging_ = false;
   merged_.NotifyAll();
+}
+
+// The newest `count`, or where the disks have no room for these fewer: that makes some, too.
+Task<absl::Status> ExtentStore::MergeAsManyAsFit(size_t count) {
+  constexpr size_t kLeast = 2;
+  for (;; count = std::max(count / 2, kLeast)) {
+    const absl::Status merged = co_await MergeNewest(count);
+    if (merged.ok()) co_return merged;
+    ++failed_merges_;
+    if (CodeOf(merged) != ErrorCode::kDiskFull || count == kLeast) co_return merged;
+  }
 }
 
 Task<absl::Status> ExtentStore::MergeNewest(size_t count) {

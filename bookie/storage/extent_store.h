@@ -92,10 +92,14 @@ class ExtentStore final : public IndexStore {
   Task<absl::Status> Write(IndexUpdates* updates, size_t at_a_time) override;
   Task<absl::Status> Remove(LedgerId ledger) override;
   Task<absl::Status> SyncNames() override { co_return absl::OkStatus(); }
+  IndexStats Stats() const override {
+    return {.runs = static_cast<int64_t>(run_count()), .failed_merges = failed_merges_};
+  }
 
-  // Removes all there is, also what keeps Java away (java_guard.h). After a crash all runs are
-  // there, or none is. The last call. kIoError: the disk did not give some of what was asked for,
-  // and may yet; all is as it was.
+  // Removes all there is, also what keeps Java away (java_guard.h) and the directories: a start
+  // that finds none of them has nothing to convert. After a crash all runs are there, or none is.
+  // The last call. kIoError: the disk did not give some of what was asked for, and may yet; all is
+  // as it was.
   Task<absl::Status> Clear();
 
   // Until no merge is due.
@@ -144,6 +148,7 @@ class ExtentStore final : public IndexStore {
   size_t CountDue() const;
   void StartMerging();
   Task<void> MergeWhileDue();
+  Task<absl::Status> MergeAsManyAsFit(size_t count);
   Task<absl::Status> MergeNewest(size_t count);
   Task<absl::StatusOr<Run>> ReadBack(Run written);
   bool IsVoid(LedgerId ledger, const RunNumbers& in) const;
@@ -165,6 +170,7 @@ class ExtentStore final : public IndexStore {
   LedgerId looked_at_;
   std::vector<std::pair<RunNumbers, uint32_t>> looked_through_;
   bool is_merging_ = false;
+  int64_t failed_merges_ = 0;
   Notification merged_;
   LossListener loss_listener_ = [](LedgerId) { return false; };
   TaskScope background_;

@@ -246,6 +246,39 @@ TEST_F(ExtentStoreTest, ALedgerIsRemovedFromADiskThatIsNearlyFull) {
   EXPECT_FALSE(store->Contains(kLedger));
 }
 
+// It would stop for ever otherwise: fewer runs are merged at a time, and that gives space back.
+TEST_F(ExtentStoreTest, MergingGoesOnWhereThereIsNoRoomForAllThatIsDue) {
+  MustOpenStore();
+  Model all;
+  const auto write = [&](int32_t log) {
+    std::map<int64_t, int64_t> locations;
+    constexpr int64_t kEntries = 12'000;
+    for (int64_t i = 0; i < kEntries; ++i) {  // of uneven sizes
+      const auto offset = static_cast<uint64_t>(4096 + 100 * i + i * i);
+      locations[kEntries * log + i] = EntryLocation(EntryLogId(log), offset).packed();
+    }
+    MustWrite(locations);
+    all[kLedger].locations.merge(locations);
+  };
+  for (int32_t log = 0; log < 7; ++log) write(log);
+  const uint64_t size = ReadWholeFile(PathOfRun(1)).size();
+  simulation::SimDisk& disk = machine->disk();
+  constexpr uint64_t kAlwaysFree = 1 << 20;
+  ASSERT_GT(8 * size, kAlwaysFree / 4);
+  disk.set_size_bytes(disk.used_bytes() + size + kAlwaysFree + 5 * size);
+  write(7);
+  AwaitMerges();
+  EXPECT_EQ(store->run_count(), 5u);
+  EXPECT_EQ(store->Stats().failed_merges, 1);
+  // Where not even two have room they stay as they are.
+  disk.set_size_bytes(disk.used_bytes() + 3 * size + kAlwaysFree + size / 2);
+  for (int32_t log = 8; log < 11; ++log) write(log);
+  AwaitMerges();
+  EXPECT_EQ(store->run_count(), 8u);
+  EXPECT_EQ(store->Stats().failed_merges, 1 + 3);
+  EXPECT_EQ(Stored(kLedger), all[kLedger]);
+}
+
 TEST_F(ExtentStoreTest, ClearingLeavesNothing) {
   MustOpenStore();
   for (int64_t i = 0; i < 20; ++i) MustWrite(Locations(i, i + 1));

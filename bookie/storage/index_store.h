@@ -63,6 +63,12 @@ class IndexUpdates {
   virtual void OnWritten(size_t /*i*/) {}
 };
 
+// Of an index in extents.
+struct IndexStats {
+  int64_t runs = 0;
+  int64_t failed_merges = 0;  // also those for which the disks had no room, and fewer were merged
+};
+
 absl::Status NoSuchLedger(LedgerId ledger);
 
 class IndexStore {
@@ -109,6 +115,8 @@ class IndexStore {
 
   // Makes new ledgers durable that were written. Then Contains() knows them.
   virtual Task<absl::Status> SyncNames() = 0;
+
+  virtual IndexStats Stats() const { return {}; }
 };
 
 }  // namespace stele::bookie

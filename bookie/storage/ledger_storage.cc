@@ -276,13 +276,16 @@ std::optional<Buffer> Storage::FindInMemory(LedgerRecord* record, EntryId entry)
 }
 
 StorageStats Storage::Stats() const {
+  const IndexStats index = index_->Stats();
   return {.memtable_bytes = MemtableBytes(),
           .ledgers = static_cast<int64_t>(index_->ledger_count() + unwritten_ledgers_.size()),
           .resident_ledgers = static_cast<int64_t>(table_.size()),
           .entry_logs = static_cast<int64_t>(logs_->count()),
           .flushes = flushes_,
           .failed_flushes = failed_flushes_,
-          .lost_indexes = lost_indexes_};
+          .lost_indexes = lost_indexes_,
+          .index_runs = index.runs,
+          .failed_index_merges = index.failed_merges};
 }
 
 Task<absl::Status> Storage::Close() {

@@ -141,6 +141,8 @@ struct StorageStats {
   int64_t flushes = 0;
   int64_t failed_flushes = 0;
   int64_t lost_indexes = 0;  // index files that this process has found to have lost locations
+  int64_t index_runs = 0;    // of an index in extents, like the next
+  int64_t failed_index_merges = 0;  // also those for which the disks had no room
 };
 
 // Outlives every task that it has given out.
