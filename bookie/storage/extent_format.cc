@@ -25,6 +25,8 @@ constexpr char kKindState = 1;
 // An extent is ended when its groups have so many bytes: several fit into a block.
 constexpr size_t kGroupsMaxBytes = 1000;
 constexpr int kVarintBytesMax = 10;
+// Behind it no location can be.
+constexpr uint64_t kRecordOffsetMax = kEntryLogSizeLimitBytes - kRecordSizeFieldBytes;
 
 void AppendVarint(std::string& to, uint64_t value) {
   for (; value >= 0x80; value >>= 7) to += static_cast<char>((value & 0x7f) | 0x80);
@@ -92,7 +94,7 @@ ExtentHead ReadExtentHead(Reader* reader) {
   ExtentHead head;
   head.first = reader->Id(kEntryIdMax);
   head.log = EntryLogId(static_cast<int32_t>(reader->Varint(INT32_MAX)));
-  head.offset = reader->Varint(kEntryLogSizeLimitBytes);
+  head.offset = reader->Varint(kRecordOffsetMax);
   head.groups = reader->Varint(kRowsMaxBytes);
   return head;
 }
@@ -107,7 +109,7 @@ std::optional<int64_t> ReadGroups(Reader* reader, const ExtentHead& head) {
     const uint64_t bytes_apart = reader->Varint(kEntryLogSizeLimitBytes);
     if (reader->failed() || count == 0 || ids_apart == 0 || bytes_apart == 0) return std::nullopt;
     if (count > static_cast<uint64_t>(kEntryIdMax - entry) / static_cast<uint64_t>(ids_apart) ||
-        count > (kEntryLogSizeLimitBytes - offset) / bytes_apart) {
+        count > (kRecordOffsetMax - offset) / bytes_apart) {
       return std::nullopt;
     }
     entry += static_cast<int64_t>(count) * ids_apart;
@@ -127,7 +129,9 @@ LedgerRow ReadState(Reader* reader) {
     header.master_key.emplace();
     std::copy(key.begin(), key.end(), header.master_key->begin());
   }
-  header.explicit_lac = reader->Take(reader->Varint(kIndexHeaderSize));
+  // What an index file cannot have no bookie has written.
+  header.explicit_lac =
+      reader->Take(reader->Varint(kIndexHeaderSize - kIndexFieldsSize - key_size));
   const size_t lac_size = header.explicit_lac.size();
   if (lac_size != 0 && lac_size < wire::kExplicitLacFieldsSize) reader->Refuse();
   row.header = std::move(header);

@@ -135,6 +135,11 @@ class ExtentBlock {
   // At the first entry.
   ExtentCursor extent(size_t row) const;
   int64_t last_entry(size_t row) const { return rows_[row].last_entry; }
+  // Of the last row: that of its last entry.
+  ExtentKey last_key() const {
+    const Row& last = rows_.back();
+    return IsState(row_count() - 1) ? last.key : ExtentKey{last.key.ledger, last.last_entry};
+  }
   LedgerRow state(size_t row) const;
   // What it takes of the memory, about.
   size_t memory_bytes() const {

@@ -38,6 +38,7 @@ void TryBlock(std::string_view rows) {
     ExtentCursor cursor = parsed->extent(row);
     STELE_CHECK(cursor.location().IsPlausible());
     STELE_CHECK(cursor.SeekTo(parsed->last_entry(row)));
+    STELE_CHECK(cursor.location().IsPlausible());
     STELE_CHECK(!cursor.Next());
   }
 }

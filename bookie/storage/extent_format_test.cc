@@ -7,7 +7,10 @@
 #include <gtest/gtest.h>
 
 #include "common/base/crc32c.h"
+#include "common/base/endian.h"
 #include "common/base/errors.h"
+#include "common/base/strings.h"
+#include "common/wire/entry_packet.h"
 #include "simulation/sim_random.h"
 
 namespace stele::bookie {
@@ -55,6 +58,20 @@ ExtentRunTail TailOf(const std::string& bytes) {
   auto tail = ParseExtentTail(bytes.substr(at, footer.tail_bytes), footer);
   EXPECT_TRUE(tail.ok()) << tail.status();
   return *tail;
+}
+
+// The first block, with these rows and a checksum that is right.
+absl::StatusOr<ExtentBlock> BlockWith(std::string_view rows) {
+  std::string behind;
+  AppendBigEndian(behind, kNumbers.first);
+  AppendBigEndian(behind, kNumbers.last);
+  AppendBigEndian(behind, uint32_t{0});
+  AppendBigEndian(behind, static_cast<uint32_t>(rows.size()));
+  behind += rows;
+  behind.resize(kExtentBlockBytes - 8, '\0');
+  std::string bytes = "StXb";
+  AppendBigEndian(bytes, Crc32c(behind));
+  return ExtentBlock::Parse(Buffer::FromString(bytes + behind), kNumbers, 0);
 }
 
 absl::StatusOr<ExtentBlock> BlockOf(const std::string& bytes, uint32_t number) {
@@ -230,6 +247,38 @@ TEST(ExtentFormatTest, ValuesThatCannotBeAreRefused) {
     content.flags[7] = kRowHasHeader;
     content.headers[7].explicit_lac = std::string(lac_size, 'l');
     EXPECT_EQ(BlockOf(Build(content), 0).ok(), lac_size == 16) << lac_size;
+  }
+}
+
+// Locations are 31-bit numbers that point behind the size of a record.
+TEST(ExtentFormatTest, ALocationBehindTheEndOfAnyEntryLogIsRefused) {
+  const std::string near_end("\xf6\xff\xff\xff\x07", 5);  // 2^31 - 10
+  for (const char step : {5, 6}) {
+    SCOPED_TRACE(static_cast<int>(step));
+    const bool is_possible = step == 5;
+    // Ledger 7; from entry 0 on, log 1; one more entry of that distance.
+    const std::string rows =
+        StrCat(std::string("\7\0\0\1", 4), near_end, "\1\1\1", std::string(1, step));
+    const auto block = BlockWith(rows);
+    ASSERT_EQ(block.ok(), is_possible) << block.status();
+    if (!is_possible) continue;
+    ExtentCursor cursor = block->extent(0);
+    EXPECT_TRUE(cursor.Next());
+    EXPECT_TRUE(cursor.location().IsPlausible());
+  }
+}
+
+// It could not be converted to an index file.
+TEST(ExtentFormatTest, AnExplicitLacThatNoIndexFileHasIsRefused) {
+  for (const bool has_key : {false, true}) {
+    const size_t room = kIndexHeaderSize - kIndexFieldsSize - (has_key ? wire::kMasterKeySize : 0);
+    for (const size_t size : {room, room + 1}) {
+      Content content;
+      content.flags[7] = kRowHasHeader;
+      if (has_key) content.headers[7].master_key.emplace().fill('k');
+      content.headers[7].explicit_lac = std::string(size, 'l');
+      EXPECT_EQ(BlockOf(Build(content), 0).ok(), size == room) << size;
+    }
   }
 }
 

@@ -188,7 +188,19 @@ Task<absl::StatusOr<std::shared_ptr<const ExtentBlock>>> ExtentRun::ReadBlock(
   if (!bytes.ok()) co_return WithContext(bytes.status(), path_);
   absl::StatusOr<ExtentBlock> parsed = ExtentBlock::Parse(*std::move(bytes), numbers_, block);
   if (!parsed.ok()) co_return WithContext(parsed.status(), path_);
+  if (!IsInOrder(*parsed, block)) {
+    co_return MakeError(ErrorCode::kCorruptData,
+                        StrCat(path_, ": block ", block, " has rows of ", "another"));
+  }
   co_return std::make_shared<const ExtentBlock>(*std::move(parsed));
+}
+
+// Where a block was lost, the next one is only known to begin there or behind.
+bool ExtentRun::IsInOrder(const ExtentBlock& block, uint32_t number) const {
+  if (block.key(0) != tail_.blocks[number]) return false;
+  const uint32_t next = number + 1;
+  return next == block_count() || lost_.blocks.contains(next) ||
+         block.last_key() < tail_.blocks[next];
 }
 
 bool ExtentRun::MayComeBack(uint32_t block) const {

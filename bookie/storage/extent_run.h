@@ -93,6 +93,9 @@ class ExtentRun {
   bool has_unreadable_blocks() const { return !unreadable_since_.empty(); }
 
  private:
+  // Does it begin where the tail says, and end before the next one begins?
+  bool IsInOrder(const ExtentBlock& block, uint32_t number) const;
+
   Env env_;
   std::string path_;
   std::unique_ptr<File> file_;

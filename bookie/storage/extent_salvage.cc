@@ -33,6 +33,7 @@ void VisitLedgers(const ExtentRun& run, LedgerId first, std::optional<LedgerId> 
 
 void TailFromBlocks::Add(const ExtentBlock& block) {
   const LedgerId first = block.key(0).ledger;
+  if (block.key(0) < next_) return AddDamaged();
   CloseHole(first);
   tail_.blocks.push_back(block.key(0));
   for (size_t row = 0; row < block.row_count(); ++row) {

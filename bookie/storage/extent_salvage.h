@@ -23,6 +23,7 @@ class TailFromBlocks {
  public:
   explicit TailFromBlocks(OtherRuns others) : others_(std::move(others)) {}
 
+  // One that does not lie behind those before it is as damaged.
   void Add(const ExtentBlock& block);
   void AddDamaged();
   // After the last one.

@@ -13,6 +13,8 @@
 
 #include "bookie/storage/extent_store.h"
 #include "bookie/storage/storage_rig.h"
+#include "common/base/crc32c.h"
+#include "common/base/endian.h"
 
 namespace stele::bookie {
 
@@ -176,6 +178,17 @@ struct ExtentStoreTest : testing::Test, StorageRig {
   }
   void DamageBlock(const std::string& path, uint32_t block) {
     OverwriteFile(path, ExtentBlockOffset(block) + 100, "damaged");
+  }
+  // The rows of one block to the place of another.
+  void CopyRows(const std::string& path, uint32_t from, uint32_t to) {
+    std::string block = ReadWholeFile(path).substr(ExtentBlockOffset(from), kExtentBlockBytes);
+    std::string number;
+    AppendBigEndian(number, to);
+    block.replace(24, 4, number);
+    std::string crc;
+    AppendBigEndian(crc, Crc32c(block.substr(8)));
+    block.replace(4, 4, crc);
+    OverwriteFile(path, ExtentBlockOffset(to), block);
   }
   ExtentRunFooter FooterOf(const std::string& path) {
     const auto footer = ParseExtentFooter(ReadWholeFile(path).substr(0, kExtentFooterBytes));

@@ -15,7 +15,7 @@ namespace {
 
 constexpr std::string_view kMagic = "BKLE";
 constexpr int32_t kVersion = 1;
-constexpr size_t kLacOffsetMax = 20 + wire::kMasterKeySize;
+constexpr size_t kLacOffsetMax = kIndexFieldsSize + wire::kMasterKeySize;
 
 absl::Status Corrupt(LedgerId ledger, std::string_view what) {
   return MakeError(ErrorCode::kCorruptData,

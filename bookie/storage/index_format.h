@@ -27,6 +27,8 @@
 namespace stele::bookie {
 
 inline constexpr size_t kIndexHeaderSize = 1024;
+// In front of the master key and the explicit LAC, which end with the header at the latest.
+inline constexpr size_t kIndexFieldsSize = 20;
 inline constexpr size_t kLocationSize = 8;
 // A file ends with a multiple of these: a bookie of Java's (pageSize 8192, its default) that looks
 // for the last entry fails when the page that has it is cut off.
