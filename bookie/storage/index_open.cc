@@ -46,6 +46,7 @@ class Conversion final : public IndexUpdates {
   }
 
   Task<absl::Status> Copy(LedgerId ledger);
+  Task<absl::StatusOr<LocationPiece>> ReadPiece(LedgerId ledger, int64_t first);
   static Task<absl::StatusOr<IndexHeader>> HeaderOf(IndexStore* store, LedgerId ledger);
   Task<absl::Status> LeaveWhatIsThere(LedgerId ledger, IndexHeader* header, LocationPiece* piece);
   Task<absl::Status> WriteParts();
@@ -67,8 +68,17 @@ Task<absl::Status> Conversion::Run() {
   co_return co_await WriteParts();
 }
 
+// What is damaged is lost, and no reason to stop for; what the disk does not give may be there.
+Task<absl::StatusOr<LocationPiece>> Conversion::ReadPiece(LedgerId ledger, int64_t first) {
+  absl::StatusOr<LocationPiece> piece = co_await from_->ReadPiece(ledger, first);
+  if (CodeOf(piece.status()) == ErrorCode::kCorruptData) co_return LocationPiece{.lost_some = true};
+  co_return piece;
+}
+
 Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(IndexStore* store, LedgerId ledger) {
-  STELE_CO_TRY(const LoadedIndex loaded, co_await store->Load(ledger));
+  absl::StatusOr<LoadedIndex> read = co_await store->Load(ledger);
+  if (CodeOf(read.status()) == ErrorCode::kCorruptData) read = LoadedIndex();
+  STELE_CO_TRY(const LoadedIndex loaded, std::move(read));
   // What the storage makes of such a ledger, when it loads it.
   const bool may_have_been_fenced = !loaded.header.has_value() || loaded.is_cut;
   IndexHeader header = loaded.header.value_or(IndexHeader());
@@ -83,7 +93,7 @@ Task<absl::StatusOr<IndexHeader>> Conversion::HeaderOf(IndexStore* store, Ledger
 Task<absl::Status> Conversion::Copy(LedgerId ledger) {
   STELE_CO_TRY(IndexHeader header, co_await HeaderOf(from_, ledger));
   for (std::optional<int64_t> next = 0; next.has_value();) {
-    STELE_CO_TRY(LocationPiece piece, co_await from_->ReadPiece(ledger, *next));
+    STELE_CO_TRY(LocationPiece piece, co_await ReadPiece(ledger, *next));
     if (piece.lost_some) header.state_bits |= kIndexStateUncertain;
     next = piece.next;
     if (to_->Contains(ledger)) {

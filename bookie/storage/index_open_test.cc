@@ -143,6 +143,56 @@ TEST_F(IndexOpenTest, WhatWasUncertainStaysUncertain) {
   }
 }
 
+// One damaged file is no reason not to serve the others.
+TEST_F(IndexOpenTest, ADamagedIndexFileIsConvertedToALedgerOfWhichItIsNotKnownWhatItLacks) {
+  for (const char* what : {"header", "location"}) {
+    SCOPED_TRACE(what);
+    OpenAs(IndexFormat::kFiles);
+    for (const LedgerId ledger : {kLedger, LedgerId(8)}) {
+      for (int64_t entry = 0; entry < 20; ++entry) MustPut(ledger, EntryId(entry));
+    }
+    MustFlush();
+    Kill();
+    const std::string path = Exists("/d0/0/7/7.idx") ? "/d0/0/7/7.idx" : "/d1/0/7/7.idx";
+    const bool is_header = std::string_view(what) == "header";
+    OverwriteFile(path, is_header ? 0 : LocationOffset(3), std::string(8, '\xff'));
+    OpenAs(IndexFormat::kExtents);
+    EXPECT_TRUE(MustLoad(kLedger)->uncertain);
+    EXPECT_EQ(MustLoad(kLedger)->fenced, is_header);
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(30)), ErrorCode::kUnknownLedgerState);
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(4)), ErrorCode::kOk);
+    EXPECT_FALSE(MustLoad(LedgerId(8))->uncertain);
+    EXPECT_EQ(CodeOfRead(LedgerId(8), EntryId(3)), ErrorCode::kOk);
+    // The entry logs have what the file does not tell.
+    TestPace pace;
+    ASSERT_TRUE(Await(storage->RecoverIndexes({kLedger}, &pace)).ok());
+    EXPECT_EQ(CodeOfRead(kLedger, EntryId(3)), ErrorCode::kOk);
+    EXPECT_FALSE(Exists(path));
+    for (const LedgerId ledger : {kLedger, LedgerId(8)}) {
+      ASSERT_TRUE(Await(storage->DeleteLedger(ledger)).ok());
+    }
+  }
+}
+
+// A disk that does not answer is no damage, and what was converted is removed.
+TEST_F(IndexOpenTest, AnIndexFileThatCannotBeReadStopsAConversion) {
+  OpenAs(IndexFormat::kFiles);
+  Fill();
+  Kill();
+  const auto files = [this] { return Exists("/d0/0/5/5.idx") || Exists("/d1/0/5/5.idx"); };
+  for (const char* part : {"/0/5/5.idx", ".idx"}) {
+    ASSERT_TRUE(files());
+    options.index_format = IndexFormat::kExtents;
+    faults.Fail(simulation::FileOperation::kRead, part);
+    EXPECT_EQ(CodeOf(Open()), ErrorCode::kIoError) << part;
+    faults.Clear();
+    EXPECT_TRUE(files());
+  }
+  OpenAs(IndexFormat::kExtents);
+  Verify();
+  EXPECT_FALSE(HasIndexFiles());
+}
+
 // A file of a ledger that the extents have is older: of another directory, or from a backup.
 TEST_F(IndexOpenTest, AnIndexFileThatTurnsUpLaterTakesNothingBack) {
   const std::string old = OutgrowAnIndexFile();
