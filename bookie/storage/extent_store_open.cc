@@ -217,7 +217,12 @@ Task<absl::Status> ExtentStore::Clear() {
   for (const std::string& directory : options_.directories) {
     STELE_CO_TRY_OK(co_await LetJavaIn(env_.files, StrCat(directory, "/", kExtentDirectory)));
   }
-  co_return co_await SyncDirectories();
+  STELE_CO_TRY_OK(co_await SyncDirectories());
+  for (const std::string& directory : options_.directories) {
+    // One that has something of a stranger stays, and is looked at again at the next start.
+    (co_await env_.files->Remove(StrCat(directory, "/", kExtentDirectory))).IgnoreError();
+  }
+  co_return absl::OkStatus();
 }
 
 Task<absl::Status> ExtentStore::SyncDirectories() {

@@ -283,7 +283,8 @@ TEST_F(ExtentStoreTest, ClearingLeavesNothing) {
   MustOpenStore();
   for (int64_t i = 0; i < 20; ++i) MustWrite(Locations(i, i + 1));
   ASSERT_TRUE(Await(store->Clear()).ok());
-  EXPECT_TRUE(Await(world.env(process).files->List("/d0/extents"))->empty());
+  EXPECT_EQ(CodeOf(Await(world.env(process).files->List("/d0/extents")).status()),
+            ErrorCode::kNoSuchFile);
   MustOpenStore();
   EXPECT_EQ(store->ledger_count(), 0u);
 }
