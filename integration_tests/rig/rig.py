@@ -7,6 +7,7 @@ rig.py --stele FILE --driver FILE --checker FILE [options]
   --seconds S     how long faults happen in one run; default 15
   --nemeses A,B   only these (N1, N4, ...), all of them in each run; default: by the seed
   --minimum A,B   these strike first, in each run, until they take effect; fail when they do not
+  --set KEY=VALUE of all bookies, whatever the seed says; more than once: of several keys
   --lab DIR       where to work; default: a new directory in TMPDIR
   --keep          leave the directories of all runs; those of bad ones are left in any case
   --canary        bookies whose syncs do nothing: runs with N4 must then find that promises are broken
@@ -39,6 +40,7 @@ def arguments():
     parser.add_argument("--seconds", type=float, default=15)
     parser.add_argument("--nemeses", default="")
     parser.add_argument("--minimum", default="")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
     parser.add_argument("--lab")
     parser.add_argument("--keep", action="store_true")
     parser.add_argument("--canary", action="store_true")
@@ -59,13 +61,14 @@ def print_mechanisms(mechanisms):
 
 def replay_line(options, seed):
     line = f"bazel run --config=release //integration_tests/rig:campaign -- --seed={seed} --seconds={options.seconds:g}"
+    line += "".join(f" --set={setting}" for setting in options.set)
     return line + (f" --nemeses={options.nemeses}" if options.nemeses else "")
 
 
 def run_one(options, programs, mechanisms, warden, seed):
     only = set(filter(None, options.nemeses.split(",")))
     shape = Shape(seed, mechanisms.works, only, options.seconds, options.canary,
-                  filter(None, options.minimum.split(",")))
+                  filter(None, options.minimum.split(",")), dict(setting.split("=", 1) for setting in options.set))
     place = lab.Lab(os.path.join(options.inside, f"run-{seed}"), warden)
     say(f"seed {seed}: {shape}")
     run = Run(place, programs, shape, mechanisms.throttle, say)

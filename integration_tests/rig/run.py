@@ -35,7 +35,7 @@ ABORTED = (-6, 134)
 class Shape:
     """What a run is like, all of it drawn from the seed."""
 
-    def __init__(self, seed, works, only, seconds, is_canary=False, must=()):
+    def __init__(self, seed, works, only, seconds, is_canary=False, must=(), settings=None):
         rng = random.Random(f"{seed}/shape")
         self.seed = seed
         self.seconds = seconds
@@ -54,7 +54,7 @@ class Shape:
             "zkTimeout": rng.choice([3000, 6000]),
             # Compaction whenever garbage is collected, and of nearly everything; or hardly ever.
             "minorCompactionInterval": rng.choice([1, 3600]), "minorCompactionThreshold": "0.7",
-            "majorCompactionInterval": rng.choice([2, 7200]), "majorCompactionThreshold": "0.95"}
+            "majorCompactionInterval": rng.choice([2, 7200]), "majorCompactionThreshold": "0.95", **(settings or {})}
         self.client = {"replication": "/".join(map(str, self.replication)), "digest": self.digest,
                        "timeout_ms": rng.choice([500, 1000, 2000]), "delay_ensemble_change": int(rng.random() < 0.25),
                        "explicit_lac_ms": rng.choice([0, 0, 100])}
