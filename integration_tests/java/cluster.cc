@@ -102,14 +102,21 @@ void Cluster::Configure(size_t index, const std::vector<std::string>& lines) {
   for (const std::string& line : lines) file << line << "\n";
 }
 
+std::vector<std::string> Cluster::CommandOf(size_t index, BookieKind kind) const {
+  if (kind == BookieKind::kStele) return {kStele, "bookie", "--conf", config_path(index)};
+  return JavaCommand("org.apache.bookkeeper.server.Main", {"--conf", config_path(index)});
+}
+
 void Cluster::Launch(size_t index) {
   Bookie& bookie = bookies_[index];
-  const std::vector<std::string> command =
-      bookie.kind == BookieKind::kStele
-          ? std::vector<std::string>{kStele, "bookie", "--conf", config_path(index)}
-          : JavaCommand("org.apache.bookkeeper.server.Main", {"--conf", config_path(index)});
   bookie.old_session = RegisteredBy(index);
-  bookie.process = ChildProcess::Start({.argv = command, .output_path = log_path(index)});
+  bookie.process =
+      ChildProcess::Start({.argv = CommandOf(index, bookie.kind), .output_path = log_path(index)});
+}
+
+Cluster::Output Cluster::RunBookie(size_t index, BookieKind kind) {
+  STELE_CHECK(!IsRunning(index));
+  return Run(CommandOf(index, kind));
 }
 
 void Cluster::WaitUntilRegistered(size_t index) {

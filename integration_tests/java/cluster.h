@@ -66,6 +66,8 @@ class Cluster {
     int exit_code;
     std::string text;  // standard output and error
   };
+  // A bookie, once, until it ends: one that does not start.
+  Output RunBookie(size_t index, BookieKind kind);
   // `stele ARGUMENTS`, and a command of Apache's `bookkeeper shell`, with the configuration of
   // bookie 0.
   Output RunStele(const std::vector<std::string>& arguments);
@@ -78,6 +80,7 @@ class Cluster {
     std::unique_ptr<ChildProcess> process;
     std::string old_session;  // that held the registration before the process was started
   };
+  std::vector<std::string> CommandOf(size_t index, BookieKind kind) const;
   void Launch(size_t index);
   void WaitUntilRegistered(size_t index);
   // The ZooKeeper session that holds the bookie's registration; empty when there is none.

@@ -175,5 +175,33 @@ TEST(TakeOverRefusalTest, DbLedgerStorageIsRefusedInPlainWords) {
   EXPECT_TRUE(absl::StrContains(start.text, "DbLedgerStorage")) << start.text;
 }
 
+// Apache's bookie knows nothing of such an index: it would serve no ledger.
+TEST(TakeOverRefusalTest, ApachesDoesNotStartOverAnIndexInExtents) {
+  Cluster cluster(
+      {.bookies = {BookieKind::kStele},
+       .initialised_by = BookieKind::kJava,
+       .configuration = {"ledgerStorageClass=org.apache.bookkeeper.bookie.SortedLedgerStorage"}});
+  cluster.Stop(0);
+  cluster.Configure(0, {"stele.indexFormat=extents"});
+  cluster.Start(0);
+  const auto client = cluster.Connect(ClientKind::kStele);
+  const std::string ledger = client->Must("create w e=1 w=1 a=1 digest=crc32c password=pw").text;
+  client->Must("append w 100 50 10");
+  client->Must("close w");
+  cluster.Stop(0);
+  const Cluster::Output start = cluster.RunBookie(0, BookieKind::kJava);
+  EXPECT_NE(start.exit_code, 0);
+  EXPECT_TRUE(
+      absl::StrContains(start.text, "Start stele bookie with stele.indexFormat=files first"))
+      << start.text;
+  cluster.Configure(0, {"stele.indexFormat=files"});
+  cluster.Start(0);
+  cluster.Stop(0);
+  cluster.Start(0, BookieKind::kJava);
+  const auto reader = cluster.Connect(ClientKind::kStele);
+  reader->Must(StrCat("open r ", ledger, " digest=crc32c password=pw"));
+  EXPECT_EQ(reader->Must("read-unconfirmed r 0 49").text, "50 5000");
+}
+
 }  // namespace
 }  // namespace stele::integration
