@@ -14,8 +14,8 @@
 //
 // Where Java need not read the journal, a file that is no longer needed can be written again
 // without zeros: it is set aside as `<its hex id>.txn.pre`, gets a header with its next id and the
-// flag "reused", and that id's name. What it held before carries a lower file id in its footers,
-// and no reader takes it for what it holds now.
+// version of reused files, and that id's name. What it held before carries a lower file id in its
+// footers, and no reader takes it for what it holds now.
 #pragma once
 
 #include <cstdint>

@@ -54,6 +54,16 @@ class ReuseTest : public testing::Test {
   JournalFileHeader HeaderOf(int64_t id) {
     return *ParseJournalFileHeader(rig_.ReadFile(JournalFileName(id)));
   }
+  // As after a lost write: the file `id` has the header that it had as `former`.
+  void GiveFormerHeader(int64_t id, int64_t former) {
+    std::string content = rig_.ReadFile(JournalFileName(id));
+    StreamHeader header = *HeaderOf(id).stream;
+    header.is_reused = false;
+    header.file_id = former;
+    header.previous_file_id = former - 1;
+    WriteHeaderBlock(header, content.data());
+    rig_.WriteFile(JournalFileName(id), content);
+  }
 
   JournalRig rig_;
   JournalOptions options_ = JournalRig::SmallOptions();
@@ -123,7 +133,6 @@ TEST_F(ReuseTest, AReusedFileWithoutABatchIsEmpty) {
   Trim();
   AppendInto(first + 4);
   rig_.RunFor(absl::Seconds(1));
-  const std::string name = JournalFileName(first + 5);
   ASSERT_TRUE(HeaderOf(first + 5).stream->is_reused);
   rig_.Crash();
   const Replayed replayed = rig_.Replay({first + 5, kBlock});
@@ -172,16 +181,9 @@ TEST_F(ReuseTest, AHeaderOfAFormerLifeIsNoDamageWhereNothingWasWritten) {
   Trim();
   AppendInto(first + 4);
   rig_.RunFor(absl::Seconds(1));
-  const std::string name = JournalFileName(first + 5);
   ASSERT_TRUE(HeaderOf(first + 5).stream->is_reused);
   rig_.Crash();
-  std::string content = rig_.ReadFile(name);
-  StreamHeader before = *HeaderOf(first + 5).stream;
-  before.is_reused = false;
-  before.file_id = first + 1;
-  before.previous_file_id = first;
-  WriteHeaderBlock(before, content.data());
-  rig_.WriteFile(name, content);
+  GiveFormerHeader(first + 5, first + 1);
   const Replayed replayed = rig_.Replay(mark_);
   ASSERT_TRUE(replayed.status.ok()) << replayed.status;
   EXPECT_EQ(replayed.bodies, appended_);
@@ -196,14 +198,8 @@ TEST_F(ReuseTest, BatchesBehindAHeaderOfAFormerLifeAreDamageAndAreFound) {
   Trim();
   AppendInto(first + 5);
   for (int i = 0; i < 5; ++i) Append();
-  const std::string name = JournalFileName(first + 5);
   rig_.Crash();
-  std::string content = rig_.ReadFile(name);
-  StreamHeader before = *HeaderOf(first + 5).stream;
-  before.is_reused = false;
-  before.file_id = first + 1;
-  WriteHeaderBlock(before, content.data());
-  rig_.WriteFile(name, content);
+  GiveFormerHeader(first + 5, first + 1);
   EXPECT_EQ(CodeOf(rig_.Replay(mark_).status), ErrorCode::kCorruptData);
   const Replayed replayed = rig_.Replay({.directory = kJournalDirectory,
                                          .mark = mark_,
